@@ -1,0 +1,1 @@
+//! The HTTP API of campaign managers and compliance teams.

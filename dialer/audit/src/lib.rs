@@ -1,0 +1,1 @@
+//! Attempt audit: records, canonical bytes, Merkle tree, checkpoint, verification.

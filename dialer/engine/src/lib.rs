@@ -1,0 +1,1 @@
+//! The attempt as states that own their proofs, and the clearance.

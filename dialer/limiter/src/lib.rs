@@ -1,0 +1,1 @@
+//! Subject heads: packed history, tokens and compare-and-set.

@@ -1,0 +1,1 @@
+//! SDP, RTP and G.711 playout, without IO.

@@ -1,0 +1,1 @@
+//! Rule packs and their evaluator: facts, history and now give a verdict.

@@ -1,0 +1,1 @@
+//! The rig: private stack, carrier, demo, checker and benches.

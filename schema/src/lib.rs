@@ -1,0 +1,1 @@
+//! Migrations, rule packs and demo lists.
