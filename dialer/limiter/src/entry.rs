@@ -1,0 +1,143 @@
+//! One placement in a packed history, and the marks that outlive it.
+
+use dialer_types::{CampaignNo, Outcome, PlacementId, Purpose, SellerNo, Technology, UnixMillis};
+
+use crate::head::HeadError;
+
+/// Bytes of a packed [`Entry`].
+pub(crate) const ENTRY_BYTES: usize = 24;
+/// Bytes of a packed [`Mark`].
+pub(crate) const MARK_BYTES: usize = 8;
+
+/// A placement (or an inbound conversation, or an attempt made elsewhere) as rules count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Which placement: the low 64 bits of its id. A limit counts distinct keys over its subjects.
+    pub key: u64,
+    /// When, in seconds since 1970, rounded up: later is stricter for every rule that counts.
+    pub at_seconds: u32,
+    /// For whom.
+    pub seller: SellerNo,
+    /// In which campaign; 0 for one made elsewhere.
+    pub campaign: CampaignNo,
+    /// Why.
+    pub purpose: Purpose,
+    /// How.
+    pub technology: Technology,
+    /// How it ended, as far as known.
+    pub outcome: Outcome,
+    /// The person called us: counts for no cap, but starts some cool-downs.
+    pub inbound: bool,
+}
+
+impl Entry {
+    /// The key of a placement.
+    #[must_use]
+    pub fn key_of(placement: PlacementId) -> u64 {
+        u64::try_from(placement.0 & u128::from(u64::MAX)).unwrap_or(0)
+    }
+
+    /// `at`, rounded up to whole seconds.
+    #[must_use]
+    pub fn seconds(at: UnixMillis) -> u32 {
+        u32::try_from(at.0.saturating_add(999).div_euclid(1000).max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> UnixMillis {
+        UnixMillis(i64::from(self.at_seconds) * 1000)
+    }
+
+    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.to_be_bytes());
+        out.extend_from_slice(&self.at_seconds.to_be_bytes());
+        out.extend_from_slice(&self.seller.0.to_be_bytes());
+        out.extend_from_slice(&self.campaign.0.to_be_bytes());
+        out.push(self.purpose.code());
+        out.push(self.technology.code());
+        out.push(self.outcome.code());
+        out.push(u8::from(self.inbound));
+    }
+
+    pub(crate) fn unpack(bytes: &[u8; ENTRY_BYTES]) -> Result<Self, HeadError> {
+        let [k0, k1, k2, k3, k4, k5, k6, k7, a0, a1, a2, a3, s0, s1, s2, s3, c0, c1, c2, c3, p, t, o, i] =
+            *bytes;
+        Ok(Self {
+            key: u64::from_be_bytes([k0, k1, k2, k3, k4, k5, k6, k7]),
+            at_seconds: u32::from_be_bytes([a0, a1, a2, a3]),
+            seller: SellerNo(u32::from_be_bytes([s0, s1, s2, s3])),
+            campaign: CampaignNo(u32::from_be_bytes([c0, c1, c2, c3])),
+            purpose: Purpose::from_code(p).ok_or(HeadError::Value)?,
+            technology: Technology::from_code(t).ok_or(HeadError::Value)?,
+            outcome: Outcome::from_code(o).ok_or(HeadError::Value)?,
+            inbound: match i {
+                0 => false,
+                1 => true,
+                _ => return Err(HeadError::Value),
+            },
+        })
+    }
+}
+
+/// What a mark says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum MarkKind {
+    /// Do not call.
+    Suppressed = 1,
+    /// Declined in a conversation: starts indefinite cool-downs.
+    Declined = 2,
+}
+
+/// Something about a subject that age does not remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// What.
+    pub kind: MarkKind,
+    /// Whom it binds; `SellerNo(0)` binds everybody.
+    pub seller: SellerNo,
+    /// Which purpose it concerns; `None` for all.
+    pub purpose: Option<Purpose>,
+}
+
+impl Mark {
+    /// A do-not-call mark for one seller, or for everybody.
+    #[must_use]
+    pub const fn suppressed(seller: Option<SellerNo>) -> Self {
+        let seller = match seller {
+            Some(seller) => seller,
+            None => SellerNo(0),
+        };
+        Self { kind: MarkKind::Suppressed, seller, purpose: None }
+    }
+
+    /// Whether it binds this seller.
+    #[must_use]
+    pub fn binds(&self, seller: SellerNo) -> bool {
+        self.seller == seller || self.seller == SellerNo(0)
+    }
+
+    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
+        out.push(self.kind as u8);
+        out.push(self.purpose.map_or(0, Purpose::code));
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(&self.seller.0.to_be_bytes());
+    }
+
+    pub(crate) fn unpack(bytes: &[u8; MARK_BYTES]) -> Result<Self, HeadError> {
+        let [kind, purpose, _, _, s0, s1, s2, s3] = *bytes;
+        Ok(Self {
+            kind: match kind {
+                1 => MarkKind::Suppressed,
+                2 => MarkKind::Declined,
+                _ => return Err(HeadError::Value),
+            },
+            seller: SellerNo(u32::from_be_bytes([s0, s1, s2, s3])),
+            purpose: match purpose {
+                0 => None,
+                code => Some(Purpose::from_code(code).ok_or(HeadError::Value)?),
+            },
+        })
+    }
+}
