@@ -1,1 +1,26 @@
-//! Rule packs and their evaluator: facts, history and now give a verdict.
+//! Rule packs and their evaluator: facts, history and now give a verdict. Pure.
+//!
+//! Rules are data (`schema/rules/*.toml`); this crate reads them, decides which apply to a call and
+//! judges every one of them, with no short circuit. What the words mean is fixed by `VECTORS.md`.
+#![warn(missing_docs)]
+
+mod ability;
+mod evaluate;
+mod facts;
+mod place;
+mod ruleset;
+mod verdict;
+
+pub use ability::{Abilities, Ability};
+pub use chrono::NaiveDate;
+pub use evaluate::Evaluation;
+pub use facts::{
+    Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
+    RelationshipKind, Suppression, SuppressionScope,
+};
+pub use place::Place;
+pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};
+pub use verdict::{
+    Counter, Deferral, Denial, Evidence, ListAge, LocalTime, Obligation, Permit, Refusal, Verdict,
+    Wait,
+};

@@ -1,0 +1,224 @@
+//! What a judgement rests on. Everything is relative to the call (`same_seller`, `same_number`), so
+//! that the evaluator needs no ids and sees no other party's data.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use dialer_types::{
+    E164, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
+};
+use serde::{Deserialize, Serialize};
+
+/// All a verdict is made from.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The call that is asked about.
+    pub call: Call,
+    /// Consents of the called party, to any seller and for any purpose.
+    pub consents: Vec<Consent>,
+    /// Do-not-call entries that concern this seller or everybody.
+    pub suppressions: Vec<Suppression>,
+    /// What the national lists say about the number. A list that is missing here is absent.
+    pub lists: Vec<ListFact>,
+    /// Earlier placements (and inbound conversations), in any order.
+    pub history: Vec<Past>,
+    /// The emergency feed, if one was read.
+    pub emergency: Option<Feed>,
+}
+
+/// The call that is asked about.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who is called.
+    pub number: E164,
+    /// The kind of line.
+    pub line: LineType,
+    /// Consumer or business.
+    pub party: PartyType,
+    /// The known address.
+    pub address: Option<Address>,
+    /// Why.
+    pub purpose: Purpose,
+    /// How.
+    pub technology: Technology,
+    /// Whether the call is about an account (debt, contract): then `same_account` of a past
+    /// placement means something.
+    pub has_account: bool,
+    /// The relationship between the seller and the party.
+    pub relationship: Option<Relationship>,
+    /// Who will be spoken to.
+    pub role: PartyRole,
+    /// Whether the call would be recorded.
+    pub recorded: bool,
+}
+
+impl Call {
+    /// A live (manual) call to a consumer with nothing else known: a start for `..` updates.
+    #[must_use]
+    pub fn manual(number: E164, purpose: Purpose) -> Self {
+        Self {
+            number,
+            line: LineType::Unknown,
+            party: PartyType::Consumer,
+            address: None,
+            purpose,
+            technology: Technology::Manual,
+            has_account: false,
+            relationship: None,
+            role: PartyRole::Principal,
+            recorded: false,
+        }
+    }
+}
+
+impl Facts {
+    /// Facts about a call of which nothing else is known.
+    #[must_use]
+    pub const fn of(call: Call) -> Self {
+        Self {
+            call,
+            consents: Vec::new(),
+            suppressions: Vec::new(),
+            lists: Vec::new(),
+            history: Vec::new(),
+            emergency: None,
+        }
+    }
+}
+
+/// Where the called party lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// ISO 3166-2 subdivision without the country, for example `TX`.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Never narrows the zones.
+    #[serde(default)]
+    pub postal_code: Option<String>,
+    /// IANA name. A name that does not exist leaves the place without a zone, which denies.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+/// What ties the party to the seller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relationship {
+    /// Customer or inquirer.
+    pub kind: RelationshipKind,
+    /// Date of the last transaction or of the inquiry.
+    pub since: NaiveDate,
+}
+
+/// The kind of a [`Relationship`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelationshipKind {
+    /// Bought something.
+    ExistingCustomer,
+    /// Asked for something.
+    Inquiry,
+}
+
+/// How a consent was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentForm {
+    /// Prior express consent (47 CFR 64.1200(a)(1)).
+    PriorExpress,
+    /// Prior express written consent (47 CFR 64.1200(f)(9)).
+    PriorExpressWritten,
+    /// Opt-in as understood outside the US.
+    OptIn,
+}
+
+/// One consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consent {
+    /// How it was given.
+    pub form: ConsentForm,
+    /// Whether it was given to the call's seller.
+    pub same_seller: bool,
+    /// For what.
+    pub purpose: Purpose,
+    /// For which technology only; `None` for all.
+    pub technology: Option<Technology>,
+    /// When it was given.
+    pub given_at: UnixMillis,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixMillis>,
+}
+
+/// A do-not-call entry that concerns this call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suppression {
+    /// Whose entry it is.
+    pub scope: SuppressionScope,
+    /// Since when it holds.
+    pub added_at: UnixMillis,
+}
+
+/// Whom a [`Suppression`] binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionScope {
+    /// The call's seller.
+    Seller,
+    /// Every seller.
+    Global,
+}
+
+/// What one list says about the number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListFact {
+    /// The list's id, for example `us.national_dnc`.
+    pub list: Arc<str>,
+    /// Of which day (UTC) the copy is.
+    pub as_of: NaiveDate,
+    /// Whether the number is on it.
+    pub contains: bool,
+}
+
+/// An earlier placement, or an inbound conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// When it was reserved.
+    pub at: UnixMillis,
+    /// The same number was dialled.
+    pub same_number: bool,
+    /// It concerned the same (non-null) account.
+    pub same_account: bool,
+    /// It reached for the same person, by the person subject.
+    pub same_person: bool,
+    /// It was made for the same seller.
+    pub same_seller: bool,
+    /// Why.
+    pub purpose: Purpose,
+    /// How.
+    pub technology: Technology,
+    /// How it ended. Pending and unknown count in every cap; they start cool-downs of at most 24
+    /// hours only, because they are no evidence of what a longer one rests on.
+    pub outcome: Outcome,
+    /// They called us. Never counts in a cap; starts cool-downs that say so (Reg F).
+    pub inbound: bool,
+}
+
+/// What the emergency feed says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// When it was read.
+    pub as_of: UnixMillis,
+    /// Where an emergency is declared.
+    pub areas: Vec<Area>,
+}
+
+/// An area of the emergency feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Area {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// Subdivision code without the country; `None` for the whole country.
+    #[serde(default)]
+    pub region: Option<String>,
+}
