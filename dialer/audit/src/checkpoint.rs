@@ -282,3 +282,6 @@ impl FromStr for VerifierKey {
         Ok(key)
     }
 }
+
+#[cfg(test)]
+mod tests;

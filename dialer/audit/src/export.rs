@@ -155,3 +155,6 @@ fn spreadsheet_safe(cell: String) -> String {
         cell
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,6 +263,13 @@ macro_rules! map {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name { $($(#[$fdoc])* pub $field: $type,)+ }
 
+        impl $name {
+            /// Keys, names and types of its fields: the layout, for `schema/audit/README.md`.
+            #[cfg(test)]
+            pub(crate) const LAYOUT: &[(u64, &str, &str)] =
+                &[$(($key, stringify!($field), stringify!($type)),)+];
+        }
+
         impl $crate::field::Field for $name {
             fn put(&self, writer: &mut $crate::canonical::Writer) {
                 let present = 0 $(+ u64::from(!self.$field.is_absent()))+;

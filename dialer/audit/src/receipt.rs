@@ -23,3 +23,6 @@ impl Receipt {
         self.placement
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,3 +267,6 @@ pub fn verify_consistency(
     }
     last == 0 && first == *old_root && second == *new_root
 }
+
+#[cfg(test)]
+mod tests;
