@@ -1,0 +1,298 @@
+//! What the SIP core says of a placed call, and what is done with it.
+
+use dialer_sip::{CallId, Ended, Ending, Event};
+use dialer_types::{AttemptId, CampaignId, Disposition, Now, PlacementId, SellerNo, SubjectId};
+
+use crate::{
+    attempt::{Calling, Doom, State},
+    engine::Engine,
+    fences::Fences,
+    output::{MediaStart, Output, Spoken},
+    place::End,
+};
+
+/// Reason of a CANCEL that an opt-out caused (RFC 3326).
+const REASON_SUPPRESSED: &str = "SIP;cause=487;text=\"Do not call\"";
+/// Reason of a CANCEL at shutdown.
+const REASON_STOPPING: &str = "SIP;cause=487;text=\"Stopping\"";
+
+impl<F: Fences> Engine<F> {
+    /// Takes every event of the endpoint, then its datagrams.
+    pub(crate) fn drain_endpoint(&mut self, now: Now) {
+        while let Some(event) = self.endpoint.poll_event() {
+            self.event(event, now);
+        }
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.outputs.push_back(Output::Transmit(transmit));
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Trying { call } | Event::Early { call, .. } => self.trunk_responded(call),
+            Event::Confirmed { call, sdp } => {
+                self.trunk_responded(call);
+                self.answered(call, sdp.as_deref(), now);
+            }
+            Event::NotSent { call } => self.not_sent(call, now),
+            Event::Ended(ended) => self.ended(&ended, now),
+        }
+    }
+
+    fn answered(&mut self, call: CallId, sdp: Option<&[u8]>, now: Now) {
+        let Some((_, calling)) = self.call(call) else { return };
+        calling.answered_at = Some(now.wall);
+        let (placement, port) = (calling.placement, calling.port);
+        let Some((remote, payload_type)) = sdp.and_then(|sdp| self.accept(sdp)) else {
+            // Nothing can be said to the person: hang up rather than leave them in silence.
+            self.endpoint.bye(call, now.mono);
+            return;
+        };
+        let Some((order, calling)) = self.call(call) else { return };
+        calling.media = true;
+        let prompt = std::sync::Arc::clone(&order.campaign.prompt);
+        self.outputs.push_back(Output::StartMedia(MediaStart {
+            placement,
+            port,
+            remote,
+            payload_type,
+            prompt,
+        }));
+    }
+
+    fn ended(&mut self, ended: &Ended, now: Now) {
+        let Some((attempt, calling)) = self.finish(ended.call) else { return };
+        let failed = is_trunk_failure(ended);
+        if !failed && ended.code.is_some() && self.trunks.responded(calling.trunk) {
+            self.trunk_changed(calling.trunk, false, "answered");
+        }
+        if self.trunks.ended(calling.trunk, failed, now.mono) {
+            self.trunk_changed(calling.trunk, true, "failing");
+        }
+        self.free(&calling);
+        let end = End {
+            placement: calling.placement,
+            subjects: calling.subjects,
+            position: calling.position,
+            disposition: disposition(ended, calling.sent),
+            spoken: spoken(ended, calling.answered_at),
+            because: ended.note.unwrap_or("ended"),
+        };
+        self.settle(&attempt.order, end, now);
+    }
+
+    /// The INVITE never left.
+    fn not_sent(&mut self, call: CallId, now: Now) {
+        let Some((attempt, calling)) = self.finish(call) else { return };
+        self.trunks.unsent(calling.trunk);
+        self.free(&calling);
+        let because = attempt.doom.map_or("lapsed", Doom::word);
+        let end = End {
+            placement: calling.placement,
+            subjects: calling.subjects,
+            position: calling.position,
+            disposition: Disposition::NotSent,
+            spoken: Spoken::default(),
+            because,
+        };
+        self.settle(&attempt.order, end, now);
+    }
+
+    /// The INVITE has left the socket: from here on the placement counts for ever.
+    pub(crate) fn sent(&mut self, call: CallId, now: Now) {
+        let node = self.config.node;
+        let Some((_, calling)) = self.call(call) else { return };
+        if std::mem::replace(&mut calling.sent, true) {
+            return;
+        }
+        let sent = dialer_audit::record::Sent {
+            placement: calling.placement,
+            sent_at: now.wall,
+            sip_call_id: calling.sip_call_id.clone(),
+        };
+        self.gauges.sent += 1;
+        let record = dialer_audit::Record::new(Some(node), sent.into(), now.wall);
+        self.outputs.push_back(Output::Record(Box::new(record)));
+    }
+
+    /// The prompt is over, or its media failed: hang up.
+    pub(crate) fn played(&mut self, placement: PlacementId, now: Now) {
+        let Some(call) = self.calling_of(placement) else { return };
+        self.endpoint.bye(call, now.mono);
+    }
+
+    /// Somebody must not be called: stop what is not sent, cancel what rings (G7).
+    pub(crate) fn suppressed(&mut self, subjects: &[SubjectId], seller: SellerNo, now: Now) {
+        self.doom_where(Doom::Suppressed, now, |order, placed| {
+            let binds = seller == SellerNo(0) || seller == order.campaign.seller_no;
+            let concerned = placed.map_or_else(|| order.subjects(), <[_]>::to_vec);
+            binds && concerned.iter().any(|subject| subjects.contains(subject))
+        });
+    }
+
+    /// Nothing more of this campaign is placed. What rings goes on: the people behind it are
+    /// being called lawfully.
+    pub(crate) fn halted(&mut self, campaign: CampaignId) {
+        for attempt in self.attempts.values_mut() {
+            if attempt.order.campaign.id == campaign {
+                attempt.doom.get_or_insert(Doom::Halted);
+            }
+        }
+    }
+
+    /// Ends every call.
+    pub(crate) fn hang_up(&mut self, now: Now) {
+        self.doom_where(Doom::Draining, now, |_, _| true);
+        let talking: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in talking {
+            if self.call(call).is_some_and(|(_, calling)| calling.answered_at.is_some()) {
+                self.endpoint.bye(call, now.mono);
+            }
+        }
+    }
+
+    fn doom_where(
+        &mut self,
+        doom: Doom,
+        now: Now,
+        concerns: impl Fn(&crate::Order, Option<&[SubjectId]>) -> bool,
+    ) {
+        let mut to_cancel = Vec::new();
+        for attempt in self.attempts.values_mut() {
+            let placed = match &attempt.state {
+                State::Calling(calling) => Some(calling.subjects.as_slice()),
+                State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+            };
+            if !concerns(&attempt.order, placed) {
+                continue;
+            }
+            attempt.doom = Some(doom);
+            if let State::Calling(calling) = &attempt.state
+                && calling.answered_at.is_none()
+            {
+                to_cancel.push((calling.call, calling.sent));
+            }
+        }
+        let reason =
+            if doom == Doom::Suppressed { REASON_SUPPRESSED } else { REASON_STOPPING };
+        for (call, sent) in to_cancel {
+            if sent {
+                if F::SUPPRESSION_CANCELS {
+                    self.endpoint.cancel(call, reason, now.mono);
+                }
+            } else if F::SUPPRESSION_STOPS {
+                let before = self.outputs.len();
+                self.outputs.retain(|output| {
+                    !matches!(output, Output::Transmit(transmit) if transmit.call == Some(call))
+                });
+                if self.outputs.len() < before {
+                    self.endpoint.not_sent(call, now.mono);
+                } else {
+                    // The driver holds the datagram: it may have left.
+                    self.endpoint.cancel(call, reason, now.mono);
+                }
+            }
+        }
+    }
+
+    fn trunk_responded(&mut self, call: CallId) {
+        let Some((_, calling)) = self.call(call) else { return };
+        let trunk = calling.trunk;
+        if self.trunks.responded(trunk) {
+            self.trunk_changed(trunk, false, "answered");
+        }
+    }
+
+    fn trunk_changed(&mut self, trunk: dialer_types::TrunkId, open: bool, reason: &'static str) {
+        self.outputs.push_back(Output::TrunkChanged { trunk, open, reason });
+    }
+
+    fn free(&mut self, calling: &Calling) {
+        if calling.media {
+            self.outputs.push_back(Output::StopMedia(calling.placement, calling.port));
+        }
+        // Back of the queue: a port rests as long as possible, so that late packets of its last
+        // call do not reach the next.
+        self.ports.push_back(calling.port);
+    }
+
+    fn call(&mut self, call: CallId) -> Option<(&crate::Order, &mut Calling)> {
+        let attempt = self.attempts.get_mut(self.calls.get(&call)?)?;
+        match &mut attempt.state {
+            State::Calling(calling) => Some((&attempt.order, calling)),
+            State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+        }
+    }
+
+    fn calling_of(&self, placement: PlacementId) -> Option<CallId> {
+        let id: &AttemptId = self.placements.get(&placement)?;
+        match &self.attempts.get(id)?.state {
+            State::Calling(calling) => Some(calling.call),
+            State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+        }
+    }
+
+    fn finish(&mut self, call: CallId) -> Option<(crate::attempt::Attempt, Calling)> {
+        let id = self.calls.remove(&call)?;
+        let mut attempt = self.remove(id)?;
+        let state = std::mem::replace(
+            &mut attempt.state,
+            State::Gathering { heads: None, facts: None },
+        );
+        match state {
+            State::Calling(calling) => {
+                self.placements.remove(&calling.placement);
+                Some((attempt, calling))
+            }
+            State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+        }
+    }
+}
+
+/// Whether the trunk, not the called party, failed.
+const fn is_trunk_failure(ended: &Ended) -> bool {
+    matches!(ended.ending, Ending::Congestion | Ending::TransportError | Ending::Misconfigured)
+        && !ended.answered
+}
+
+fn disposition(ended: &Ended, sent: bool) -> Disposition {
+    if !sent && ended.code.is_none() && !ended.answered {
+        // The socket refused the first datagram and nothing ever came back: it never left.
+        return Disposition::NotSent;
+    }
+    if ended.answered {
+        return Disposition::Answered;
+    }
+    match ended.ending {
+        Ending::Answered => Disposition::Answered,
+        Ending::Busy => Disposition::Busy,
+        Ending::NoAnswer => Disposition::NoAnswer,
+        Ending::Unavailable => Disposition::Unavailable,
+        Ending::InvalidNumber => Disposition::InvalidNumber,
+        Ending::Disconnected => Disposition::Disconnected,
+        Ending::Congestion => Disposition::Congestion,
+        Ending::Rejected => Disposition::Rejected,
+        Ending::Unwanted => Disposition::Unwanted,
+        Ending::Blocked => Disposition::Blocked,
+        Ending::IdentityFailed => Disposition::IdentityFailed,
+        Ending::Misconfigured => Disposition::Misconfigured,
+        Ending::Loop => Disposition::Loop,
+        Ending::Redirected => Disposition::Redirected,
+        Ending::Cancelled => Disposition::Cancelled,
+        Ending::TransportError => Disposition::TransportError,
+    }
+}
+
+fn spoken(ended: &Ended, answered_at: Option<dialer_types::UnixMillis>) -> Spoken {
+    Spoken {
+        sip_code: ended.code,
+        q850: ended
+            .reasons
+            .iter()
+            .find(|reason| reason.protocol.eq_ignore_ascii_case("Q.850"))
+            .and_then(|reason| reason.cause)
+            .and_then(|cause| u8::try_from(cause).ok()),
+        ring_ms: ended.ringing.and_then(|ringing| u32::try_from(ringing.as_millis()).ok()),
+        answered_at,
+    }
+}

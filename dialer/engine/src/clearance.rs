@@ -1,0 +1,140 @@
+//! The clearance: the only value that can be turned into an INVITE.
+
+use std::time::{Duration, Instant};
+
+use dialer_audit::Receipt;
+use dialer_limiter::Reservation;
+use dialer_policy::Permit;
+use dialer_types::{Now, PlacementId, UnixMillis};
+
+use crate::fences::{AllFences, Fences};
+
+/// Proof that one placement was permitted, reserved and made durable, and still stands. It has no
+/// public fields, cannot be copied, and placing consumes it (G1, G2).
+///
+/// A clearance cannot be forged:
+/// ```compile_fail,E0451
+/// # use dialer_engine::Clearance;
+/// let forged = Clearance { placement: todo!(), not_after: todo!(), send_before: todo!() };
+/// ```
+/// nor used twice:
+/// ```compile_fail,E0382
+/// # use dialer_engine::Clearance;
+/// fn place(clearance: Clearance) {}
+/// fn twice(clearance: Clearance) {
+///     place(clearance);
+///     place(clearance);
+/// }
+/// ```
+/// nor cloned:
+/// ```compile_fail,E0599
+/// # use dialer_engine::Clearance;
+/// fn two(clearance: &Clearance) -> Clearance { clearance.clone() }
+/// ```
+#[derive(Debug)]
+#[must_use = "a clearance is one call: place it or settle it as not sent"]
+pub struct Clearance {
+    placement: PlacementId,
+    not_after: UnixMillis,
+    send_before: Instant,
+}
+
+/// Why three proofs do not make a clearance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClearanceError {
+    /// They are of different placements.
+    #[error("permit, reservation and receipt are of different placements")]
+    Mismatch,
+    /// The permit's life is over.
+    #[error("the permit lapsed before the INVITE could leave")]
+    Lapsed,
+}
+
+/// A permit that belongs to one placement, with the moment its life ends.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) placement: PlacementId,
+    pub(crate) permit: Permit,
+    pub(crate) not_after: UnixMillis,
+}
+
+impl Judged {
+    /// Ties a permit to the placement it was judged for. Its life ends with the lease, or before:
+    /// when a window closes or the day ends in a candidate zone.
+    pub(crate) fn new(
+        placement: PlacementId,
+        permit: Permit,
+        life: Duration,
+        now: UnixMillis,
+    ) -> Self {
+        let not_after = now.after(life).min(permit.stands_until());
+        Self { placement, permit, not_after }
+    }
+}
+
+impl Clearance {
+    /// Puts the three proofs together.
+    ///
+    /// # Errors
+    /// [`ClearanceError::Mismatch`] if they are not of one placement, [`ClearanceError::Lapsed`] if
+    /// the permit's life is over. The placement was committed either way and must be settled.
+    pub(crate) fn new<F: Fences>(
+        judged: &Judged,
+        reservation: &Reservation,
+        receipt: &Receipt,
+        now: Now,
+    ) -> Result<Self, ClearanceError> {
+        let placement = judged.placement;
+        if F::SAME_PLACEMENT
+            && (reservation.placement() != placement || receipt.placement() != placement)
+        {
+            return Err(ClearanceError::Mismatch);
+        }
+        if F::NOT_AFTER && (now.wall >= judged.not_after || now.wall >= judged.permit.stands_until()) {
+            return Err(ClearanceError::Lapsed);
+        }
+        let send_before = if F::NOT_AFTER {
+            now.mono + judged.not_after.since(now.wall)
+        } else {
+            now.mono + Duration::from_secs(24 * 3600)
+        };
+        Ok(Self { placement, not_after: judged.not_after, send_before })
+    }
+
+    /// Puts three proofs together with every fence standing: the public road, for programs that
+    /// hold the proofs themselves. Consumes them.
+    ///
+    /// # Errors
+    /// As documented on [`ClearanceError`].
+    pub fn from_proofs(
+        placement: PlacementId,
+        permit: Permit,
+        reservation: Reservation,
+        receipt: Receipt,
+        life: Duration,
+        now: Now,
+    ) -> Result<Self, ClearanceError> {
+        let judged = Judged::new(placement, permit, life, now.wall);
+        let clearance = Self::new::<AllFences>(&judged, &reservation, &receipt, now);
+        drop((reservation, receipt));
+        clearance
+    }
+
+    /// Which placement.
+    #[must_use]
+    pub const fn placement(&self) -> PlacementId {
+        self.placement
+    }
+
+    /// Until when the INVITE may leave, by wall time.
+    #[must_use]
+    pub const fn not_after(&self) -> UnixMillis {
+        self.not_after
+    }
+
+    /// Until when it may leave, by monotonic time: what the SIP core and the driver compare with.
+    #[must_use]
+    pub const fn send_before(&self) -> Instant {
+        self.send_before
+    }
+}

@@ -1,0 +1,60 @@
+//! What happened: the only way anything reaches the engine.
+
+use std::net::SocketAddr;
+
+use dialer_audit::Receipt;
+use dialer_limiter::{Head, Reservation};
+use dialer_sip::CallId;
+use dialer_types::{AttemptId, CampaignId, PlacementId, SellerNo, SubjectId};
+
+use crate::terms::{ContactFacts, Order, Trunk};
+
+/// What a store said. Late, failed and unreadable are the same answer (G5).
+#[derive(Debug)]
+pub enum Answer<T> {
+    /// It answered.
+    Given(T),
+    /// It did not, or nobody knows whether it did.
+    Unavailable,
+}
+
+/// A head was not the one judged: judge again on the fresh ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The scheduler took a contact.
+    Due(Box<Order>),
+    /// The heads asked for by `Output::ReadHeads`, all of them.
+    Heads(AttemptId, Answer<Vec<(SubjectId, Head)>>),
+    /// The facts asked for by `Output::LoadFacts`, read after the heads.
+    Facts(AttemptId, Answer<Box<ContactFacts>>),
+    /// Redis answered a reserve. A conflict means that the heads have moved.
+    Reserved(PlacementId, Answer<Result<Reservation, Conflict>>),
+    /// Postgres answered a commit. `Unavailable`: it may or may not have happened.
+    Committed(PlacementId, Answer<Result<Receipt, Conflict>>),
+    /// A datagram came in.
+    Datagram(SocketAddr, &'a [u8]),
+    /// The first or re-sent INVITE of this call left the socket just now.
+    Sent(CallId),
+    /// The INVITE of this call was held back because its `send_before` had passed.
+    TooLate(CallId),
+    /// Sending to this address failed.
+    TransportError(SocketAddr),
+    /// The prompt of this call has been played, or its media failed.
+    Played(PlacementId),
+    /// These subjects must not be called by this seller (`SellerNo(0)`: by anybody).
+    Suppressed(Vec<SubjectId>, SellerNo),
+    /// This campaign was paused or stopped: nothing more of it is placed.
+    Halted(CampaignId),
+    /// The trunks as they are now.
+    Trunks(Vec<Trunk>),
+    /// Place nothing more; what is under way ends by itself (G10).
+    Drain,
+    /// End what is under way, too.
+    HangUp,
+    /// Time has passed.
+    Timeout,
+}

@@ -1,0 +1,310 @@
+//! Gathering what is known, judging it, and asking for the reservation.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dialer_limiter::{Demand, Entry, Head, MarkKind};
+use dialer_policy::{
+    Call, Evaluation, Facts, Past, Suppression, SuppressionScope, Verdict, Wait,
+};
+use dialer_types::{Now, Outcome, PlacementId, RuleId, SellerNo, SubjectId, UnixMillis};
+
+use crate::{
+    attempt::{Attempt, Chosen, State},
+    clearance::Judged,
+    engine::Engine,
+    fences::Fences,
+    output::{Denied, Next, Output},
+    record::{Scene, decision},
+    terms::{ContactFacts, NumberFacts, Order},
+};
+
+/// Entries older than this may be dropped from heads: longer than the longest horizon of the packs
+/// (61 days in France, a calendar month in Australia).
+const HORIZON: Duration = Duration::from_secs(70 * 24 * 3600);
+
+/// Judgements of one attempt that may lose their race before the contact goes back into `due`.
+pub(crate) const MAX_ROUNDS: u8 = 5;
+
+/// What came of judging every number in turn.
+enum Judgement {
+    Permitted(Box<Chosen>),
+    Denied(Denied),
+    /// No demand could be made: a head is full. Never lawful (G5).
+    Unknown,
+}
+
+impl<F: Fences> Engine<F> {
+    /// Everything is gathered: judge, and ask for what the verdict asks for.
+    pub(crate) fn judge(
+        &mut self,
+        mut attempt: Attempt,
+        heads: &[(SubjectId, Head)],
+        facts: &ContactFacts,
+        now: Now,
+    ) {
+        let order = &attempt.order;
+        let Some(trunk) = self.trunks.pick(&order.campaign.trunks, now.mono).map(|trunk| trunk.id)
+        else {
+            self.give_back(&attempt.order, Duration::from_secs(2), "no_trunk", now);
+            return;
+        };
+        let mut denied_records = Vec::new();
+        let mut best: Option<(Next, Vec<RuleId>)> = None;
+        for (position, subject) in &order.numbers {
+            let Some(number) = facts.numbers.iter().find(|number| number.subject == *subject) else {
+                continue;
+            };
+            let concerned = concerned(order, *subject);
+            let placement = match attempt.minted {
+                Some(placement) if !F::FRESH_TOKEN => placement,
+                _ => PlacementId(self.mint.ulid(now.wall)),
+            };
+            attempt.minted = Some(placement);
+            let verdict = self.ruleset.evaluate(
+                &policy_facts(order, *subject, number, facts, heads),
+                &Evaluation {
+                    guard: if F::GUARD {
+                        self.config.permit_life + self.config.clock_bound
+                    } else {
+                        Duration::ZERO
+                    },
+                    abilities: order.campaign.abilities,
+                },
+                now.wall,
+            );
+            let scene = Scene {
+                node: self.config.node,
+                order,
+                subjects: concerned.clone(),
+                number,
+                ruleset: self.ruleset.version(),
+                now: now.wall,
+            };
+            let permitted = matches!(verdict, Verdict::Permit(_));
+            let record = decision(&scene, &verdict, permitted.then_some(placement));
+            denied_records.push(record);
+            match verdict {
+                Verdict::Permit(permit) => {
+                    let judged = Judged::new(placement, permit, self.config.permit_life, now.wall);
+                    let heads: Vec<_> =
+                        heads.iter().filter(|(id, _)| concerned.contains(id)).cloned().collect();
+                    let choice = Choice { subject: *subject, position: *position, number, trunk };
+                    let judgement = choose(order, choice, judged, &heads, denied_records, now.wall);
+                    self.follow(attempt, judgement, now);
+                    return;
+                }
+                Verdict::Defer(deferral) => {
+                    let rules: Vec<_> =
+                        deferral.denials.iter().map(|denial| denial.rule.clone()).collect();
+                    let because = blocking(&deferral.denials, deferral.until);
+                    let sooner = !matches!(&best, Some((Next::Due { at, .. }, _)) if *at <= deferral.until);
+                    if sooner {
+                        best = Some((Next::Due { at: deferral.until, because }, rules));
+                    }
+                }
+                Verdict::Refuse(refusal) => {
+                    if best.is_none() {
+                        let rules =
+                            refusal.denials.iter().map(|denial| denial.rule.clone()).collect();
+                        let cause = refusal.waits_for.first().map_or("never".into(), cause);
+                        best = Some((Next::Park { cause }, rules));
+                    }
+                }
+            }
+        }
+        let judgement = match best {
+            Some((next, rules)) => Judgement::Denied(Denied {
+                attempt: order.attempt,
+                campaign: order.campaign.id,
+                next: self.spread(next, now.wall),
+                records: denied_records,
+                rules,
+            }),
+            None => Judgement::Unknown,
+        };
+        self.follow(attempt, judgement, now);
+    }
+
+    fn follow(&mut self, mut attempt: Attempt, judgement: Judgement, now: Now) {
+        match judgement {
+            Judgement::Permitted(chosen) => {
+                let placement = chosen.judged.placement;
+                self.placements.insert(placement, attempt.order.attempt);
+                self.outputs.push_back(Output::Reserve(chosen.trunk, Arc::clone(&chosen.demand)));
+                attempt.state = State::Reserving(chosen);
+                self.wait(attempt, now);
+            }
+            Judgement::Denied(denied) => {
+                self.gauges.denied += 1;
+                self.outputs.push_back(Output::Deny(Box::new(denied)));
+            }
+            Judgement::Unknown => {
+                self.give_back(&attempt.order, Duration::from_secs(3600), "history_full", now);
+            }
+        }
+    }
+
+    /// Spreads what becomes due together a little, so that an opening window is no wall.
+    fn spread(&mut self, next: Next, now: UnixMillis) -> Next {
+        match next {
+            Next::Due { at, because } if at > now => {
+                let spread = u64::try_from(self.config.spread.as_millis()).unwrap_or(0).max(1);
+                let jitter = Duration::from_millis(self.mint.bits() % spread);
+                Next::Due { at: at.after(jitter), because }
+            }
+            next => next,
+        }
+    }
+}
+
+/// The rule a deferred contact is waiting for: the one that passes last.
+fn blocking(denials: &[dialer_policy::Denial], until: UnixMillis) -> String {
+    denials
+        .iter()
+        .max_by_key(|denial| denial.first_lawful.unwrap_or(until))
+        .map_or_else(String::new, |denial| denial.rule.to_string())
+}
+
+/// The word a parked contact is woken by.
+fn cause(wait: &Wait) -> String {
+    match wait {
+        Wait::Consent => "consent".into(),
+        Wait::List(list) => format!("list:{list}"),
+        Wait::Suppression => "suppression".into(),
+        Wait::Address => "address".into(),
+        Wait::Pack => "pack".into(),
+        Wait::Feed => "feed".into(),
+        Wait::Obligation(word) => format!("obligation:{word}"),
+        Wait::Contact => "contact".into(),
+        Wait::Never => "never".into(),
+    }
+}
+
+/// The subjects a placement to this number counts for.
+fn concerned(order: &Order, number: SubjectId) -> Vec<SubjectId> {
+    let mut subjects: Vec<_> = [number, order.person].into_iter().chain(order.account).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    subjects
+}
+
+/// The number that was chosen, and the trunk it goes to.
+struct Choice<'a> {
+    subject: SubjectId,
+    position: u8,
+    number: &'a NumberFacts,
+    trunk: dialer_types::TrunkId,
+}
+
+fn choose(
+    order: &Order,
+    choice: Choice<'_>,
+    judged: Judged,
+    heads: &[(SubjectId, Head)],
+    records: Vec<dialer_audit::Record>,
+    now: UnixMillis,
+) -> Judgement {
+    let placement = judged.placement;
+    let entry = Entry {
+        key: Entry::key_of(placement),
+        at_seconds: Entry::seconds(now),
+        seller: order.campaign.seller_no,
+        campaign: order.campaign.no,
+        purpose: order.campaign.purpose,
+        technology: order.campaign.technology,
+        outcome: Outcome::Pending,
+        inbound: false,
+    };
+    let Ok(demand) = Demand::new(placement, heads, entry, now.before(HORIZON)) else {
+        return Judgement::Unknown;
+    };
+    Judgement::Permitted(Box::new(Chosen {
+        judged,
+        number: choice.number.number,
+        number_subject: choice.subject,
+        position: choice.position,
+        trunk: choice.trunk,
+        demand: Arc::new(demand),
+        sip_call_id: format!("{placement}@ringfence"),
+        records,
+        at: now,
+    }))
+}
+
+/// The facts of a call to one number, relative to its seller, number, account and person.
+fn policy_facts(
+    order: &Order,
+    subject: SubjectId,
+    number: &NumberFacts,
+    facts: &ContactFacts,
+    heads: &[(SubjectId, Head)],
+) -> Facts {
+    let seller = order.campaign.seller_no;
+    let mut call = Call::manual(number.number, order.campaign.purpose);
+    call.line = number.line;
+    call.party = facts.party;
+    call.address.clone_from(&facts.address);
+    call.technology = order.campaign.technology;
+    call.has_account = order.account.is_some();
+    call.relationship = facts.relationship;
+    call.role = facts.role;
+    Facts {
+        call,
+        consents: number.consents.clone(),
+        suppressions: suppressions(&concerned(order, subject), seller, heads),
+        lists: number.lists.clone(),
+        history: history(order, subject, heads),
+        emergency: facts.emergency.clone(),
+    }
+}
+
+/// The do-not-call marks that bind this seller. They carry no date: they hold from now on.
+fn suppressions(
+    subjects: &[SubjectId],
+    seller: SellerNo,
+    heads: &[(SubjectId, Head)],
+) -> Vec<Suppression> {
+    heads
+        .iter()
+        .filter(|(subject, _)| subjects.contains(subject))
+        .flat_map(|(_, head)| head.marks())
+        .filter(|mark| mark.kind == MarkKind::Suppressed && mark.binds(seller))
+        .map(|mark| Suppression {
+            scope: if mark.seller == SellerNo(0) {
+                SuppressionScope::Global
+            } else {
+                SuppressionScope::Seller
+            },
+            added_at: UnixMillis(0),
+        })
+        .collect()
+}
+
+/// Distinct placements over the union of the number, the account and the person.
+fn history(order: &Order, number: SubjectId, heads: &[(SubjectId, Head)]) -> Vec<Past> {
+    let mut distinct: BTreeMap<u64, Past> = BTreeMap::new();
+    for (subject, head) in heads {
+        let (same_number, same_account, same_person) =
+            (*subject == number, Some(*subject) == order.account, *subject == order.person);
+        if !(same_number || same_account || same_person) {
+            continue;
+        }
+        for entry in head.entries() {
+            let past = distinct.entry(entry.key).or_insert_with(|| Past {
+                at: entry.at(),
+                same_number: false,
+                same_account: false,
+                same_person: false,
+                same_seller: entry.seller == order.campaign.seller_no,
+                purpose: entry.purpose,
+                technology: entry.technology,
+                outcome: entry.outcome,
+                inbound: entry.inbound,
+            });
+            past.same_number |= same_number;
+            past.same_account |= same_account;
+            past.same_person |= same_person;
+        }
+    }
+    distinct.into_values().collect()
+}

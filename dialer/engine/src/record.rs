@@ -1,0 +1,182 @@
+//! From judgements and endings to audit records.
+
+use dialer_audit::{
+    Hash, Record,
+    record::{
+        Advance, Counter, Decision, Denial, Ended, Input, Intent, ListSeen, NotSent, Place, Token,
+        Verdict as Said,
+    },
+};
+use dialer_policy::{Evidence, RulesetVersion, Verdict};
+use dialer_types::{Disposition, LineType, NodeId, PlacementId, SubjectId, UnixMillis};
+
+use crate::{
+    attempt::Chosen,
+    output::Spoken,
+    terms::{NumberFacts, Order},
+};
+
+/// What every record of one judgement shares.
+pub(crate) struct Scene<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) order: &'a Order,
+    pub(crate) subjects: Vec<SubjectId>,
+    pub(crate) number: &'a NumberFacts,
+    pub(crate) ruleset: RulesetVersion,
+    pub(crate) now: UnixMillis,
+}
+
+/// The decision about one number.
+pub(crate) fn decision(
+    scene: &Scene<'_>,
+    verdict: &Verdict,
+    placement: Option<PlacementId>,
+) -> Record {
+    let (said, until, obligations) = match verdict {
+        Verdict::Permit(permit) => (
+            Said::Permit,
+            None,
+            permit.obligations().iter().map(|duty| duty.rule.as_str().to_owned()).collect(),
+        ),
+        Verdict::Defer(deferral) => (Said::Defer, Some(deferral.until), Vec::new()),
+        Verdict::Refuse(_) => (Said::Refuse, None, Vec::new()),
+    };
+    let evidence = verdict.evidence();
+    let line: LineType = scene.number.line;
+    let decision = Decision {
+        attempt: scene.order.attempt,
+        placement,
+        campaign: scene.order.campaign.id,
+        seller: scene.order.campaign.seller,
+        subjects: scene.subjects.clone(),
+        purpose: scene.order.campaign.purpose,
+        technology: scene.order.campaign.technology,
+        line_type: line,
+        verdict: said,
+        until,
+        denied_by: verdict
+            .denials()
+            .iter()
+            .map(|denial| Denial {
+                rule: denial.rule.clone(),
+                citation: denial.citation.to_string(),
+                until: denial.first_lawful,
+                why: denial.inputs.clone(),
+            })
+            .collect(),
+        rules_asked: u32::try_from(evidence.rules.len()).unwrap_or(u32::MAX),
+        ruleset: Hash(scene.ruleset.0),
+        places: places(evidence, scene.now),
+        counters: evidence
+            .counters
+            .iter()
+            .map(|counter| Counter {
+                rule: counter.rule.clone(),
+                count: counter.count,
+                cap: counter.max,
+            })
+            .collect(),
+        lists: lists(evidence, scene.number),
+        obligations,
+        inputs: vec![Input {
+            name: "consents".into(),
+            value: scene.number.consents.len().to_string(),
+        }],
+    };
+    Record::new(Some(scene.node), decision.into(), scene.now)
+}
+
+/// Every candidate zone with its local time; the jurisdictions are joined, every one applies in
+/// every zone.
+fn places(evidence: &Evidence, now: UnixMillis) -> Vec<Place> {
+    let jurisdiction =
+        evidence.jurisdictions.iter().map(ToString::to_string).collect::<Vec<_>>().join("+");
+    let utc = chrono::DateTime::from_timestamp_millis(now.0).unwrap_or_default();
+    evidence
+        .zones
+        .iter()
+        .map(|zone| Place {
+            jurisdiction: jurisdiction.clone(),
+            zone: zone.name().to_owned(),
+            local_time: utc
+                .with_timezone(zone)
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
+        })
+        .collect()
+}
+
+fn lists(evidence: &Evidence, number: &NumberFacts) -> Vec<ListSeen> {
+    evidence
+        .lists
+        .iter()
+        .map(|seen| ListSeen {
+            list: seen.list.to_string(),
+            version: String::new(),
+            as_of: seen.as_of.map_or_else(String::new, |day| day.to_string()),
+            contains: number
+                .lists
+                .iter()
+                .any(|fact| fact.list == seen.list && fact.contains),
+        })
+        .collect()
+}
+
+/// The intent: written in the transaction that commits the placement.
+pub(crate) fn intent(
+    node: NodeId,
+    order: &Order,
+    chosen: &Chosen,
+    clock_bound_ms: u32,
+    clock_offset_ms: i64,
+    now: UnixMillis,
+) -> Record {
+    let placement = chosen.judged.placement;
+    let intent = Intent {
+        placement,
+        attempt: order.attempt,
+        trunk: chosen.trunk,
+        heads: chosen
+            .demand
+            .claims()
+            .iter()
+            .map(|claim| Advance {
+                subject: claim.subject,
+                judged: Token(claim.base.0),
+                token: Token(placement.0),
+            })
+            .collect(),
+        not_after: chosen.judged.not_after,
+        clock_bound_ms,
+        clock_offset_ms,
+        sip_call_id: chosen.sip_call_id.clone(),
+    };
+    Record::new(Some(node), intent.into(), now)
+}
+
+/// How a placement ended, or that it never left.
+pub(crate) fn ending(
+    node: NodeId,
+    order: &Order,
+    placement: PlacementId,
+    disposition: Disposition,
+    spoken: Spoken,
+    because: &str,
+    now: UnixMillis,
+) -> Record {
+    if disposition == Disposition::NotSent {
+        let not_sent = NotSent { placement, reason: because.to_owned() };
+        return Record::new(Some(node), not_sent.into(), now);
+    }
+    let ended = Ended {
+        attempt: order.attempt,
+        placement,
+        disposition,
+        sip_code: spoken.sip_code,
+        q850: spoken.q850,
+        ring_ms: spoken.ring_ms,
+        answered_at: spoken.answered_at,
+        ended_at: Some(now),
+        correction: false,
+    };
+    Record::new(Some(node), ended.into(), now)
+}

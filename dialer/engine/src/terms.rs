@@ -1,0 +1,124 @@
+//! What the engine is told about campaigns, contacts and trunks.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use dialer_policy::{Abilities, Address, Consent, Feed, ListFact, Relationship};
+use dialer_sip::Credentials;
+use dialer_types::{
+    AttemptId, CampaignId, CampaignNo, E164, LineType, PartyRole, PartyType, Purpose, SellerId,
+    SellerNo, SubjectId, Technology, TrunkId,
+};
+
+use crate::retry::RetryRules;
+
+/// A campaign's terms, as they stand when a contact is taken.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// Its small number in packed histories.
+    pub no: CampaignNo,
+    /// Its name, for the correlation header.
+    pub name: String,
+    /// On whose behalf.
+    pub seller: SellerId,
+    /// The seller's small number.
+    pub seller_no: SellerNo,
+    /// Why it calls.
+    pub purpose: Purpose,
+    /// How it calls.
+    pub technology: Technology,
+    /// What its prompt announces, together with what this build can do.
+    pub abilities: Abilities,
+    /// The seller's own number, shown to the called party.
+    pub caller_id: E164,
+    /// Ring this long, then cancel.
+    pub ring_timeout: Duration,
+    /// Placements made for one contact, at most.
+    pub max_tries: u16,
+    /// When to try again.
+    pub retry: RetryRules,
+    /// Its trunks, the preferred first.
+    pub trunks: Vec<TrunkId>,
+    /// Name of its prompt.
+    pub prompt: Arc<str>,
+}
+
+/// A contact the scheduler took: try it now.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The attempt: follows from contact and try, so taking it twice is the same attempt.
+    pub attempt: AttemptId,
+    /// Placements made for this contact so far.
+    pub made: u16,
+    /// For which campaign.
+    pub campaign: Arc<Campaign>,
+    /// Whom.
+    pub person: SubjectId,
+    /// About which account.
+    pub account: Option<SubjectId>,
+    /// The contact's numbers with their positions, in the order to try them.
+    pub numbers: Vec<(u8, SubjectId)>,
+}
+
+impl Order {
+    /// Every subject whose head the judgement needs, each once, in order.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<SubjectId> {
+        let mut subjects: Vec<_> = self
+            .numbers
+            .iter()
+            .map(|(_, subject)| *subject)
+            .chain([self.person])
+            .chain(self.account)
+            .collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects
+    }
+}
+
+/// What Postgres (and the national lists) say about a contact, read after its heads.
+#[derive(Debug, Clone)]
+pub struct ContactFacts {
+    /// Consumer or business.
+    pub party: PartyType,
+    /// Who will be spoken to.
+    pub role: PartyRole,
+    /// Where the person lives.
+    pub address: Option<Address>,
+    /// What ties the person to the seller.
+    pub relationship: Option<Relationship>,
+    /// The emergency feed.
+    pub emergency: Option<Feed>,
+    /// Each of the order's numbers.
+    pub numbers: Vec<NumberFacts>,
+}
+
+/// What is known of one number.
+#[derive(Debug, Clone)]
+pub struct NumberFacts {
+    /// Its subject.
+    pub subject: SubjectId,
+    /// The number itself.
+    pub number: E164,
+    /// What kind of line it is on.
+    pub line: LineType,
+    /// Consents that cover this person at this number.
+    pub consents: Vec<Consent>,
+    /// What the national lists say.
+    pub lists: Vec<ListFact>,
+}
+
+/// A SIP trunk.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// Its id.
+    pub id: TrunkId,
+    /// Where its INVITEs go.
+    pub address: SocketAddr,
+    /// Answers its challenges.
+    pub credentials: Option<Credentials>,
+    /// Calls alive at once, at most.
+    pub max_concurrent: u32,
+}
