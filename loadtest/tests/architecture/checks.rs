@@ -1,0 +1,371 @@
+//! The rules and the checks: each check gives what is wrong, one sentence a violation.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    code::{Source, lines_with, spelled_out},
+    workspace::Member,
+};
+
+/// Each member, the members it may link (normal dependencies), and whether it is pure. DESIGN section 3.
+/// `campaign-api` and `schema` link `limiter` because an opt-out moves a head, whose bytes `limiter` defines.
+pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
+    ("dialer-types", Kind::Pure, &[]),
+    ("dialer-policy", Kind::Pure, &["dialer-types"]),
+    ("dialer-limiter", Kind::Pure, &["dialer-types"]),
+    ("dialer-sip", Kind::Pure, &[]),
+    ("dialer-media", Kind::Pure, &["dialer-types"]),
+    ("dialer-pacing", Kind::Pure, &["dialer-types"]),
+    ("dialer-audit", Kind::Pure, &["dialer-types"]),
+    (
+        "dialer-engine",
+        Kind::Pure,
+        &[
+            "dialer-types",
+            "dialer-policy",
+            "dialer-limiter",
+            "dialer-sip",
+            "dialer-media",
+            "dialer-pacing",
+            "dialer-audit",
+        ],
+    ),
+    (
+        "dialer-sim",
+        Kind::Other,
+        &[
+            "dialer-types",
+            "dialer-policy",
+            "dialer-limiter",
+            "dialer-sip",
+            "dialer-media",
+            "dialer-pacing",
+            "dialer-audit",
+            "dialer-engine",
+            "schema",
+        ],
+    ),
+    (
+        "dialer",
+        Kind::Other,
+        &[
+            "dialer-types",
+            "dialer-policy",
+            "dialer-limiter",
+            "dialer-media",
+            "dialer-pacing",
+            "dialer-audit",
+            "dialer-engine",
+            "schema",
+        ],
+    ),
+    (
+        "campaign-api",
+        Kind::Other,
+        &[
+            "dialer-types",
+            "dialer-policy",
+            "dialer-audit",
+            "dialer-limiter",
+            "schema",
+        ],
+    ),
+    (
+        "schema",
+        Kind::Other,
+        &["dialer-types", "dialer-audit", "dialer-limiter"],
+    ),
+    (
+        "loadtest",
+        Kind::Other,
+        &["dialer-types", "dialer-sip", "dialer-media", "schema"],
+    ),
+];
+
+/// Crates that bring IO or a runtime. A name ending in `*` stands for all that begin so.
+pub(crate) const IMPURE: &[&str] = &[
+    "tokio*",
+    "async-std",
+    "async-executor",
+    "async-global-executor",
+    "async-io",
+    "smol",
+    "glommio",
+    "monoio",
+    "embassy*",
+    "mio",
+    "socket2",
+    "redis*",
+    "sqlx*",
+    "axum*",
+    "hyper*",
+    "reqwest",
+    "tower*",
+    "tonic*",
+    "ureq",
+    "futures-executor",
+];
+/// Not to be asked for directly by a pure crate: another member's features may put them below a shared library.
+pub(crate) const IMPURE_DIRECT: &[&str] = &["getrandom", "fastrand", "rand"];
+
+/// What the sources of a pure crate must not say outside tests.
+pub(crate) const IMPURE_WORDS: &[&str] = &[
+    "async",
+    "await",
+    "SystemTime::now",
+    "Instant::now",
+    "Utc::now",
+    "Local::now",
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "UnixStream",
+    "UnixDatagram",
+    "getrandom",
+    "thread_rng",
+    "OsRng",
+    "ThreadRng",
+    "RandomState",
+];
+
+pub(crate) const LONGEST_FILE: usize = 800;
+pub(crate) const FORBIDDEN_NAMES: &[&str] = &[
+    "session",
+    "manager",
+    "handler",
+    "processor",
+    "context",
+    "util",
+    "helper",
+    "lead",
+];
+/// RFC 4028 calls it so.
+pub(crate) const NAMES_ALLOWED: &[&str] = &["session_timer"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Pure,
+    Other,
+}
+
+pub(crate) fn wrong_directions(members: &[Member]) -> Vec<String> {
+    let known: BTreeSet<&str> = MEMBERS.iter().map(|(name, ..)| *name).collect();
+    let mut wrong = Vec::new();
+    for member in members {
+        let Some((_, _, allowed)) = MEMBERS.iter().find(|(name, ..)| *name == member.name) else {
+            wrong.push(format!(
+                "{} is a member that the table of directions does not know",
+                member.name
+            ));
+            continue;
+        };
+        for link in &member.direct {
+            if known.contains(link.as_str()) && !allowed.contains(&link.as_str()) {
+                wrong.push(format!("{} must not depend on {link}", member.name));
+            }
+        }
+    }
+    wrong
+}
+
+pub(crate) fn impure_links(members: &[Member]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for member in members.iter().filter(|member| is_pure(&member.name)) {
+        for (link, through) in &member.tree {
+            let banned = IMPURE.iter().any(|name| match name.strip_suffix('*') {
+                Some(start) => link.starts_with(start),
+                None => link == name,
+            });
+            if banned {
+                wrong.push(format!(
+                    "{} is pure and links {link} (through {through})",
+                    member.name
+                ));
+            }
+        }
+        for link in member
+            .direct
+            .iter()
+            .filter(|link| IMPURE_DIRECT.contains(&link.as_str()))
+        {
+            wrong.push(format!("{} is pure and depends on {link}", member.name));
+        }
+    }
+    wrong
+}
+
+pub(crate) fn impure_sources(members: &[Member], sources: &[Source]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for member in members.iter().filter(|member| is_pure(&member.name)) {
+        let folder = format!("{}src/", member.folder);
+        for source in sources
+            .iter()
+            .filter(|source| source.path.starts_with(&folder))
+        {
+            let code = spelled_out(&source.shipped);
+            for word in IMPURE_WORDS {
+                for line in lines_with(&code, word) {
+                    wrong.push(format!(
+                        "{}:{line}: {} is pure and says `{word}`",
+                        source.path, member.name
+                    ));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+/// rsip stays behind the wire; elsewhere its panics and its limits would be ours.
+pub(crate) fn stray_rsip(sources: &[Source]) -> Vec<String> {
+    let home = [
+        "dialer/sip/src/wire/",
+        "dialer/sip/src/wire.rs",
+        "dialer/sip/tests/",
+        "dialer/sip/benches/",
+    ];
+    let mut wrong = Vec::new();
+    for source in sources.iter().filter(|source| !source.is_below(&home)) {
+        for line in lines_with(&source.code, "rsip") {
+            wrong.push(format!(
+                "{}:{line}: rsip outside dialer/sip/src/wire",
+                source.path
+            ));
+        }
+    }
+    wrong
+}
+
+/// G1: one place in the engine sends INVITEs, and nobody else does. `self.invite` is somebody's own method.
+pub(crate) fn stray_invites(sources: &[Source]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let (mut calls, mut silenced) = (Vec::new(), Vec::new());
+    for source in sources
+        .iter()
+        .filter(|source| !source.is_below(&["dialer/sip/"]))
+    {
+        let in_engine = source.is_below(&["dialer/engine/src/"]);
+        let code = if in_engine {
+            &source.shipped
+        } else {
+            &source.code
+        };
+        let code = code.replace("self.invite(", "self.own(");
+        let found = [".invite(", "::invite"]
+            .iter()
+            .flat_map(|call| lines_with(&code, call));
+        if in_engine {
+            calls.extend(found.map(|line| format!("{}:{line}", source.path)));
+            let lints = lines_with(&code, "clippy::disallowed_methods");
+            silenced.extend(
+                lints
+                    .into_iter()
+                    .map(|line| format!("{}:{line}", source.path)),
+            );
+        } else {
+            wrong.extend(
+                found.map(|line| {
+                    format!("{}:{line}: INVITE sent outside dialer/engine", source.path)
+                }),
+            );
+        }
+    }
+    if calls.len() != 1 {
+        wrong.push(format!(
+            "dialer/engine must call Endpoint::invite in exactly one place: {calls:?}"
+        ));
+    }
+    if silenced.len() != 1 {
+        wrong.push(format!("dialer/engine must silence clippy::disallowed_methods in exactly one place: {silenced:?}"));
+    }
+    wrong
+}
+
+/// `clippy.toml` names methods with `allow-invalid`, so that a renamed one would go unguarded without a sound.
+pub(crate) fn missing_fences(clippy: &str, sources: &[Source]) -> Vec<String> {
+    let fenced = [
+        (
+            "dialer_sip::Endpoint::invite",
+            "dialer/sip/src/",
+            "fn invite",
+        ),
+        (
+            "dialer_limiter::Reservation::assertion",
+            "dialer/limiter/src/",
+            "fn assertion",
+        ),
+        (
+            "dialer_audit::Receipt::assertion",
+            "dialer/audit/src/",
+            "fn assertion",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (path, folder, definition) in fenced {
+        if !clippy.contains(&format!("path = \"{path}\"")) {
+            wrong.push(format!("clippy.toml does not fence {path}"));
+        }
+        if !sources.iter().any(|source| {
+            source.is_below(&[folder]) && !lines_with(&source.code, definition).is_empty()
+        }) {
+            wrong.push(format!(
+                "clippy.toml fences {path}, and {folder} has no `{definition}`"
+            ));
+        }
+    }
+    wrong
+}
+
+pub(crate) fn unlinted(name: &str, manifest: &str) -> Vec<String> {
+    let lints = manifest.split("[lints]").nth(1).unwrap_or_default();
+    let inherited = lints.trim_start().starts_with("workspace = true");
+    if inherited {
+        Vec::new()
+    } else {
+        vec![format!(
+            "{name} does not inherit the lints of the workspace"
+        )]
+    }
+}
+
+pub(crate) fn badly_shaped(sources: &[Source]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for source in sources {
+        if source.lines > LONGEST_FILE {
+            wrong.push(format!(
+                "{} has {} lines; {LONGEST_FILE} is the most",
+                source.path, source.lines
+            ));
+        }
+        let mut names: BTreeSet<&str> = source.path.trim_end_matches(".rs").split('/').collect();
+        let mut words = source.code.split_whitespace();
+        while words.any(|word| word == "mod") {
+            let name = words.next().unwrap_or_default();
+            names.insert(name.trim_end_matches([';', '{']));
+        }
+        for name in names.into_iter().filter(|name| is_forbidden(name)) {
+            wrong.push(format!(
+                "{}: `{name}` says nothing about what is in it",
+                source.path
+            ));
+        }
+    }
+    wrong
+}
+
+pub(crate) fn is_forbidden(name: &str) -> bool {
+    let mut words = name
+        .split(['_', '-', '.'])
+        .map(|word| word.trim_end_matches('s'));
+    !NAMES_ALLOWED.contains(&name) && words.any(|word| FORBIDDEN_NAMES.contains(&word))
+}
+
+pub(crate) fn is_pure(name: &str) -> bool {
+    MEMBERS
+        .iter()
+        .any(|(member, kind, _)| *member == name && *kind == Kind::Pure)
+}
