@@ -121,7 +121,7 @@ install_rustup() {
         for file in "" .sha256; do
             curl --proto '=https' --tlsv1.2 -sSfL --retry 3 --connect-timeout 20 \
                 -o "$folder/rustup-init$file" "$base$file" ||
-                die "could not fetch $base$file. Rust is needed: come online, or install it by hand (https://rustup.rs)."
+                die "could not fetch $base$file. Rust is needed: come online, or bring it by hand (https://rustup.rs)"
         done
         sum=$(cut -d ' ' -f 1 "$folder/rustup-init.sha256")
         echo "$sum  $folder/rustup-init" | sha256sum --check --status ||
