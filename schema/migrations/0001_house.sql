@@ -10,7 +10,7 @@ END $$;
 
 -- One row: what this deployment is. The clock offset exists for the demo only.
 CREATE TABLE deployment (
-    only            boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single          boolean PRIMARY KEY DEFAULT true CHECK (single),
     mode            text NOT NULL DEFAULT 'production' CHECK (mode IN ('production', 'demo')),
     clock_offset_ms bigint NOT NULL DEFAULT 0,
     CHECK (mode = 'demo' OR clock_offset_ms = 0)
@@ -125,7 +125,9 @@ CREATE TABLE contact_list (
     imported    bigint NOT NULL DEFAULT 0,
     rejected    bigint NOT NULL DEFAULT 0,
     duplicates  bigint NOT NULL DEFAULT 0,
-    created_at  bigint NOT NULL
+    failure     text,                        -- why it is 'failed': what came before it is kept
+    created_at  bigint NOT NULL,
+    CHECK (rows = imported + rejected + duplicates)
 );
 CREATE TABLE list_fault (
     list_id uuid NOT NULL REFERENCES contact_list,

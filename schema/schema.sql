@@ -1,0 +1,760 @@
+-- The schema as one text: what the migrations make. Written by
+--   cargo test -p schema --test equivalence -- --ignored
+-- and compared with the migrations by the other test of that file.
+
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringfence_app') THEN
+        CREATE ROLE ringfence_app NOLOGIN;
+    END IF;
+END $$;
+
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE TABLE public.account (
+    subject_id bigint NOT NULL,
+    seller_id uuid NOT NULL,
+    external_id text NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE public.api_key (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    created_at bigint NOT NULL,
+    revoked_at bigint,
+    CONSTRAINT api_key_hash_check CHECK ((octet_length(hash) = 32))
+);
+
+CREATE TABLE public.app_user (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT app_user_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'campaign_manager'::text, 'compliance'::text, 'operator'::text])))
+);
+
+CREATE TABLE public.attempt (
+    contact_id uuid NOT NULL,
+    try_no smallint NOT NULL,
+    campaign_id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    at bigint NOT NULL
+);
+
+CREATE TABLE public.audit_checkpoint (
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    at bigint NOT NULL,
+    CONSTRAINT audit_checkpoint_root_check CHECK ((octet_length(root) = 32))
+);
+
+CREATE TABLE public.audit_entry (
+    id bigint NOT NULL,
+    at bigint NOT NULL,
+    kind smallint NOT NULL,
+    campaign_id uuid,
+    contact_id uuid,
+    try_no smallint,
+    placement uuid,
+    leaf bytea NOT NULL
+);
+
+ALTER TABLE public.audit_entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_entry_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.audit_leaf (
+    index bigint NOT NULL,
+    entry_id bigint NOT NULL,
+    leaf_hash bytea NOT NULL,
+    CONSTRAINT audit_leaf_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32))
+);
+
+CREATE TABLE public.campaign (
+    id uuid NOT NULL,
+    no integer NOT NULL,
+    seller_id uuid NOT NULL,
+    name text NOT NULL,
+    purpose smallint NOT NULL,
+    technology smallint NOT NULL,
+    status text DEFAULT 'draft'::text NOT NULL,
+    caller_id text NOT NULL,
+    announces text[] NOT NULL,
+    prompt text NOT NULL,
+    milli_cps bigint NOT NULL,
+    max_concurrent integer NOT NULL,
+    max_tries smallint NOT NULL,
+    ring_timeout_ms integer NOT NULL,
+    retry jsonb NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT campaign_max_concurrent_check CHECK ((max_concurrent > 0)),
+    CONSTRAINT campaign_max_tries_check CHECK (((max_tries >= 1) AND (max_tries <= 100))),
+    CONSTRAINT campaign_milli_cps_check CHECK ((milli_cps > 0)),
+    CONSTRAINT campaign_no_check CHECK ((no > 0)),
+    CONSTRAINT campaign_ring_timeout_ms_check CHECK (((ring_timeout_ms >= 5000) AND (ring_timeout_ms <= 120000))),
+    CONSTRAINT campaign_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'running'::text, 'paused'::text, 'stopped'::text, 'ended'::text])))
+);
+
+ALTER TABLE public.campaign ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.campaign_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.campaign_trunk (
+    campaign_id uuid NOT NULL,
+    trunk_id uuid NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL
+);
+
+CREATE TABLE public.consent_event (
+    id bigint NOT NULL,
+    seller_id uuid NOT NULL,
+    person_subject bigint NOT NULL,
+    number_subject bigint,
+    kind text NOT NULL,
+    form text NOT NULL,
+    purpose smallint NOT NULL,
+    technology smallint,
+    at bigint NOT NULL,
+    source text NOT NULL,
+    recorded_at bigint NOT NULL,
+    CONSTRAINT consent_event_form_check CHECK ((form = ANY (ARRAY['prior_express'::text, 'prior_express_written'::text, 'opt_in'::text]))),
+    CONSTRAINT consent_event_kind_check CHECK ((kind = ANY (ARRAY['grant'::text, 'revoke'::text])))
+);
+
+ALTER TABLE public.consent_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.consent_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.contact (
+    id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    list_id uuid NOT NULL,
+    person_subject bigint NOT NULL,
+    account_subject bigint,
+    party_type smallint NOT NULL,
+    party_role smallint NOT NULL,
+    country text,
+    region text,
+    postal_code text,
+    time_zone text,
+    relationship_kind text,
+    relationship_since date,
+    state smallint DEFAULT 1 NOT NULL,
+    try_no smallint DEFAULT 1 NOT NULL,
+    next_position smallint DEFAULT 0 NOT NULL,
+    node uuid,
+    last_disposition smallint,
+    finished text,
+    CONSTRAINT contact_relationship_kind_check CHECK ((relationship_kind = ANY (ARRAY['existing_customer'::text, 'inquiry'::text]))),
+    CONSTRAINT contact_state_check CHECK (((state >= 1) AND (state <= 5)))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.contact_list (
+    id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    name text NOT NULL,
+    state text NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    imported bigint DEFAULT 0 NOT NULL,
+    rejected bigint DEFAULT 0 NOT NULL,
+    duplicates bigint DEFAULT 0 NOT NULL,
+    failure text,
+    created_at bigint NOT NULL,
+    CONSTRAINT contact_list_check CHECK ((rows = ((imported + rejected) + duplicates))),
+    CONSTRAINT contact_list_state_check CHECK ((state = ANY (ARRAY['importing'::text, 'imported'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.contact_number (
+    contact_id uuid NOT NULL,
+    "position" smallint NOT NULL,
+    number_subject bigint NOT NULL,
+    CONSTRAINT contact_number_position_check CHECK ((("position" >= 0) AND ("position" <= 7)))
+);
+
+CREATE TABLE public.decision (
+    id bigint NOT NULL,
+    contact_id uuid NOT NULL,
+    try_no smallint NOT NULL,
+    campaign_id uuid NOT NULL,
+    at bigint NOT NULL,
+    verdict text NOT NULL,
+    until bigint,
+    rules text[] NOT NULL,
+    entry_id bigint NOT NULL,
+    CONSTRAINT decision_verdict_check CHECK ((verdict = ANY (ARRAY['permit'::text, 'defer'::text, 'refuse'::text])))
+);
+
+ALTER TABLE public.decision ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.decision_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.deployment (
+    single boolean DEFAULT true NOT NULL,
+    mode text DEFAULT 'production'::text NOT NULL,
+    clock_offset_ms bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT deployment_check CHECK (((mode = 'demo'::text) OR (clock_offset_ms = 0))),
+    CONSTRAINT deployment_mode_check CHECK ((mode = ANY (ARRAY['production'::text, 'demo'::text]))),
+    CONSTRAINT deployment_single_check CHECK (single)
+);
+
+CREATE TABLE public.due (
+    contact_id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    due_at bigint NOT NULL,
+    because text
+);
+
+CREATE TABLE public.earlier_contact (
+    id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    number_subject bigint NOT NULL,
+    person_subject bigint,
+    account_subject bigint,
+    inbound boolean NOT NULL,
+    purpose smallint NOT NULL,
+    technology smallint NOT NULL,
+    outcome smallint NOT NULL,
+    at bigint NOT NULL,
+    recorded_at bigint NOT NULL
+);
+
+CREATE TABLE public.list_fault (
+    list_id uuid NOT NULL,
+    line bigint NOT NULL,
+    field text NOT NULL,
+    reason text NOT NULL
+);
+
+CREATE TABLE public.node (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    started_at bigint NOT NULL,
+    heartbeat_at bigint NOT NULL,
+    stopped_at bigint
+);
+
+CREATE TABLE public.number (
+    subject_id bigint NOT NULL,
+    keyed_hash bytea NOT NULL,
+    cipher bytea NOT NULL,
+    line_type smallint NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT number_keyed_hash_check CHECK ((octet_length(keyed_hash) = 32))
+);
+
+CREATE TABLE public.outcome (
+    placement_id uuid NOT NULL,
+    revision smallint DEFAULT 0 NOT NULL,
+    disposition smallint NOT NULL,
+    sip_code smallint,
+    q850 smallint,
+    ring_ms bigint,
+    answered_at bigint,
+    ended_at bigint NOT NULL,
+    recorded_by uuid NOT NULL
+);
+
+CREATE TABLE public.parked (
+    contact_id uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    cause text NOT NULL,
+    rules text[] NOT NULL,
+    since bigint NOT NULL
+);
+
+CREATE TABLE public.person (
+    subject_id bigint NOT NULL,
+    id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    external_id text NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE public.placement (
+    id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    try_no smallint NOT NULL,
+    campaign_id uuid NOT NULL,
+    number_subject bigint NOT NULL,
+    person_subject bigint NOT NULL,
+    account_subject bigint,
+    trunk_id uuid NOT NULL,
+    node uuid NOT NULL,
+    at bigint NOT NULL,
+    not_after bigint NOT NULL,
+    sip_call_id text NOT NULL
+);
+
+CREATE TABLE public.seller (
+    id uuid NOT NULL,
+    no integer NOT NULL,
+    name text NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT seller_no_check CHECK ((no > 0))
+);
+
+ALTER TABLE public.seller ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.seller_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.subject (
+    id bigint NOT NULL,
+    kind smallint NOT NULL,
+    CONSTRAINT subject_kind_check CHECK ((kind = ANY (ARRAY[1, 2, 3])))
+);
+
+CREATE TABLE public.subject_head (
+    subject_id bigint NOT NULL,
+    token uuid NOT NULL,
+    head bytea NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.subject ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.subject_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.suppression_event (
+    id bigint NOT NULL,
+    seller_id uuid,
+    number_subject bigint,
+    person_subject bigint,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    at bigint NOT NULL,
+    recorded_at bigint NOT NULL,
+    CONSTRAINT suppression_event_check CHECK (((number_subject IS NOT NULL) OR (person_subject IS NOT NULL))),
+    CONSTRAINT suppression_event_kind_check CHECK ((kind = ANY (ARRAY['add'::text, 'lift'::text])))
+);
+
+ALTER TABLE public.suppression_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.suppression_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.trunk (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL,
+    username text,
+    password bytea,
+    milli_cps bigint NOT NULL,
+    max_concurrent integer NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT trunk_max_concurrent_check CHECK ((max_concurrent > 0)),
+    CONSTRAINT trunk_milli_cps_check CHECK ((milli_cps > 0))
+);
+
+CREATE TABLE public.trunk_state (
+    node uuid NOT NULL,
+    trunk_id uuid NOT NULL,
+    open boolean NOT NULL,
+    reason text NOT NULL,
+    since bigint NOT NULL
+);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (subject_id);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_seller_id_external_id_key UNIQUE (seller_id, external_id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.app_user
+    ADD CONSTRAINT app_user_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.app_user
+    ADD CONSTRAINT app_user_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (contact_id, try_no);
+
+ALTER TABLE ONLY public.audit_checkpoint
+    ADD CONSTRAINT audit_checkpoint_pkey PRIMARY KEY (size);
+
+ALTER TABLE ONLY public.audit_entry
+    ADD CONSTRAINT audit_entry_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_leaf
+    ADD CONSTRAINT audit_leaf_entry_id_key UNIQUE (entry_id);
+
+ALTER TABLE ONLY public.audit_leaf
+    ADD CONSTRAINT audit_leaf_pkey PRIMARY KEY (index);
+
+ALTER TABLE ONLY public.campaign
+    ADD CONSTRAINT campaign_no_key UNIQUE (no);
+
+ALTER TABLE ONLY public.campaign
+    ADD CONSTRAINT campaign_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.campaign
+    ADD CONSTRAINT campaign_seller_id_name_key UNIQUE (seller_id, name);
+
+ALTER TABLE ONLY public.campaign_trunk
+    ADD CONSTRAINT campaign_trunk_pkey PRIMARY KEY (campaign_id, trunk_id);
+
+ALTER TABLE ONLY public.consent_event
+    ADD CONSTRAINT consent_event_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_campaign_id_person_subject_key UNIQUE (campaign_id, person_subject);
+
+ALTER TABLE ONLY public.contact_list
+    ADD CONSTRAINT contact_list_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.contact_number
+    ADD CONSTRAINT contact_number_pkey PRIMARY KEY (contact_id, "position");
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.deployment
+    ADD CONSTRAINT deployment_pkey PRIMARY KEY (single);
+
+ALTER TABLE ONLY public.due
+    ADD CONSTRAINT due_pkey PRIMARY KEY (contact_id);
+
+ALTER TABLE ONLY public.earlier_contact
+    ADD CONSTRAINT earlier_contact_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.node
+    ADD CONSTRAINT node_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.number
+    ADD CONSTRAINT number_keyed_hash_key UNIQUE (keyed_hash);
+
+ALTER TABLE ONLY public.number
+    ADD CONSTRAINT number_pkey PRIMARY KEY (subject_id);
+
+ALTER TABLE ONLY public.outcome
+    ADD CONSTRAINT outcome_pkey PRIMARY KEY (placement_id, revision);
+
+ALTER TABLE ONLY public.parked
+    ADD CONSTRAINT parked_pkey PRIMARY KEY (contact_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_pkey PRIMARY KEY (subject_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_seller_id_external_id_key UNIQUE (seller_id, external_id);
+
+ALTER TABLE ONLY public.placement
+    ADD CONSTRAINT placement_contact_id_try_no_key UNIQUE (contact_id, try_no);
+
+ALTER TABLE ONLY public.placement
+    ADD CONSTRAINT placement_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.seller
+    ADD CONSTRAINT seller_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.seller
+    ADD CONSTRAINT seller_no_key UNIQUE (no);
+
+ALTER TABLE ONLY public.seller
+    ADD CONSTRAINT seller_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.subject_head
+    ADD CONSTRAINT subject_head_pkey PRIMARY KEY (subject_id);
+
+ALTER TABLE ONLY public.subject
+    ADD CONSTRAINT subject_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.suppression_event
+    ADD CONSTRAINT suppression_event_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trunk
+    ADD CONSTRAINT trunk_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.trunk
+    ADD CONSTRAINT trunk_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trunk_state
+    ADD CONSTRAINT trunk_state_pkey PRIMARY KEY (node, trunk_id);
+
+CREATE INDEX attempt_campaign_id_at_idx ON public.attempt USING btree (campaign_id, at);
+
+CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree (contact_id, try_no);
+
+CREATE INDEX consent_event_person_subject_idx ON public.consent_event USING btree (person_subject);
+
+CREATE INDEX contact_campaign_id_state_idx ON public.contact USING btree (campaign_id, state);
+
+CREATE INDEX contact_node_idx ON public.contact USING btree (node) WHERE (node IS NOT NULL);
+
+CREATE INDEX contact_number_number_subject_idx ON public.contact_number USING btree (number_subject);
+
+CREATE INDEX contact_person_subject_idx ON public.contact USING btree (person_subject);
+
+CREATE INDEX decision_campaign_id_verdict_idx ON public.decision USING btree (campaign_id, verdict);
+
+CREATE INDEX decision_contact_id_id_idx ON public.decision USING btree (contact_id, id);
+
+CREATE INDEX due_campaign_id_priority_due_at_idx ON public.due USING btree (campaign_id, priority, due_at);
+
+CREATE INDEX earlier_contact_number_subject_idx ON public.earlier_contact USING btree (number_subject);
+
+CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_id, line);
+
+CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
+
+CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
+
+CREATE INDEX placement_campaign_id_idx ON public.placement USING btree (campaign_id);
+
+CREATE INDEX placement_node_at_idx ON public.placement USING btree (node, at);
+
+CREATE INDEX suppression_event_number_subject_idx ON public.suppression_event USING btree (number_subject);
+
+CREATE INDEX suppression_event_person_subject_idx ON public.suppression_event USING btree (person_subject);
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.attempt FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_leaf FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.consent_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.earlier_contact FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.outcome FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.placement FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.suppression_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.app_user(id);
+
+ALTER TABLE ONLY public.attempt
+    ADD CONSTRAINT attempt_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.audit_leaf
+    ADD CONSTRAINT audit_leaf_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.audit_entry(id);
+
+ALTER TABLE ONLY public.campaign
+    ADD CONSTRAINT campaign_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+ALTER TABLE ONLY public.campaign_trunk
+    ADD CONSTRAINT campaign_trunk_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
+
+ALTER TABLE ONLY public.campaign_trunk
+    ADD CONSTRAINT campaign_trunk_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
+
+ALTER TABLE ONLY public.consent_event
+    ADD CONSTRAINT consent_event_number_subject_fkey FOREIGN KEY (number_subject) REFERENCES public.number(subject_id);
+
+ALTER TABLE ONLY public.consent_event
+    ADD CONSTRAINT consent_event_person_subject_fkey FOREIGN KEY (person_subject) REFERENCES public.person(subject_id);
+
+ALTER TABLE ONLY public.consent_event
+    ADD CONSTRAINT consent_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_account_subject_fkey FOREIGN KEY (account_subject) REFERENCES public.account(subject_id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
+
+ALTER TABLE ONLY public.contact_list
+    ADD CONSTRAINT contact_list_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_list_id_fkey FOREIGN KEY (list_id) REFERENCES public.contact_list(id);
+
+ALTER TABLE ONLY public.contact_number
+    ADD CONSTRAINT contact_number_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.contact_number
+    ADD CONSTRAINT contact_number_number_subject_fkey FOREIGN KEY (number_subject) REFERENCES public.number(subject_id);
+
+ALTER TABLE ONLY public.contact
+    ADD CONSTRAINT contact_person_subject_fkey FOREIGN KEY (person_subject) REFERENCES public.person(subject_id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.decision
+    ADD CONSTRAINT decision_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.audit_entry(id);
+
+ALTER TABLE ONLY public.due
+    ADD CONSTRAINT due_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.earlier_contact
+    ADD CONSTRAINT earlier_contact_account_subject_fkey FOREIGN KEY (account_subject) REFERENCES public.account(subject_id);
+
+ALTER TABLE ONLY public.earlier_contact
+    ADD CONSTRAINT earlier_contact_number_subject_fkey FOREIGN KEY (number_subject) REFERENCES public.number(subject_id);
+
+ALTER TABLE ONLY public.earlier_contact
+    ADD CONSTRAINT earlier_contact_person_subject_fkey FOREIGN KEY (person_subject) REFERENCES public.person(subject_id);
+
+ALTER TABLE ONLY public.earlier_contact
+    ADD CONSTRAINT earlier_contact_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+ALTER TABLE ONLY public.list_fault
+    ADD CONSTRAINT list_fault_list_id_fkey FOREIGN KEY (list_id) REFERENCES public.contact_list(id);
+
+ALTER TABLE ONLY public.number
+    ADD CONSTRAINT number_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
+
+ALTER TABLE ONLY public.outcome
+    ADD CONSTRAINT outcome_placement_id_fkey FOREIGN KEY (placement_id) REFERENCES public.placement(id);
+
+ALTER TABLE ONLY public.parked
+    ADD CONSTRAINT parked_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
+
+ALTER TABLE ONLY public.placement
+    ADD CONSTRAINT placement_contact_id_try_no_fkey FOREIGN KEY (contact_id, try_no) REFERENCES public.attempt(contact_id, try_no);
+
+ALTER TABLE ONLY public.placement
+    ADD CONSTRAINT placement_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
+
+ALTER TABLE ONLY public.subject_head
+    ADD CONSTRAINT subject_head_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
+
+ALTER TABLE ONLY public.suppression_event
+    ADD CONSTRAINT suppression_event_number_subject_fkey FOREIGN KEY (number_subject) REFERENCES public.number(subject_id);
+
+ALTER TABLE ONLY public.suppression_event
+    ADD CONSTRAINT suppression_event_person_subject_fkey FOREIGN KEY (person_subject) REFERENCES public.person(subject_id);
+
+ALTER TABLE ONLY public.suppression_event
+    ADD CONSTRAINT suppression_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+ALTER TABLE ONLY public.trunk_state
+    ADD CONSTRAINT trunk_state_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.app_user TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.attempt TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.audit_checkpoint TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.audit_entry TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.audit_leaf TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.campaign TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_trunk TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.consent_event TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.contact TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.contact_list TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.contact_number TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.decision TO ringfence_app;
+
+GRANT SELECT ON TABLE public.deployment TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.due TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.earlier_contact TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.list_fault TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.node TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.number TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.outcome TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.person TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.placement TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.seller TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.subject TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.subject_head TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.suppression_event TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.trunk TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
+
+INSERT INTO public.deployment DEFAULT VALUES;
