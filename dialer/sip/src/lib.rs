@@ -4,12 +4,18 @@
 
 pub mod wire;
 
+mod call;
 mod config;
+mod core;
+mod dialog;
+mod digest;
 mod disposition;
 mod endpoint;
 mod event;
+mod random;
+mod transaction;
 
 pub use config::{Config, Credentials, Invite, InviteError, Timers};
-pub use disposition::{Ending, Reason};
+pub use disposition::{Ending, Reason, classify};
 pub use endpoint::Endpoint;
 pub use event::{By, CallId, Ended, Event, Transmit, TransmitKind};

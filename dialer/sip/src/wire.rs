@@ -16,6 +16,7 @@ pub use fields::{CSeq, NameAddr, Params, Uri, Via};
 pub use message::{Base, Message};
 pub use scan::{Header, Headers, Values};
 
+pub(crate) use fields::unquote;
 pub(crate) use scan::trim;
 
 /// Largest datagram read, in bytes: the largest that UDP can carry (RFC 768's length field).
