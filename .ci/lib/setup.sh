@@ -59,6 +59,7 @@ rust_is_here() {
 ensure_tools() {
     local packages rust=''
     PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:/usr/sbin:/sbin
+    [[ $dry_run == yes ]] || repair_killed_install
     mapfile -t packages < <(missing_packages "$1")
     rust_is_here || rust=$(pinned_rust)
     if [[ ${#packages[@]} -gt 0 || -n $rust ]]; then
@@ -91,14 +92,25 @@ confirm() {
 install_packages() {
     have apt-get || die "apt-get is not here. Ringfence sets itself up on Debian 12 and Ubuntu 24.04; elsewhere install
 these by hand: PostgreSQL $pg_oldest or newer, Redis $redis_oldest or newer, SIPp, a C compiler, curl"
+    install_packages_as_root "$@" || die "the packages could not be installed"
+    hash -r
+}
+
+install_packages_as_root() {
     if [[ $EUID == 0 ]]; then
-        "$root/.ci/lib/install-packages" "$@" || die "the packages could not be installed"
+        "$root/.ci/lib/install-packages" "$@"
     elif have sudo; then
-        sudo -- "$root/.ci/lib/install-packages" "$@" || die "the packages could not be installed"
+        sudo -- "$root/.ci/lib/install-packages" "$@"
     else
         die "no root and no sudo. Run this as root, then start again: $root/.ci/lib/install-packages $*"
     fi
-    hash -r
+}
+
+# An installation that was killed has left services forbidden to start; what it displaced goes back.
+repair_killed_install() {
+    grep -qsF '# ringfence: in place only' /usr/sbin/policy-rc.d || return 0
+    say "an earlier installation was cut short; putting /usr/sbin/policy-rc.d back as it was"
+    install_packages_as_root || die "could not put /usr/sbin/policy-rc.d back"
 }
 
 install_rust() {
