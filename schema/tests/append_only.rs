@@ -1,4 +1,5 @@
 //! What is on record stays on record: by privilege for the programs, by trigger for the owner.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use schema::testing::PrivatePostgres;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -1,4 +1,5 @@
 //! What the tables refuse by themselves.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use schema::testing::PrivatePostgres;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

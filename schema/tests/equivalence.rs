@@ -1,4 +1,5 @@
 //! `schema.sql` and the migrations make the same database.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
