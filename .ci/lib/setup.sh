@@ -18,9 +18,8 @@ pinned_rust() { sed -n 's/^channel *= *"\(.*\)"$/\1/p' "$root/rust-toolchain.tom
 
 # Debian keeps the server's programs off PATH, one folder a version. Prints the newest that is new enough.
 postgres_bin() {
-    local dir version dirs=(/usr/lib/postgresql/*/bin)
-    [[ -z ${RINGFENCE_PG_BIN:-} ]] || dirs=("$RINGFENCE_PG_BIN")
-    for dir in "${dirs[@]}"; do
+    local dir version
+    for dir in /usr/lib/postgresql/*/bin; do
         [[ -x $dir/postgres && -x $dir/initdb ]] || continue
         version=$("$dir/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
         if [[ $version -ge $pg_oldest ]]; then printf '%s %s\n' "$version" "$dir"; fi
@@ -148,8 +147,7 @@ install_rustup() {
 
 check_servers() {
     local redis
-    [[ -n $(postgres_bin) ]] ||
-        die "no PostgreSQL $pg_oldest or newer under /usr/lib/postgresql (RINGFENCE_PG_BIN can name its bin folder)"
+    [[ -n $(postgres_bin) ]] || die "no PostgreSQL $pg_oldest or newer in /usr/lib/postgresql/*/bin"
     redis=$(redis_version) || die "redis-server is not on PATH"
     version_at_least "$redis" "$redis_oldest" || die "redis-server is $redis; $redis_oldest or newer is needed"
     have sipp || die "sipp (package sip-tester) is not on PATH"

@@ -240,7 +240,8 @@ pub(crate) fn stray_rsip(sources: &[Source]) -> Vec<String> {
     wrong
 }
 
-/// G1: one place in the engine sends INVITEs, and nobody else does. `self.invite` is somebody's own method.
+/// G1: one place in the engine sends INVITEs, and nobody else does. Others may have a method of that name: counted is
+/// a call in a file that speaks of an endpoint, or that silences the lint which knows the types (`clippy.toml`).
 pub(crate) fn stray_invites(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     let (mut calls, mut silenced) = (Vec::new(), Vec::new());
@@ -255,6 +256,10 @@ pub(crate) fn stray_invites(sources: &[Source]) -> Vec<String> {
             &source.code
         };
         let code = code.replace("self.invite(", "self.own(");
+        let near = ["endpoint", "dialer_sip", "clippy::disallowed_methods"];
+        if !in_engine && !near.iter().any(|word| code.to_lowercase().contains(word)) {
+            continue;
+        }
         let found = [".invite(", "::invite"]
             .iter()
             .flat_map(|call| lines_with(&code, call));
@@ -280,7 +285,9 @@ pub(crate) fn stray_invites(sources: &[Source]) -> Vec<String> {
         ));
     }
     if silenced.len() != 1 {
-        wrong.push(format!("dialer/engine must silence clippy::disallowed_methods in exactly one place: {silenced:?}"));
+        wrong.push(format!(
+            "dialer/engine must silence clippy::disallowed_methods in exactly one place: {silenced:?}"
+        ));
     }
     wrong
 }

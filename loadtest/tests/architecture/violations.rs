@@ -221,11 +221,21 @@ fn a_second_way_to_an_invite_is_found() {
             );
         }
     }
-    let own = Source::new(
-        "loadtest/src/checker.rs",
-        "fn f(&mut self) { self.invite(i); }",
+    let silenced =
+        "#[expect(clippy::disallowed_methods)]\nfn f(core: &mut Core) { core.invite(i, now); }";
+    assert_eq!(
+        stray_invites(&[engine(), Source::new("dialer/src/driver.rs", silenced)]).len(),
+        1
     );
-    assert_eq!(stray_invites(&[engine(), own]), [""; 0]);
+    for own in [
+        "fn f(&mut self, e: &Endpoint) { self.invite(i); }",
+        "fn f(log: Log) { log.invite(i); }",
+    ] {
+        assert_eq!(
+            stray_invites(&[engine(), Source::new("loadtest/src/log.rs", own)]),
+            [""; 0]
+        );
+    }
 }
 
 #[test]
