@@ -1,0 +1,205 @@
+//! What goes wrong, and when.
+
+use dialer_engine::{Fences, Input};
+use dialer_limiter::Mark;
+use dialer_types::{SellerNo, SubjectId};
+
+use super::{Event, Faults, TAKING_MS, World};
+use crate::{check::OptOut, stores::Incarnation};
+
+/// Something that happens to the world.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trouble {
+    Crash(usize),
+    Pause(usize, u64),
+    TruthDown(u64),
+    TruthUp,
+    CacheDown(u64),
+    CacheUp,
+    CacheEmptied,
+    CacheLosesWrites,
+    Snapshot,
+    Suppress(usize),
+    Revoke(usize),
+    Drain(usize),
+}
+
+impl<F: Fences> World<F> {
+    pub(crate) fn plan_trouble(&mut self) {
+        let persons = u64::try_from(self.people.persons.len()).unwrap_or(1);
+        for _ in 0..self.rng.between(1, 4) {
+            let who = usize::try_from(self.rng.between(0, persons - 1)).unwrap_or(0);
+            let trouble =
+                if self.rng.chance(600) { Trouble::Suppress(who) } else { Trouble::Revoke(who) };
+            self.after(5_000, TAKING_MS / 2, Event::Trouble(trouble));
+        }
+        if self.faults == Faults::None {
+            return;
+        }
+        let nodes = u64::try_from(self.nodes.len()).unwrap_or(1);
+        for at in (1_000..TAKING_MS).step_by(7_000) {
+            self.at(at, Event::Trouble(Trouble::Snapshot));
+        }
+        for _ in 0..self.rng.between(2, 10) {
+            let node = usize::try_from(self.rng.between(0, nodes - 1)).unwrap_or(0);
+            let length = self.rng.between(500, 20_000);
+            let trouble = match self.rng.between(0, 99) {
+                0..=19 => Trouble::Crash(node),
+                20..=34 => Trouble::Pause(node, length),
+                35..=46 => Trouble::TruthDown(length),
+                47..=58 => Trouble::CacheDown(length),
+                59..=70 => Trouble::CacheEmptied,
+                71..=90 => Trouble::CacheLosesWrites,
+                _ => Trouble::Drain(node),
+            };
+            self.after(2_000, TAKING_MS * 3 / 4, Event::Trouble(trouble));
+        }
+    }
+
+    pub(crate) fn trouble(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::Crash(node) => self.crash(node),
+            Trouble::Pause(node, length) => {
+                if let Some(held) = self.nodes.get_mut(node)
+                    && held.paused_until <= self.now_ms
+                {
+                    held.paused_until = self.now_ms + length;
+                    self.at(self.now_ms + length, Event::Resume(node));
+                }
+            }
+            Trouble::TruthDown(length) => {
+                self.stores.truth_up = false;
+                self.at(self.now_ms + length, Event::Trouble(Trouble::TruthUp));
+            }
+            Trouble::TruthUp => self.stores.truth_up = true,
+            Trouble::CacheDown(length) => {
+                self.stores.cache_up = false;
+                self.at(self.now_ms + length, Event::Trouble(Trouble::CacheUp));
+            }
+            Trouble::CacheUp => {
+                self.stores.cache_up = true;
+                for (which, subjects, seller) in std::mem::take(&mut self.untold) {
+                    self.tell(which, &subjects, seller);
+                }
+            }
+            Trouble::CacheEmptied => self.stores.cache.empty(),
+            Trouble::CacheLosesWrites => {
+                if let Some(older) = self.snapshots.front() {
+                    self.stores.cache = older.clone();
+                }
+            }
+            Trouble::Snapshot => {
+                self.snapshots.push_back(self.stores.cache.clone());
+                if self.snapshots.len() > 4 {
+                    self.snapshots.pop_front();
+                }
+            }
+            Trouble::Suppress(who) => self.suppress(who),
+            Trouble::Revoke(who) => self.revoke(who),
+            Trouble::Drain(node) => self.drain_node(node),
+        }
+    }
+
+    fn crash(&mut self, node: usize) {
+        let Some(held) = self.nodes.get_mut(node) else { return };
+        if held.engine.take().is_some() {
+            self.dead.push((held.at, self.now_ms));
+            held.waiting.clear();
+            held.datagrams.clear();
+            self.after(1_000, 30_000, Event::Restart(node));
+        }
+    }
+
+    fn drain_node(&mut self, node: usize) {
+        let now_ms = self.now_ms;
+        let Some(held) = self.nodes.get_mut(node) else { return };
+        if held.engine.is_some() && held.draining_since.is_none() {
+            let at = held.at;
+            held.draining_since = Some(now_ms);
+            self.log.drains.push((at, now_ms.max(held.paused_until.min(now_ms + 60_000))));
+            self.give(node, Input::Drain);
+            // It ends by itself; a crash after a minute stands for the process's exit.
+            self.at(now_ms + 60_000, Event::Trouble(Trouble::Crash(node)));
+        }
+    }
+
+    /// A person opts out, at every seller or at one.
+    fn suppress(&mut self, who: usize) {
+        if !self.stores.truth_up {
+            return; // the API refuses: nothing was promised
+        }
+        let seller = if self.rng.chance(500) { SellerNo(0) } else { SellerNo(1) };
+        let subjects = self.subjects_of(who);
+        let mark = Mark::suppressed((seller != SellerNo(0)).then_some(seller));
+        for subject in &subjects {
+            let token = self.stores.token();
+            if self.stores.fences.optout_moves_head {
+                self.stores.advance(*subject, |head| head.with_mark(token, mark).ok());
+            }
+        }
+        self.opted_out(subjects, seller, false);
+    }
+
+    /// A person takes a consent back.
+    fn revoke(&mut self, who: usize) {
+        if !self.stores.truth_up {
+            return;
+        }
+        let now_ms = self.now_ms;
+        let seller = SellerNo(if self.rng.chance(500) { 1 } else { 2 });
+        let Some(person) = self.people.persons.get_mut(who) else { return };
+        let mut revoked = false;
+        for consent in &mut person.consents {
+            if consent.seller == seller && consent.revoked_at.is_none() {
+                consent.revoked_at = Some(now_ms);
+                revoked = true;
+            }
+        }
+        if !revoked {
+            return;
+        }
+        let subjects = self.subjects_of(who);
+        for subject in &subjects {
+            let token = self.stores.token();
+            if self.stores.fences.optout_moves_head {
+                self.stores.advance(*subject, |head| Some(head.touched(token)));
+            }
+        }
+        let Some(person) = self.people.persons.get(who) else { return };
+        // A revocation concerns the person, not everybody on a shared number.
+        self.opted_out(vec![person.subject], seller, true);
+    }
+
+    fn opted_out(&mut self, subjects: Vec<SubjectId>, seller: SellerNo, consent: bool) {
+        let which = self.log.opt_outs.len();
+        self.log.opt_outs.push(OptOut {
+            at_ms: self.now_ms,
+            subjects: subjects.clone(),
+            seller,
+            consent,
+        });
+        if self.stores.cache_up {
+            self.tell(which, &subjects, seller);
+        } else {
+            self.untold.push((which, subjects, seller));
+        }
+    }
+
+    fn tell(&mut self, which: usize, subjects: &[SubjectId], seller: SellerNo) {
+        let nodes: Vec<Incarnation> = self.nodes.iter().map(|node| node.at).collect();
+        for at in nodes {
+            self.after(1, 120, Event::Told(at, which, subjects.to_vec(), seller));
+        }
+    }
+
+    fn subjects_of(&self, who: usize) -> Vec<SubjectId> {
+        let Some(person) = self.people.persons.get(who) else { return Vec::new() };
+        person
+            .numbers
+            .iter()
+            .filter_map(|index| self.people.numbers.get(*index))
+            .map(|number| number.subject)
+            .chain([person.subject])
+            .collect()
+    }
+}

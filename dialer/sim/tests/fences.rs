@@ -1,0 +1,127 @@
+//! Every fence is needed: with any one of them out, the simulator finds a broken promise.
+
+use std::sync::Arc;
+
+use dialer_engine::{AllFences, Fences};
+use dialer_sim::{Faults, Plan, StoreFences, Violation, rules, run};
+
+/// Seeds in which a missing fence must show.
+const SEEDS: u64 = 4_000;
+
+/// Plays seeds until one of the expected promises is broken.
+fn must_break<F: Fences + std::fmt::Debug>(stores: StoreFences, expected: &[Violation]) {
+    let rules = Arc::new(rules().expect("the shipped packs load"));
+    for seed in 0..SEEDS {
+        let summary = run::<F>(Plan { seed, faults: Faults::All, stores }, &rules);
+        if let Some(finding) =
+            summary.findings.iter().find(|finding| expected.contains(&finding.violation))
+        {
+            println!("seed {seed}: {finding}");
+            return;
+        }
+    }
+    panic!("{SEEDS} seeds without {expected:?}: the fence is not needed, or not tested");
+}
+
+macro_rules! engine_fence {
+    ($test:ident, $name:ident, $fence:ident, $expected:expr) => {
+        #[derive(Debug)]
+        struct $name;
+        impl Fences for $name {
+            const $fence: bool = false;
+        }
+        #[test]
+        fn $test() {
+            must_break::<$name>(StoreFences::ALL, &$expected);
+        }
+    };
+}
+
+engine_fence!(
+    without_the_check_that_proofs_belong_together_a_foreign_receipt_dials,
+    NoSamePlacement,
+    SAME_PLACEMENT,
+    [Violation::NotCommitted]
+);
+engine_fence!(
+    without_not_after_a_late_invite_leaves,
+    NoNotAfter,
+    NOT_AFTER,
+    [Violation::TooLate]
+);
+engine_fence!(
+    without_heads_before_facts_a_revoked_consent_dials,
+    NoHeadsFirst,
+    HEADS_FIRST,
+    [Violation::NoConsent]
+);
+engine_fence!(
+    without_the_guard_a_late_invite_and_a_prompt_one_come_too_close,
+    NoGuard,
+    GUARD,
+    [Violation::OverCap]
+);
+engine_fence!(
+    without_stopping_on_an_opt_out_a_cleared_invite_leaves_after_it,
+    NoStop,
+    SUPPRESSION_STOPS,
+    [Violation::AfterOptOut]
+);
+engine_fence!(
+    without_cancelling_on_an_opt_out_it_rings_on,
+    NoCancel,
+    SUPPRESSION_CANCELS,
+    [Violation::RangOn]
+);
+engine_fence!(without_the_drain_a_stopping_node_dials, NoDrain, DRAIN, [Violation::WhileDraining]);
+
+macro_rules! store_fence {
+    ($test:ident, $fence:ident, $expected:expr) => {
+        #[test]
+        fn $test() {
+            let stores = StoreFences { $fence: false, ..StoreFences::ALL };
+            must_break::<AllFences>(stores, &$expected);
+        }
+    };
+}
+
+store_fence!(
+    without_compare_in_postgres_a_cap_is_exceeded_when_redis_loses_writes,
+    compare,
+    [Violation::OverCap]
+);
+store_fence!(
+    without_waiting_for_the_commit_an_invite_leaves_before_its_judgement_is_durable,
+    commit_first,
+    [Violation::NotCommitted]
+);
+store_fence!(
+    without_taking_silence_for_no_an_uncommitted_placement_dials,
+    timeout_denies,
+    [Violation::NotCommitted, Violation::SentCalledUnsent]
+);
+store_fence!(
+    without_counting_the_unknown_a_crash_gives_calls_back,
+    unknown_counts,
+    [Violation::SentCalledUnsent, Violation::OverCap]
+);
+store_fence!(
+    without_the_bar_on_released_attempts_a_late_commit_stays_open,
+    release_bars,
+    [Violation::Outcomes]
+);
+store_fence!(
+    without_moving_the_head_an_opt_out_is_overtaken_by_a_judgement,
+    optout_moves_head,
+    [Violation::AfterOptOut, Violation::NoConsent]
+);
+store_fence!(
+    without_the_intent_in_the_commit_an_invite_has_no_record,
+    intent_with_commit,
+    [Violation::NotCommitted]
+);
+store_fence!(
+    without_keeping_settled_placements_a_cap_is_exceeded,
+    settle_keeps,
+    [Violation::OverCap]
+);

@@ -1,0 +1,67 @@
+//! The promises hold over many seeds. A seed that ever failed is kept in `failed_seeds.txt`.
+
+use std::sync::Arc;
+
+use dialer_policy::Ruleset;
+use dialer_sim::{Faults, rules, run_fenced};
+
+/// Seeds tried in every test run; `sim --count N` tries more.
+const SEEDS: u64 = 2_000;
+
+fn packs() -> Arc<Ruleset> {
+    Arc::new(rules().expect("the shipped packs load"))
+}
+
+/// Plays seeds and fails with the first that finds something, or when too little was called.
+fn play(seeds: impl Iterator<Item = u64>, faults: Faults, yield_permille: usize) {
+    let rules = packs();
+    let (mut made, mut missed, mut opt_outs) = (0, 0, 0);
+    for seed in seeds {
+        let summary = run_fenced(seed, faults, &rules);
+        let findings: Vec<String> = summary.findings.iter().map(ToString::to_string).collect();
+        assert!(
+            findings.is_empty(),
+            "seed {seed} ({faults:?}): replay with `cargo run -p dialer-sim -- --seed {seed}`\n{}",
+            findings.join("\n")
+        );
+        made += summary.made;
+        missed += summary.missed;
+        opt_outs += summary.opt_outs;
+    }
+    assert!(made > 0 && opt_outs > 0, "{made} calls, {opt_outs} opt-outs: the world stood still");
+    let lawful_yield = made * 1000 / (made + missed);
+    assert!(
+        lawful_yield >= yield_permille,
+        "lawful yield {lawful_yield} of 1000: {made} made, {missed} missed"
+    );
+}
+
+#[test]
+fn with_every_fault_no_promise_is_broken_and_nearly_every_lawful_call_is_made() {
+    play(0..SEEDS / 2, Faults::All, 990);
+}
+
+#[test]
+fn with_every_fault_no_promise_is_broken_in_other_seeds_either() {
+    play(SEEDS / 2..SEEDS, Faults::All, 990);
+}
+
+#[test]
+fn on_a_quiet_afternoon_every_lawful_call_is_made() {
+    play(0..SEEDS / 4, Faults::None, 999);
+}
+
+#[test]
+fn seeds_that_once_failed_stay_mended() {
+    let kept = include_str!("failed_seeds.txt");
+    let seeds: Vec<u64> =
+        kept.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok()).collect();
+    play(seeds.into_iter(), Faults::All, 0);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let rules = packs();
+    let (one, two) = (run_fenced(7, Faults::All, &rules), run_fenced(7, Faults::All, &rules));
+    assert_eq!((one.made, one.missed, one.contacts), (two.made, two.missed, two.contacts));
+}
