@@ -165,6 +165,7 @@ CREATE TABLE public.contact (
     relationship_since date,
     state smallint DEFAULT 1 NOT NULL,
     try_no smallint DEFAULT 1 NOT NULL,
+    made smallint DEFAULT 0 NOT NULL,
     next_position smallint DEFAULT 0 NOT NULL,
     node uuid,
     last_disposition smallint,

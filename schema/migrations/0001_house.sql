@@ -155,6 +155,7 @@ CREATE TABLE contact (
     relationship_since date,
     state              smallint NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 5),
     try_no             smallint NOT NULL DEFAULT 1,
+    made               smallint NOT NULL DEFAULT 0, -- placements that count
     next_position      smallint NOT NULL DEFAULT 0, -- which number is tried first
     node               uuid,                        -- who leased it
     last_disposition   smallint,
