@@ -33,17 +33,17 @@ pub(crate) struct Way {
 }
 
 impl Dialog {
-    /// From the 2xx to an INVITE sent to `request_uri`, which stands in for a missing Contact.
+    /// From the 2xx to an INVITE sent to `request_uri`, which stands in for a
+    /// missing or damaged Contact.
     pub(crate) fn new(answer: &Message<'_>, request_uri: &[u8]) -> Self {
-        let mut routes: Vec<Vec<u8>> = answer
-            .values("Record-Route")
-            .take(MAX_ROUTES)
-            .map(unfolded)
-            .collect();
+        let routes = answer.values("Record-Route").take(MAX_ROUTES);
+        let routes = routes.filter(|route| NameAddr::parse(route).is_ok_and(|it| fits(it.uri)));
+        let mut routes: Vec<Vec<u8>> = routes.map(unfolded).collect();
         routes.reverse();
+        let target = answer.contact_uri().filter(|uri| fits(uri));
         Self {
             remote_tag: answer.to_tag().unwrap_or_default().to_vec(),
-            remote_target: unfolded(answer.contact_uri().unwrap_or(request_uri)),
+            remote_target: target.unwrap_or(request_uri).to_vec(),
             routes,
             remote_cseq: None,
         }
@@ -102,6 +102,11 @@ impl Dialog {
 
 fn address(uri: &[u8]) -> Option<SocketAddr> {
     Uri::parse(uri)?.address()
+}
+
+/// Whether a URI can be printed in a request line: what is damaged is not sent on.
+fn fits(uri: &[u8]) -> bool {
+    uri.contains(&b':') && uri.iter().all(|b| *b > b' ' && !b"<>\"\x7f".contains(b))
 }
 
 /// Without the line breaks of folding.

@@ -8,6 +8,8 @@ mod build;
 mod error;
 mod fields;
 mod message;
+#[cfg(test)]
+mod oracle;
 mod scan;
 
 pub use build::{RequestBuilder, ResponseBuilder, reason_phrase};

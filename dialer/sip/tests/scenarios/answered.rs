@@ -282,3 +282,27 @@ fn a_bye_that_overtakes_the_200_is_answered_when_it_comes_again() {
     assert_eq!(rig.ended().by, By::Remote);
     rig.finish();
 }
+
+#[test]
+fn a_damaged_contact_or_record_route_is_not_sent_on() {
+    let mut rig = Rig::new();
+    let (call, invite) = rig.place(rig.plain());
+    let path = [
+        (
+            "Record-Route",
+            "<sip:a b;lr>, <sip:192.0.2.21;lr>, <sip:open",
+        ),
+        ("Contact", "<sip:a b>"),
+    ];
+    rig.respond(&invite, 200, "far", &path);
+    rig.event();
+    let ack = rig.take(TransmitKind::Ack);
+    assert_eq!(ack.message().request_uri(), invite.message().request_uri());
+    assert_eq!(ack.header("Route"), "<sip:192.0.2.21;lr>");
+    rig.endpoint.bye(call, rig.now);
+    rig.drain();
+    let bye = rig.take(TransmitKind::Bye);
+    rig.respond(&bye, 200, "", &[]);
+    rig.ended();
+    rig.finish();
+}

@@ -32,13 +32,8 @@ fn challenge(rig: &mut Rig, invite: &Sent, status: u16, header: (&str, &str)) ->
 /// The parameter of an Authorization header.
 fn param(sent: &Sent, header: &str, name: &str) -> String {
     let value = sent.header(header);
-    let from = value.find(&format!("{name}=")).unwrap() + name.len() + 1;
-    value[from..]
-        .split(',')
-        .next()
-        .unwrap()
-        .trim_matches('"')
-        .to_owned()
+    let (_, rest) = value.split_once(&format!("{name}=")).unwrap();
+    rest.split(',').next().unwrap().trim_matches('"').to_owned()
 }
 
 fn md5(text: &str) -> String {
