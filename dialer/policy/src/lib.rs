@@ -5,15 +5,26 @@
 #![warn(missing_docs)]
 
 mod ability;
+mod ask;
+mod calendar;
+pub mod check;
 mod evaluate;
+mod explain;
 mod facts;
+mod kinds;
 mod place;
+mod places;
+mod reader;
+mod rule;
 mod ruleset;
+mod shipped;
 mod verdict;
+mod zone;
 
 pub use ability::{Abilities, Ability};
 pub use chrono::NaiveDate;
 pub use evaluate::Evaluation;
+pub use explain::explain;
 pub use facts::{
     Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
     RelationshipKind, Suppression, SuppressionScope,

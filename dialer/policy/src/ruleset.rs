@@ -1,6 +1,19 @@
 //! Loading packs.
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::{
+    Place,
+    calendar::Calendar,
+    kinds::{Body, Shelf, Span},
+    reader::{File, Reader},
+    rule::Rule,
+    shipped,
+};
 
 /// A file of rules, calendars or overrides.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +46,7 @@ pub struct PackFault {
     pub message: String,
 }
 
-/// The hash over all loaded packs.
+/// The hash over all loaded packs, with their names and the options.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RulesetVersion(pub [u8; 32]);
 
@@ -53,16 +66,88 @@ impl fmt::Debug for RulesetVersion {
 #[derive(Debug)]
 pub struct Ruleset {
     version: RulesetVersion,
+    pub(crate) rules: Vec<Rule>,
+    /// Positions in `rules`, ascending.
+    by_place: HashMap<Place, Vec<usize>>,
+    covered: Vec<Place>,
+}
+
+/// What is gathered from all packs.
+#[derive(Debug, Default)]
+struct Gathered {
+    shelf: Shelf,
+    rules: Vec<Rule>,
+    covered: Vec<Place>,
+}
+
+/// A change to a house rule.
+#[derive(Debug)]
+struct Override<'a, 'i> {
+    from: Reader<'a, 'i>,
 }
 
 impl Ruleset {
-    /// Reads packs.
+    /// Reads packs, calendars and overrides, in any order.
     ///
     /// # Errors
     /// Every fault of every pack, at once.
     pub fn load(packs: &[PackSource<'_>], options: Options) -> Result<Self, Vec<PackFault>> {
-        let _ = (packs, options);
-        Ok(Self { version: RulesetVersion([0; 32]) })
+        let files: Vec<File<'_>> = packs
+            .iter()
+            .map(|pack| File::new(pack.name, pack.text))
+            .collect();
+        let documents: Vec<Spanned<DeTable<'_>>> = packs
+            .iter()
+            .zip(&files)
+            .map(|(pack, file)| parse(pack, file))
+            .collect();
+        let roots = || {
+            files
+                .iter()
+                .zip(&documents)
+                .map(|(file, document)| Reader::new(file, "", document.span(), document.get_ref()))
+        };
+        let mut gathered = Gathered::default();
+        for mut root in roots() {
+            for table in root.tables("calendar") {
+                gathered.calendar(table);
+            }
+        }
+        let mut overrides = Vec::new();
+        for mut root in roots() {
+            // Read and judged above; asked for again so that it is not an unknown field.
+            root.skip("calendar");
+            if let Some(head) = root.table("pack") {
+                gathered.covered.extend(covers(head));
+            }
+            for table in root.tables("rule") {
+                gathered.rule(table);
+            }
+            overrides.extend(
+                root.tables("override")
+                    .into_iter()
+                    .map(|from| Override { from }),
+            );
+            root.finish();
+        }
+        for change in overrides {
+            change.apply(&mut gathered.rules);
+        }
+        let mut faults: Vec<PackFault> = files.into_iter().flat_map(File::into_faults).collect();
+        let has_house = gathered.rules.iter().any(|rule| rule.id.is_house());
+        if options.house && !has_house && faults.is_empty() {
+            faults.push(PackFault {
+                file: "(all packs)".to_owned(),
+                line: 1,
+                field: "rule".to_owned(),
+                message: "house rules are asked for and no pack has any".to_owned(),
+            });
+        }
+        if faults.is_empty() {
+            Ok(gathered.finish(version(packs, options), options))
+        } else {
+            Err(faults)
+        }
     }
 
     /// The packs that ship with this build, with or without the house rules.
@@ -70,12 +155,140 @@ impl Ruleset {
     /// # Errors
     /// Every fault of every pack, at once.
     pub fn shipped(options: Options) -> Result<Self, Vec<PackFault>> {
-        Self::load(&[], options)
+        Self::load(shipped::PACKS, options)
     }
 
     /// The hash over all loaded packs.
     #[must_use]
     pub const fn version(&self) -> RulesetVersion {
         self.version
+    }
+
+    /// The countries whose law the packs know well enough that the house lets calls out.
+    #[must_use]
+    pub fn covered(&self) -> &[Place] {
+        &self.covered
+    }
+
+    /// The ids of all rules, in force or not, in the order of the packs.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &dialer_types::RuleId> {
+        self.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// The rules of some jurisdictions and those of everywhere, in the order of the packs.
+    pub(crate) fn rules_of(&self, places: &[Place]) -> Vec<&Rule> {
+        let mut found: Vec<usize> = Vec::with_capacity(32);
+        for place in places.iter().chain([&Place::EVERYWHERE]) {
+            found.extend(self.by_place.get(place).into_iter().flatten());
+        }
+        found.sort_unstable();
+        found
+            .into_iter()
+            .filter_map(|at| self.rules.get(at))
+            .collect()
+    }
+}
+
+/// Reads what can be read of a file; what cannot is a fault.
+fn parse<'i>(pack: &PackSource<'i>, file: &File<'_>) -> Spanned<DeTable<'i>> {
+    let (document, errors) = DeTable::parse_recoverable(pack.text);
+    for error in errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        file.fault(offset, "(syntax)", error.message());
+    }
+    document
+}
+
+fn covers(mut head: Reader<'_, '_>) -> Vec<Place> {
+    (
+        head.required_text("id"),
+        head.required_text("title"),
+        head.date("as_of"),
+    );
+    let covered = head.words("covers", Place::new);
+    head.finish();
+    covered
+}
+
+fn version(packs: &[PackSource<'_>], options: Options) -> RulesetVersion {
+    let mut sorted: Vec<_> = packs.iter().map(|pack| (pack.name, pack.text)).collect();
+    sorted.sort_unstable();
+    let mut hash = Sha256::new();
+    hash.update([u8::from(options.house)]);
+    for (name, text) in sorted {
+        for part in [name, text] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    RulesetVersion(hash.finalize().into())
+}
+
+impl Gathered {
+    fn calendar(&mut self, table: Reader<'_, '_>) {
+        let again = table
+            .peek("id")
+            .is_some_and(|id| self.shelf.contains_key(&id));
+        if again {
+            table.fault("id", "another calendar has this id");
+        }
+        if let Some(calendar) = Calendar::read(table) {
+            self.shelf.insert(calendar.id.clone(), Arc::new(calendar));
+        }
+    }
+
+    fn rule(&mut self, table: Reader<'_, '_>) {
+        let again = |id: &str| self.rules.iter().any(|rule| rule.id.as_str() == id);
+        if table.peek("id").is_some_and(|id| again(&id)) {
+            table.fault("id", "another rule has this id");
+        }
+        self.rules.extend(Rule::read(table, &self.shelf));
+    }
+
+    fn finish(mut self, version: RulesetVersion, options: Options) -> Ruleset {
+        if !options.house {
+            self.rules.retain(|rule| !rule.id.is_house());
+        }
+        let mut by_place: HashMap<Place, Vec<usize>> = HashMap::new();
+        for (at, rule) in self.rules.iter_mut().enumerate() {
+            if let Body::Uncovered(uncovered) = &mut rule.body {
+                uncovered.covered.clone_from(&self.covered);
+            }
+            by_place.entry(rule.jurisdiction).or_default().push(at);
+        }
+        Ruleset {
+            version,
+            rules: self.rules,
+            by_place,
+            covered: self.covered,
+        }
+    }
+}
+
+impl Override<'_, '_> {
+    /// Changes a house rule's `max`, or how long it looks back.
+    fn apply(mut self, rules: &mut [Rule]) {
+        let from = &mut self.from;
+        let name = from.required_text("rule").unwrap_or_default();
+        let max = from.number("max", 1..1001);
+        let span = ["hours", "seconds"].iter().any(|key| from.has(key));
+        let span = if span { Span::read(from) } else { None };
+        from.finish();
+        let Some(rule) = rules.iter_mut().find(|rule| rule.id.as_str() == name) else {
+            return from.fault("rule", "no loaded rule has this id");
+        };
+        if !rule.id.is_house() {
+            return from.fault("rule", "only house rules can be adjusted");
+        }
+        match &mut rule.body {
+            Body::Timed {
+                caps: Some(caps), ..
+            } => {
+                if !caps.adjust(max, span) {
+                    from.fault("rule", "this rule counts days and takes `max` only");
+                }
+            }
+            _ => from.fault("rule", "this rule has nothing to adjust"),
+        }
     }
 }

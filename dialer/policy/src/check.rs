@@ -1,0 +1,267 @@
+//! `dialer policy check`: one JSON case in, one JSON verdict out (`VECTORS.md` section 1).
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use dialer_types::{
+    E164, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use crate::{
+    Address, Area, Call, Consent, ConsentForm, Evaluation, Facts, Feed, ListFact, Past,
+    Relationship, RelationshipKind, Ruleset, Suppression, SuppressionScope, Verdict,
+};
+
+/// Why a line could not be judged. Never repeats the line: it may hold somebody's number.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// Not JSON, or not a case.
+    #[error("not a case: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A moment that is not RFC 3339, or a date that is not `YYYY-MM-DD`.
+    #[error("{0}: not a moment or date")]
+    Time(&'static str),
+    /// Not a telephone number.
+    #[error("{0}: not an E.164 number: {1}")]
+    Number(&'static str, dialer_types::E164Error),
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    now: String,
+    call: CaseCall,
+    #[serde(default)]
+    consents: Vec<CaseConsent>,
+    #[serde(default)]
+    suppressions: Vec<CaseSuppression>,
+    #[serde(default)]
+    lists: BTreeMap<String, CaseList>,
+    #[serde(default)]
+    history: Vec<CasePast>,
+    #[serde(default)]
+    feeds: Option<CaseFeeds>,
+}
+
+#[derive(Deserialize)]
+struct CaseCall {
+    number: String,
+    line_type: LineType,
+    party_type: PartyType,
+    #[serde(default)]
+    address: Option<Address>,
+    purpose: Purpose,
+    technology: Technology,
+    seller: String,
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(default)]
+    relationship: Option<CaseRelationship>,
+    #[serde(default)]
+    party_role: Option<PartyRole>,
+}
+
+#[derive(Deserialize)]
+struct CaseRelationship {
+    kind: RelationshipKind,
+    since: String,
+}
+
+#[derive(Deserialize)]
+struct CaseConsent {
+    form: ConsentForm,
+    scope: CaseScope,
+    given_at: String,
+    #[serde(default)]
+    revoked_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CaseScope {
+    seller: String,
+    purpose: Purpose,
+    #[serde(default)]
+    technology: Option<Technology>,
+}
+
+#[derive(Deserialize)]
+struct CaseSuppression {
+    scope: SuppressionScope,
+    added_at: String,
+}
+
+#[derive(Deserialize)]
+struct CaseList {
+    as_of: String,
+    contains: bool,
+}
+
+#[derive(Deserialize)]
+struct CasePast {
+    at: String,
+    number: String,
+    #[serde(default)]
+    account: Option<String>,
+    seller: String,
+    purpose: Purpose,
+    technology: Technology,
+    outcome: Outcome,
+}
+
+#[derive(Deserialize)]
+struct CaseFeeds {
+    #[serde(default)]
+    emergency: Option<CaseFeed>,
+}
+
+#[derive(Deserialize)]
+struct CaseFeed {
+    as_of: String,
+    #[serde(default)]
+    areas: Vec<Area>,
+}
+
+fn moment(text: &str, what: &'static str) -> Result<UnixMillis, CheckError> {
+    let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| CheckError::Time(what))?;
+    Ok(UnixMillis(parsed.timestamp_millis()))
+}
+
+fn day(text: &str, what: &'static str) -> Result<NaiveDate, CheckError> {
+    text.parse().map_err(|_| CheckError::Time(what))
+}
+
+fn number(text: &str, what: &'static str) -> Result<E164, CheckError> {
+    text.parse()
+        .map_err(|error| CheckError::Number(what, error))
+}
+
+/// An instant as RFC 3339 in UTC, to the second.
+pub(crate) fn instant_text(at: UnixMillis) -> String {
+    let time: DateTime<Utc> = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl CaseCall {
+    fn call(&self) -> Result<Call, CheckError> {
+        let since = |known: &CaseRelationship| {
+            let since = day(&known.since, "call.relationship.since")?;
+            Ok::<_, CheckError>(Relationship {
+                kind: known.kind,
+                since,
+            })
+        };
+        Ok(Call {
+            number: number(&self.number, "call.number")?,
+            line: self.line_type,
+            party: self.party_type,
+            address: self.address.clone(),
+            purpose: self.purpose,
+            technology: self.technology,
+            has_account: self.account.is_some(),
+            relationship: self.relationship.as_ref().map(since).transpose()?,
+            role: self.party_role.unwrap_or(PartyRole::Principal),
+            recorded: false,
+        })
+    }
+}
+
+impl Case {
+    fn facts(&self) -> Result<Facts, CheckError> {
+        let mut facts = Facts::of(self.call.call()?);
+        for consent in &self.consents {
+            let revoked = consent.revoked_at.as_deref();
+            facts.consents.push(Consent {
+                form: consent.form,
+                same_seller: consent.scope.seller == self.call.seller,
+                purpose: consent.scope.purpose,
+                technology: consent.scope.technology,
+                given_at: moment(&consent.given_at, "consents.given_at")?,
+                revoked_at: revoked
+                    .map(|at| moment(at, "consents.revoked_at"))
+                    .transpose()?,
+            });
+        }
+        for entry in &self.suppressions {
+            let added_at = moment(&entry.added_at, "suppressions.added_at")?;
+            facts.suppressions.push(Suppression {
+                scope: entry.scope,
+                added_at,
+            });
+        }
+        for (list, fact) in &self.lists {
+            let (list, as_of) = (Arc::from(list.as_str()), day(&fact.as_of, "lists.as_of")?);
+            facts.lists.push(ListFact {
+                list,
+                as_of,
+                contains: fact.contains,
+            });
+        }
+        for past in &self.history {
+            facts.history.push(self.past(past, &facts.call)?);
+        }
+        if let Some(feed) = self
+            .feeds
+            .as_ref()
+            .and_then(|feeds| feeds.emergency.as_ref())
+        {
+            let as_of = moment(&feed.as_of, "feeds.emergency.as_of")?;
+            facts.emergency = Some(Feed {
+                as_of,
+                areas: feed.areas.clone(),
+            });
+        }
+        Ok(facts)
+    }
+
+    fn past(&self, past: &CasePast, call: &Call) -> Result<Past, CheckError> {
+        Ok(Past {
+            at: moment(&past.at, "history.at")?,
+            same_number: number(&past.number, "history.number")? == call.number,
+            same_account: past.account.is_some() && past.account == self.call.account,
+            same_person: false,
+            same_seller: past.seller == self.call.seller,
+            purpose: past.purpose,
+            technology: past.technology,
+            outcome: past.outcome,
+            inbound: false,
+        })
+    }
+}
+
+/// Judges one line by law and gives the verdict as one line of JSON.
+///
+/// # Errors
+/// If the line is not a case.
+pub fn judge_line(rules: &Ruleset, line: &str) -> Result<String, CheckError> {
+    let case: Case = serde_json::from_str(line)?;
+    let facts = case.facts()?;
+    let verdict = rules.evaluate(&facts, &Evaluation::LAW, moment(&case.now, "now")?);
+    let rules: Vec<&str> = verdict
+        .denials()
+        .iter()
+        .map(|denial| denial.rule.as_str())
+        .collect();
+    let reasons: Vec<String> = verdict.denials().iter().map(crate::explain).collect();
+    let until = match &verdict {
+        Verdict::Defer(deferral) => Some(instant_text(deferral.until)),
+        Verdict::Permit(_) | Verdict::Refuse(_) => None,
+    };
+    let obligations: Vec<serde_json::Value> = match &verdict {
+        Verdict::Permit(permit) => permit.obligations().iter().map(|duty| {
+            let requires: Vec<&str> = duty.requires.iter().map(crate::Ability::as_str).collect();
+            serde_json::json!({ "rule": duty.rule.as_str(), "kind": duty.kind, "requires": requires })
+        }).collect(),
+        Verdict::Defer(_) | Verdict::Refuse(_) => Vec::new(),
+    };
+    Ok(serde_json::json!({
+        "id": case.id,
+        "verdict": verdict.word(),
+        "rules": rules,
+        "until": until,
+        "obligations": obligations,
+        "reasons": reasons,
+    })
+    .to_string())
+}

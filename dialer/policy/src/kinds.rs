@@ -1,0 +1,185 @@
+//! The kinds of rules. One kind, one file, with its table of cases.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dialer_types::RuleId;
+
+use crate::{
+    ask::{Ask, Notes, Ruling},
+    calendar::Calendar,
+    reader::Reader,
+};
+
+mod consent_required;
+mod cooldown;
+mod count_cap;
+mod emergency_suspension;
+mod list_scrub;
+mod obligation;
+mod party_restriction;
+mod revocation;
+mod suppression;
+mod target_ban;
+mod time_window;
+mod uncovered_place;
+mod unless;
+
+#[cfg(test)]
+pub(crate) mod cases;
+
+pub(crate) use count_cap::Span;
+pub(crate) use obligation::Duty;
+pub(crate) use suppression::holding as suppressions_holding;
+pub(crate) use uncovered_place::Uncovered;
+
+use consent_required::ConsentRequired;
+use cooldown::Cooldown;
+use count_cap::Caps;
+use emergency_suspension::EmergencySuspension;
+use list_scrub::ListScrub;
+use party_restriction::PartyRestriction;
+use time_window::Window;
+use unless::Unless;
+
+/// What rules refer to: calendars by id.
+pub(crate) type Shelf = BTreeMap<String, Arc<Calendar>>;
+
+/// Id, title and citation.
+pub(crate) type Head = ((RuleId, Arc<str>), Arc<str>);
+
+/// What a rule demands.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Calling hours, caps, or both (`us.wa.debt`).
+    Timed {
+        window: Option<Window>,
+        caps: Option<Caps>,
+    },
+    Cooldown(Cooldown),
+    Consent(ConsentRequired),
+    Revocation,
+    Suppression,
+    List(ListScrub),
+    Ban(Unless),
+    Party(PartyRestriction),
+    Emergency(EmergencySuspension),
+    Uncovered(Uncovered),
+    Duty(Duty),
+    /// On record only: a case cannot show what it needs.
+    Note,
+}
+
+impl Body {
+    pub(crate) fn read(
+        from: &mut Reader<'_, '_>,
+        kind: &str,
+        head: Option<Head>,
+        shelf: &Shelf,
+    ) -> Option<Self> {
+        Some(match kind {
+            "time_window" => {
+                let window = Window::read(from, shelf);
+                let caps = from.has("limits").then(|| Caps::read(from));
+                Self::Timed {
+                    window: Some(window?),
+                    caps: caps.flatten(),
+                }
+            }
+            "count_cap" => {
+                let window = from.has("allow").then(|| Window::read(from, shelf));
+                Self::Timed {
+                    caps: Some(Caps::read(from)?),
+                    window: window.flatten(),
+                }
+            }
+            "cooldown" => Self::Cooldown(Cooldown::read(from)?),
+            "consent_required" => Self::Consent(ConsentRequired::read(from)?),
+            "revocation" => Self::Revocation,
+            "suppression" => Self::Suppression,
+            "list_scrub" => Self::List(ListScrub::read(from)?),
+            "target_ban" => Self::Ban(Unless::read(from)),
+            "party_restriction" => Self::Party(PartyRestriction::read(from)?),
+            "emergency_suspension" => Self::Emergency(EmergencySuspension::read(from)?),
+            "uncovered_place" => Self::Uncovered(Uncovered::default()),
+            "note" => Self::Note,
+            other => match Duty::kind(other) {
+                Some(kind) => Self::Duty(Duty::read(from, kind, head?)),
+                None => {
+                    if !other.is_empty() {
+                        from.fault("kind", &format!("{other:?} is no kind of rule"));
+                    }
+                    return None;
+                }
+            },
+        })
+    }
+
+    /// Whether the passage of time alone can change what the rule says.
+    pub(crate) const fn is_timed(&self) -> bool {
+        matches!(self, Self::Timed { .. } | Self::Cooldown(_))
+    }
+
+    /// What the rule says now.
+    pub(crate) fn judge(
+        &self,
+        ask: &Ask<'_>,
+        rule: &crate::rule::Rule,
+        notes: &mut Notes,
+    ) -> Ruling {
+        match self {
+            Self::Timed { window, caps } => {
+                let hours = window.as_ref().map(|window| window.judge(ask, notes));
+                let count = caps.as_ref().map(|caps| caps.judge(ask, &rule.id, notes));
+                both(hours.unwrap_or(Ruling::Pass), count.unwrap_or(Ruling::Pass))
+            }
+            Self::Cooldown(cooldown) => cooldown.judge(ask),
+            Self::Consent(consent) => consent.judge(ask, rule.jurisdiction, notes),
+            Self::Revocation => revocation::judge(ask, notes),
+            Self::Suppression => suppression::judge(ask, notes),
+            Self::List(list) => list.judge(ask, notes),
+            Self::Ban(unless) => target_ban::judge(unless, ask, notes),
+            Self::Party(party) => party.judge(ask),
+            Self::Emergency(emergency) => emergency.judge(ask, rule.jurisdiction, notes),
+            Self::Uncovered(covered) => covered.judge(ask),
+            Self::Duty(duty) => duty.judge(ask),
+            Self::Note => Ruling::Pass,
+        }
+    }
+
+    /// The first moment at or after `from` at which a timed rule passes.
+    pub(crate) fn first_pass(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {
+        match self {
+            Self::Timed { window, caps } => {
+                let mut at = from;
+                loop {
+                    let open = window
+                        .as_ref()
+                        .map_or(Some(at), |w| w.first_open(ask.zones(), at))?;
+                    let free = caps
+                        .as_ref()
+                        .map_or(Some(open), |c| c.first_free(ask, open))?;
+                    if free == at {
+                        return Some(at);
+                    }
+                    at = free;
+                }
+            }
+            Self::Cooldown(cooldown) => cooldown.first_free(ask, from),
+            _ => Some(from),
+        }
+    }
+}
+
+/// Two parts of one rule.
+fn both(one: Ruling, other: Ruling) -> Ruling {
+    match (one, other) {
+        (Ruling::Pass, ruling) | (ruling, Ruling::Pass) => ruling,
+        (Ruling::NotNow { inputs, otherwise }, Ruling::NotNow { inputs: more, .. }) => {
+            Ruling::NotNow {
+                inputs: format!("{inputs}; {more}"),
+                otherwise,
+            }
+        }
+        (no @ Ruling::No { .. }, _) | (_, no) => no,
+    }
+}

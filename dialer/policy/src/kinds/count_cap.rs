@@ -1,0 +1,488 @@
+//! `count_cap`: at most so many placements in a window. A placement at `a` counts from `a` until it
+//! expires; a limit is full while as many count as it allows.
+
+use chrono::Datelike;
+use chrono_tz::Tz;
+use dialer_types::{Outcome, RuleId};
+
+use crate::{
+    Past, Wait,
+    ask::{Ask, Notes, Ruling, is_open},
+    kinds::unless::Unless,
+    reader::Reader,
+    rule::{Key, Mask, technologies},
+    zone::{DAY, SECOND, date_starts, local},
+};
+
+/// How long a placement counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// Milliseconds of elapsed time.
+    Rolling(i64),
+    /// So many local dates, the placement's own being the first.
+    Dates(u32),
+    /// Until the local day, week (from Monday) or month ends.
+    Day,
+    Week,
+    Month,
+    /// For ever.
+    Forever,
+}
+
+impl Span {
+    /// Reads `hours`, `seconds`, `dates`, `calendar` or `forever`.
+    pub(crate) fn read(from: &mut Reader<'_, '_>) -> Option<Self> {
+        let mut found = Vec::new();
+        let hours = from.number("hours", 1..24 * 366);
+        found.extend(hours.map(|hours| Self::Rolling(i64::from(hours) * 3600 * SECOND)));
+        let seconds = from.number("seconds", 1..366 * 86_400);
+        found.extend(seconds.map(|seconds| Self::Rolling(i64::from(seconds) * SECOND)));
+        found.extend(from.number("dates", 1..367).map(Self::Dates));
+        found.extend(from.word("calendar", |word| match word {
+            "day" => Some(Self::Day),
+            "week" => Some(Self::Week),
+            "month" => Some(Self::Month),
+            _ => None,
+        }));
+        found.extend(from.flag("forever").then_some(Self::Forever));
+        if found.len() != 1 {
+            from.fault(
+                "hours",
+                "expected exactly one of hours, seconds, dates, calendar, forever",
+            );
+        }
+        found.first().copied()
+    }
+
+    pub(crate) const fn needs_zone(self) -> bool {
+        !matches!(self, Self::Rolling(_) | Self::Forever)
+    }
+
+    /// Longer than this it never is.
+    fn longest(self) -> i64 {
+        match self {
+            Self::Rolling(millis) => millis,
+            Self::Dates(dates) => (i64::from(dates) + 2) * DAY,
+            Self::Day => 3 * DAY,
+            Self::Week => 9 * DAY,
+            Self::Month => 33 * DAY,
+            Self::Forever => i64::MAX / 4,
+        }
+    }
+
+    /// When a placement stops counting.
+    pub(crate) fn expiry(self, zone: Tz, at: i64) -> i64 {
+        let date = || local(zone, at).date();
+        let days = match self {
+            Self::Rolling(millis) => return at + millis,
+            Self::Forever => return i64::MAX / 4,
+            Self::Dates(dates) => u64::from(dates),
+            Self::Day => 1,
+            Self::Week => u64::from(7 - date().weekday().num_days_from_monday()),
+            Self::Month => {
+                let first = date().with_day(1).unwrap_or_else(date);
+                let next = first
+                    .checked_add_months(chrono::Months::new(1))
+                    .unwrap_or(first);
+                return date_starts(zone, next);
+            }
+        };
+        date_starts(
+            zone,
+            date()
+                .checked_add_days(chrono::Days::new(days))
+                .unwrap_or_else(date),
+        )
+    }
+}
+
+/// At most `max` in a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    max: u32,
+    span: Span,
+}
+
+/// Limits that must all have room.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    limits: Vec<Limit>,
+    key: Key,
+    /// Outcomes that count. Pending and unknown always do.
+    counted: Mask,
+    technologies: Mask,
+    unless: Unless,
+}
+
+/// Most placements that count, over all zones, and when there is room again in all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fill {
+    count: usize,
+    /// At the asked instant if there is room.
+    free_at: i64,
+}
+
+fn outcomes(from: &mut Reader<'_, '_>, key: &str) -> Option<Mask> {
+    from.has(key).then(|| {
+        Mask::of(
+            from.words(key, |word| word.parse::<Outcome>().ok())
+                .into_iter()
+                .map(Outcome::code),
+        )
+    })
+}
+
+impl Caps {
+    pub(crate) fn read(from: &mut Reader<'_, '_>) -> Option<Self> {
+        let mut limits = Vec::new();
+        for mut table in from.tables("limits") {
+            if !table.has("max") {
+                table.fault("max", "is missing");
+            }
+            let (max, span) = (table.number("max", 1..1001), Span::read(&mut table));
+            limits.extend(max.zip(span).map(|(max, span)| Limit { max, span }));
+            table.finish();
+        }
+        if limits.is_empty() {
+            from.fault("limits", "is missing or limits nothing");
+        }
+        let key = Key::read(from);
+        let (counts, ignores) = (outcomes(from, "counts"), outcomes(from, "ignores"));
+        let counted = counts
+            .unwrap_or(Mask::ALL)
+            .without(ignores.unwrap_or(Mask::of([])));
+        let technologies = technologies(from, "count_technology");
+        let unless = Unless::read(from);
+        Some(Self {
+            limits,
+            key: key?,
+            counted,
+            technologies,
+            unless,
+        })
+    }
+
+    /// Another maximum, another length; a limit of dates keeps its length.
+    pub(crate) fn adjust(&mut self, max: Option<u32>, span: Option<Span>) -> bool {
+        for limit in &mut self.limits {
+            limit.max = max.unwrap_or(limit.max);
+            match (span, limit.span) {
+                (Some(span), Span::Rolling(_)) => limit.span = span,
+                (Some(_), _) => return false,
+                (None, _) => {}
+            }
+        }
+        true
+    }
+
+    fn entries<'a>(&'a self, ask: &'a Ask<'_>) -> impl Iterator<Item = &'a Past> {
+        ask.past(&self.key).filter(|past| {
+            !past.inbound
+                && self.technologies.has(past.technology.code())
+                && (self.counted.has(past.outcome.code()) || is_open(past.outcome))
+        })
+    }
+
+    /// `None` if the limit counts dates and no zone is known.
+    fn fill(&self, limit: Limit, ask: &Ask<'_>, at: i64) -> Option<Fill> {
+        let rolling = [Tz::UTC];
+        let zones = if limit.span.needs_zone() {
+            ask.zones()
+        } else {
+            &rolling
+        };
+        let mut fill = (!zones.is_empty()).then_some(Fill {
+            count: 0,
+            free_at: at,
+        })?;
+        for zone in zones {
+            let near = limit.span.longest() + ask.guard;
+            let ends = self.entries(ask).filter(|past| at - past.at.0 <= near);
+            let ends = ends.map(|past| limit.span.expiry(*zone, past.at.0) + ask.guard);
+            let mut ends: Vec<i64> = ends.filter(|end| *end > at).collect();
+            fill.count = fill.count.max(ends.len());
+            let room = ends.len().checked_sub(limit.max as usize);
+            if let Some(excess) = room {
+                ends.sort_unstable();
+                fill.free_at = fill.free_at.max(ends.get(excess).copied().unwrap_or(at));
+            }
+        }
+        Some(fill)
+    }
+
+    pub(crate) fn judge(&self, ask: &Ask<'_>, rule: &RuleId, notes: &mut Notes) -> Ruling {
+        if self.unless.lifts(ask, notes) {
+            return Ruling::Pass;
+        }
+        let mut full = Vec::new();
+        for limit in &self.limits {
+            let Some(fill) = self.fill(*limit, ask, ask.now) else {
+                let inputs = "no time zone is known".to_owned();
+                return Ruling::NotNow {
+                    inputs,
+                    otherwise: Wait::Address,
+                };
+            };
+            notes.count(rule, fill.count, limit.max);
+            if fill.free_at > ask.now {
+                full.push(format!("{} counted of {} allowed", fill.count, limit.max));
+            }
+        }
+        if full.is_empty() {
+            return Ruling::Pass;
+        }
+        Ruling::NotNow {
+            inputs: full.join(", "),
+            otherwise: Wait::Never,
+        }
+    }
+
+    /// The first instant at or after `from` at which every limit has room.
+    pub(crate) fn first_free(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {
+        if self.unless.holds(ask) {
+            return Some(from);
+        }
+        let free = |limit: &Limit| self.fill(*limit, ask, from).map(|fill| fill.free_at);
+        // What has expired stays expired, so the latest of them has room in all.
+        self.limits
+            .iter()
+            .try_fold(from, |at, limit| free(limit).map(|free| at.max(free)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dialer_types::{Outcome, Purpose, Technology};
+    use proptest::prelude::*;
+
+    use crate::kinds::cases::{Case, calls, past};
+
+    fn cap(limits: &str, rest: &str) -> Case {
+        Case::rule(&format!(
+            "kind = \"count_cap\"\nlimits = [{limits}]\n{rest}"
+        ))
+        .call(calls::new_york())
+    }
+
+    #[test]
+    fn a_limit_is_free_again_exactly_when_the_oldest_placement_expires() {
+        let person = "key = \"person\"";
+        let times = ["2026-11-30T20:00:00Z", "2026-12-01T16:00:00Z"];
+        for (limits, now, verdict) in [
+            (
+                "{ max = 2, hours = 24 }",
+                "2026-12-01T19:59:59Z",
+                "defer 2026-12-01T20:00:00Z",
+            ),
+            ("{ max = 2, hours = 24 }", "2026-12-01T20:00:00Z", "permit"),
+            (
+                "{ max = 2, seconds = 86400 }",
+                "2026-12-01T19:59:59Z",
+                "defer 2026-12-01T20:00:00Z",
+            ),
+            (
+                "{ max = 2, dates = 7 }",
+                "2026-12-01T20:00:00Z",
+                "defer 2026-12-07T05:00:00Z",
+            ),
+            ("{ max = 2, dates = 7 }", "2026-12-07T05:00:00Z", "permit"),
+            (
+                "{ max = 1, calendar = \"day\" }",
+                "2026-12-01T20:00:00Z",
+                "defer 2026-12-02T05:00:00Z",
+            ),
+            (
+                "{ max = 2, calendar = \"day\" }",
+                "2026-12-01T20:00:00Z",
+                "permit",
+            ),
+            (
+                "{ max = 2, calendar = \"week\" }",
+                "2026-12-01T20:00:00Z",
+                "defer 2026-12-07T05:00:00Z",
+            ),
+            (
+                "{ max = 1, calendar = \"month\" }",
+                "2026-12-01T20:00:00Z",
+                "defer 2027-01-01T05:00:00Z",
+            ),
+            (
+                "{ max = 2, calendar = \"month\" }",
+                "2026-12-01T20:00:00Z",
+                "permit",
+            ),
+            (
+                "{ max = 2, hours = 24 }, { max = 2, dates = 2 }",
+                "2026-12-01T18:00:00Z",
+                "defer 2026-12-02T05:00:00Z",
+            ),
+        ] {
+            let case = times
+                .iter()
+                .fold(cap(limits, person), |case, at| case.past(past(at)));
+            assert_eq!(case.at(now), verdict, "{limits} {now}");
+        }
+    }
+
+    #[test]
+    fn what_counts_is_the_same_seller_purpose_key_technology_and_outcome() {
+        let now = "2026-12-01T20:00:00Z";
+        let one = || past("2026-12-01T16:00:00Z");
+        let full = "defer 2026-12-02T16:00:00Z";
+        let limit = "{ max = 1, hours = 24 }";
+        let ignores = "key = \"person\"\nignores = [\"busy\", \"sit\", \"failed\"]";
+        let contacts = "key = \"person\"\ncounts = [\"conversation\"]";
+        let robots = "key = \"person\"\ncount_technology = [\"prerecorded\"]";
+        let house = "key = \"person\"\nany_seller = true\nany_purpose = true";
+        let with = |outcome| crate::Past { outcome, ..one() };
+        for (what, rest, entry, verdict) in [
+            ("same", "key = \"person\"", one(), full),
+            (
+                "other seller",
+                "key = \"person\"",
+                crate::Past {
+                    same_seller: false,
+                    ..one()
+                },
+                "permit",
+            ),
+            (
+                "other purpose",
+                "key = \"person\"",
+                crate::Past {
+                    purpose: Purpose::Survey,
+                    ..one()
+                },
+                "permit",
+            ),
+            (
+                "house",
+                house,
+                crate::Past {
+                    same_seller: false,
+                    purpose: Purpose::Survey,
+                    ..one()
+                },
+                full,
+            ),
+            (
+                "other number",
+                "key = \"number\"",
+                crate::Past {
+                    same_number: false,
+                    same_account: true,
+                    ..one()
+                },
+                "permit",
+            ),
+            (
+                "person by account",
+                "key = \"person\"",
+                crate::Past {
+                    same_number: false,
+                    same_account: true,
+                    ..one()
+                },
+                full,
+            ),
+            (
+                "person by link",
+                "key = \"person\"",
+                crate::Past {
+                    same_number: false,
+                    same_person: true,
+                    ..one()
+                },
+                full,
+            ),
+            ("no account: number", "key = \"account\"", one(), full),
+            ("busy ignored", ignores, with(Outcome::Busy), "permit"),
+            (
+                "no answer not ignored",
+                ignores,
+                with(Outcome::NoAnswer),
+                full,
+            ),
+            ("pending counts", contacts, with(Outcome::Pending), full),
+            ("unknown counts", contacts, with(Outcome::Unknown), full),
+            ("ring only", contacts, with(Outcome::NoAnswer), "permit"),
+            ("manual", robots, one(), "permit"),
+            (
+                "robot",
+                robots,
+                crate::Past {
+                    technology: Technology::Prerecorded,
+                    ..one()
+                },
+                full,
+            ),
+            (
+                "inbound",
+                house,
+                crate::Past {
+                    inbound: true,
+                    ..one()
+                },
+                "permit",
+            ),
+            ("later", house, past("2026-12-01T20:00:01Z"), "permit"),
+        ] {
+            assert_eq!(cap(limit, rest).past(entry).at(now), verdict, "{what}");
+        }
+        let account = || {
+            let mut case = cap(limit, "key = \"account\"");
+            case.facts.call.has_account = true;
+            case
+        };
+        assert_eq!(
+            account().past(one()).at(now),
+            "permit",
+            "same number, other account"
+        );
+        let moved = crate::Past {
+            same_number: false,
+            same_account: true,
+            ..one()
+        };
+        assert_eq!(
+            account().past(moved).at(now),
+            full,
+            "same account, other number"
+        );
+    }
+
+    #[test]
+    fn the_guard_lengthens_every_limit() {
+        let mut case =
+            cap("{ max = 1, hours = 2 }", "key = \"person\"").past(past("2026-12-01T16:00:00Z"));
+        case.guard = std::time::Duration::from_secs(30);
+        assert_eq!(
+            case.at("2026-12-01T18:00:29Z"),
+            "defer 2026-12-01T18:00:30Z"
+        );
+        assert_eq!(case.at("2026-12-01T18:00:30Z"), "permit");
+    }
+
+    proptest! {
+        #[test]
+        fn rolling_caps_agree_with_a_naive_count(
+            max in 1_u32..5,
+            hours in 1_i64..72,
+            ages in proptest::collection::vec(0_i64..300_000, 0..12),
+        ) {
+            let now = 1_790_000_000_000_i64;
+            let mut case = cap(&format!("{{ max = {max}, hours = {hours} }}"), "key = \"person\"");
+            for age in &ages {
+                case = case.past(crate::Past { at: dialer_types::UnixMillis(now - age * 1000), ..past("2026-12-01T16:00:00Z") });
+            }
+            let live = |at: i64| ages.iter().filter(|age| now - **age * 1000 + hours * 3_600_000 > at).count();
+            let permitted = case.verdict(now).word() == "permit";
+            prop_assert_eq!(permitted, live(now) < max as usize);
+            if let crate::Verdict::Defer(deferral) = case.verdict(now) {
+                let until = deferral.until.0;
+                prop_assert!(live(until) < max as usize);
+                prop_assert!(live(until - 1000) >= max as usize);
+            }
+        }
+    }
+}

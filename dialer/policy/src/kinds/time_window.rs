@@ -1,0 +1,337 @@
+//! `time_window`: calling hours in local wall-clock time, `[from, to)`, in every candidate zone.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use crate::{
+    Wait,
+    ask::{Ask, Notes, Ruling},
+    calendar::{Calendar, Holiday},
+    kinds::Shelf,
+    reader::Reader,
+    zone::{DAY, Day},
+};
+
+/// Seconds since local midnight.
+type Interval = (u32, u32);
+
+/// Calling hours.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// From Monday.
+    week: [Vec<Interval>; 7],
+    /// Zones fixed by the rule, instead of the candidates.
+    fixed: Vec<Tz>,
+    holidays: Option<Holidays>,
+}
+
+#[derive(Debug)]
+struct Holidays {
+    calendar: Arc<Calendar>,
+    /// Hours on holidays; none: closed.
+    instead: Vec<Interval>,
+    /// Hours on the day before a holiday; `None`: as on any day.
+    eve: Option<Vec<Interval>>,
+}
+
+const WEEK: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// How far ahead an opening is looked for: a verdict's horizon and a day.
+const SEARCH_DAYS: usize = 368;
+
+fn interval(from: &mut Reader<'_, '_>) -> Option<Interval> {
+    let (start, end) = (from.clock("from"), from.clock("to"));
+    let (start, end) = (start?, end?);
+    if start >= end {
+        from.fault("to", "is not after `from`");
+        return None;
+    }
+    Some((start, end))
+}
+
+fn intervals(from: &mut Reader<'_, '_>, key: &str) -> Vec<Interval> {
+    let mut found = Vec::new();
+    for mut table in from.tables(key) {
+        found.extend(interval(&mut table));
+        table.finish();
+    }
+    found.sort_unstable();
+    found
+}
+
+impl Window {
+    pub(crate) fn read(from: &mut Reader<'_, '_>, shelf: &Shelf) -> Option<Self> {
+        let mut week: [Vec<Interval>; 7] = Default::default();
+        for mut table in from.tables("allow") {
+            let days = table.words("days", |word| WEEK.iter().position(|day| *day == word));
+            if days.is_empty() {
+                table.fault("days", "names no day");
+            }
+            let hours = interval(&mut table);
+            for (number, list) in week.iter_mut().enumerate() {
+                list.extend(hours.filter(|_| days.contains(&number)));
+                list.sort_unstable();
+            }
+            table.finish();
+        }
+        if week.iter().all(Vec::is_empty) {
+            from.fault("allow", "is missing or allows nothing");
+        }
+        let fixed = from.words("zones", |name| name.parse().ok());
+        let holidays = Holidays::read(from, shelf);
+        Some(Self {
+            week,
+            fixed,
+            holidays: holidays?,
+        })
+    }
+
+    fn zones<'a>(&'a self, candidates: &'a [Tz]) -> &'a [Tz] {
+        if self.fixed.is_empty() || candidates.is_empty() {
+            candidates
+        } else {
+            &self.fixed
+        }
+    }
+
+    /// The hours of a date, and whether a calendar is missing that would tell.
+    fn hours(&self, day: &Day) -> (&[Interval], bool) {
+        let usual = self.week.get(day.weekday()).map_or(&[][..], Vec::as_slice);
+        let Some(holidays) = &self.holidays else {
+            return (usual, false);
+        };
+        match holidays.calendar.holiday(day.date) {
+            Holiday::Yes => (&holidays.instead, false),
+            Holiday::Unknown => (&[], true),
+            Holiday::No => match &holidays.eve {
+                Some(eve) if !usual.is_empty() && holidays.before(day.date) => (eve, false),
+                _ => (usual, false),
+            },
+        }
+    }
+
+    /// When the interval that is open at an instant closes.
+    fn closes(&self, day: &Day, at: i64) -> Option<i64> {
+        let (hours, _) = self.hours(day);
+        let spans = hours
+            .iter()
+            .filter_map(|(from, to)| day.interval(*from, *to));
+        spans
+            .filter(|(open, close)| (*open..*close).contains(&at))
+            .map(|(_, close)| close)
+            .max()
+    }
+
+    pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
+        if ask.zones().is_empty() {
+            let inputs = "no time zone is known".to_owned();
+            return Ruling::NotNow {
+                inputs,
+                otherwise: Wait::Address,
+            };
+        }
+        let fixed: Vec<Day> = self
+            .fixed
+            .iter()
+            .map(|zone| Day::at(*zone, ask.now))
+            .collect();
+        let days = if fixed.is_empty() { &ask.days } else { &fixed };
+        let mut closed = 0;
+        let mut unknown = false;
+        for day in days {
+            match self.closes(day, ask.now) {
+                Some(close) => notes.changes_at(close.min(day.end)),
+                None => {
+                    closed += 1;
+                    unknown |= self.hours(day).1;
+                }
+            }
+        }
+        if closed == 0 {
+            return Ruling::Pass;
+        }
+        let zones = days.len();
+        let inputs = match unknown {
+            true => "the holiday calendar does not have this year".to_owned(),
+            false => format!("outside the hours in {closed} of {zones} candidate zones"),
+        };
+        let otherwise = if self.holidays.is_some() {
+            Wait::Pack
+        } else {
+            Wait::Never
+        };
+        Ruling::NotNow { inputs, otherwise }
+    }
+
+    /// The first instant at or after `from` that is inside in every zone.
+    pub(crate) fn first_open(&self, candidates: &[Tz], from: i64) -> Option<i64> {
+        let zones = self.zones(candidates);
+        if zones.is_empty() {
+            return None;
+        }
+        let mut at = from;
+        loop {
+            let mut moved = at;
+            for zone in zones {
+                moved = self.first_open_in(*zone, moved)?;
+            }
+            if moved == at {
+                return Some(at);
+            }
+            at = moved;
+            if at - from > 2 * DAY * 366 {
+                return None;
+            }
+        }
+    }
+
+    fn first_open_in(&self, zone: Tz, from: i64) -> Option<i64> {
+        let mut day = Day::at(zone, from);
+        for _ in 0..SEARCH_DAYS {
+            let (hours, _) = self.hours(&day);
+            let spans = hours
+                .iter()
+                .filter_map(|(from, to)| day.interval(*from, *to));
+            let open = spans
+                .filter(|(_, close)| *close > from)
+                .map(|(open, _)| open.max(from));
+            if let Some(open) = open.min() {
+                return Some(open);
+            }
+            day = day.next();
+        }
+        None
+    }
+}
+
+impl Holidays {
+    /// `Some(None)` if holidays are as other days.
+    #[expect(
+        clippy::option_option,
+        reason = "a fault is not the same as no holidays"
+    )]
+    fn read(from: &mut Reader<'_, '_>, shelf: &Shelf) -> Option<Option<Self>> {
+        let how = from.word("holidays", |word| match word {
+            "closed" => Some(false),
+            "instead" => Some(true),
+            _ => None,
+        });
+        let Some(replaced) = how else {
+            return Some(None);
+        };
+        let name = from.required_text("calendar")?;
+        let calendar = shelf.get(&name).cloned();
+        if calendar.is_none() {
+            from.fault("calendar", &format!("no calendar {name:?} is loaded"));
+        }
+        let instead = if replaced {
+            intervals(from, "holiday_allow")
+        } else {
+            Vec::new()
+        };
+        if replaced && instead.is_empty() {
+            from.fault("holiday_allow", "is missing");
+        }
+        let eve = from.has("eve_allow").then(|| intervals(from, "eve_allow"));
+        Some(Some(Self {
+            calendar: calendar?,
+            instead,
+            eve,
+        }))
+    }
+
+    fn before(&self, date: NaiveDate) -> bool {
+        // An unknown next year: treated as the eve of a holiday would only narrow some hours; the
+        // last day of a calendar is judged as it stands.
+        date.succ_opt()
+            .is_some_and(|next| self.calendar.holiday(next) == Holiday::Yes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kinds::cases::{Case, calls};
+
+    const HOURS: &str = r#"
+        kind = "time_window"
+        allow = [
+            { days = ["mon", "tue", "wed", "thu", "fri"], from = "10:00", to = "13:00" },
+            { days = ["mon", "tue", "wed", "thu", "fri"], from = "14:00", to = "20:00" },
+            { days = ["sat"], from = "09:00", to = "12:00" },
+        ]
+        holidays = "closed"
+        calendar = "TEST""#;
+
+    #[test]
+    fn hours_open_and_close_to_the_second_in_local_time() {
+        let case = Case::rule(HOURS).call(calls::new_york());
+        for (now, verdict) in [
+            ("2026-12-01T14:59:59Z", "defer 2026-12-01T15:00:00Z"),
+            ("2026-12-01T15:00:00Z", "permit"),
+            ("2026-12-01T17:59:59Z", "permit"),
+            ("2026-12-01T18:00:00Z", "defer 2026-12-01T19:00:00Z"),
+            ("2026-12-02T00:59:59Z", "permit"),
+            ("2026-12-02T01:00:00Z", "defer 2026-12-02T15:00:00Z"),
+            // Saturday, then Sunday, which has no hours.
+            ("2026-12-05T16:59:59Z", "permit"),
+            ("2026-12-05T17:00:00Z", "defer 2026-12-07T15:00:00Z"),
+            // A holiday on a Friday.
+            ("2026-12-25T15:00:00Z", "defer 2026-12-26T14:00:00Z"),
+            // The calendar ends with the year: denied until it does not.
+            ("2026-12-31T15:00:00Z", "permit"),
+            ("2027-01-01T15:00:00Z", "refuse Pack"),
+        ] {
+            assert_eq!(case.at(now), verdict, "{now}");
+        }
+    }
+
+    #[test]
+    fn every_candidate_zone_must_be_inside() {
+        let case = Case::rule(HOURS).call(calls::florida_850());
+        for (now, verdict) in [
+            ("2026-12-01T15:59:59Z", "defer 2026-12-01T16:00:00Z"),
+            ("2026-12-01T16:00:00Z", "permit"),
+            ("2026-12-01T18:30:00Z", "defer 2026-12-01T20:00:00Z"),
+        ] {
+            assert_eq!(case.at(now), verdict, "{now}");
+        }
+        assert_eq!(
+            Case::rule(HOURS)
+                .call(calls::toll_free())
+                .at("2026-12-01T16:00:00Z"),
+            "refuse Address"
+        );
+    }
+
+    #[test]
+    fn holidays_and_their_eves_may_have_hours_of_their_own() {
+        let other = HOURS.replace("\"closed\"", "\"instead\"")
+            + "\nholiday_allow = [{ from = \"13:00\", to = \"15:00\" }]"
+            + "\neve_allow = [{ from = \"10:00\", to = \"11:00\" }]";
+        let case = Case::rule(&other).call(calls::new_york());
+        for (now, verdict) in [
+            ("2026-12-25T15:00:00Z", "defer 2026-12-25T18:00:00Z"),
+            ("2026-12-25T18:00:00Z", "permit"),
+            ("2026-12-24T15:00:00Z", "permit"),
+            ("2026-12-24T16:00:00Z", "defer 2026-12-25T18:00:00Z"),
+        ] {
+            assert_eq!(case.at(now), verdict, "{now}");
+        }
+    }
+
+    #[test]
+    fn zones_fixed_by_the_rule_take_the_place_of_the_candidates() {
+        let fixed = HOURS.to_owned() + "\nzones = [\"Etc/GMT+6\", \"America/Chicago\"]";
+        let case = Case::rule(&fixed).call(calls::new_york());
+        assert_eq!(
+            case.at("2026-12-01T15:00:00Z"),
+            "defer 2026-12-01T16:00:00Z"
+        );
+        // In summer the standard time opens an hour later than the clock.
+        assert_eq!(
+            case.at("2026-07-01T15:30:00Z"),
+            "defer 2026-07-01T16:00:00Z"
+        );
+    }
+}

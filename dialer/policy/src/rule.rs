@@ -1,0 +1,284 @@
+//! A rule: its envelope (who, where, since when) and its body (one of the kinds).
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use dialer_types::{LineType, PartyType, Purpose, RuleId, Technology};
+
+use crate::{
+    Call, Past, Place,
+    kinds::{Body, Shelf},
+    reader::Reader,
+    zone::{DAY, date_starts, utc_date},
+};
+
+/// A set of small codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mask(u32);
+
+impl Mask {
+    pub(crate) const ALL: Self = Self(u32::MAX);
+
+    pub(crate) fn of(codes: impl IntoIterator<Item = u8>) -> Self {
+        Self(
+            codes
+                .into_iter()
+                .fold(0, |mask, code| mask | 1 << (code & 31)),
+        )
+    }
+
+    pub(crate) const fn has(self, code: u8) -> bool {
+        self.0 & (1 << (code & 31)) != 0
+    }
+
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// Technologies named in a field; all if the field is not there.
+pub(crate) fn technologies(from: &mut Reader<'_, '_>, key: &str) -> Mask {
+    if !from.has(key) {
+        return Mask::ALL;
+    }
+    let words = from.words(key, |word| word.parse::<Technology>().ok());
+    if words.is_empty() {
+        from.fault(key, "names no technology; leave it out to mean all");
+    }
+    Mask::of(words.into_iter().map(Technology::code))
+}
+
+/// What placements are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Number,
+    /// The account; without one, the number.
+    Account,
+    /// The number, the account or the person.
+    Person,
+}
+
+impl Subject {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "number" => Self::Number,
+            "account" => Self::Account,
+            "person" => Self::Person,
+            _ => return None,
+        })
+    }
+
+    pub(crate) const fn matches(self, past: &Past, has_account: bool) -> bool {
+        match self {
+            Self::Number => past.same_number,
+            Self::Account if has_account => past.same_account,
+            Self::Account => past.same_number,
+            Self::Person => past.same_number || past.same_account || past.same_person,
+        }
+    }
+}
+
+/// Which earlier placements a rule looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) subject: Subject,
+    pub(crate) any_seller: bool,
+    pub(crate) any_purpose: bool,
+}
+
+impl Key {
+    pub(crate) fn read(from: &mut Reader<'_, '_>) -> Option<Self> {
+        if !from.has("key") {
+            from.fault("key", "is missing: account, person or number");
+        }
+        let subject = from.word("key", Subject::from_word);
+        let any_seller = from.flag("any_seller");
+        let any_purpose = from.flag("any_purpose");
+        Some(Self {
+            subject: subject?,
+            any_seller,
+            any_purpose,
+        })
+    }
+}
+
+/// A kind of party on a kind of line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reach {
+    party: Option<PartyType>,
+    /// Wireless or not. Voice over IP is landline; an unknown line is both.
+    wireless: Option<bool>,
+}
+
+impl Reach {
+    fn read(mut from: Reader<'_, '_>) -> Self {
+        let party = from.word("party", |word| word.parse().ok());
+        let wireless = from.word("line", |word| match word {
+            "wireless" => Some(true),
+            "landline" => Some(false),
+            _ => None,
+        });
+        from.finish();
+        Self { party, wireless }
+    }
+
+    fn covers(self, call: &Call) -> bool {
+        let line = match (self.wireless, call.line) {
+            (None, _) | (_, LineType::Unknown) => true,
+            (Some(wireless), line) => wireless == (line == LineType::Wireless),
+        };
+        line && self.party.is_none_or(|party| party == call.party)
+    }
+}
+
+/// One rule of a pack.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: RuleId,
+    pub(crate) title: Arc<str>,
+    pub(crate) citation: Arc<str>,
+    pub(crate) jurisdiction: Place,
+    /// Law, guidance or code; not superseded, proposed or merely adopted.
+    pub(crate) on: bool,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    purposes: Mask,
+    technologies: Mask,
+    reach: Vec<Reach>,
+    pub(crate) body: Body,
+}
+
+const FORCES: [(&str, bool); 7] = [
+    ("law", true),
+    ("regulator_guidance", true),
+    ("industry_code", true),
+    ("superseded", false),
+    ("proposed", false),
+    ("adopted_not_in_force", false),
+    ("case_law", false),
+];
+
+/// Purposes named in a field; `any` means all.
+fn purposes(from: &mut Reader<'_, '_>) -> Mask {
+    let words = from.words("purposes", |word| match word {
+        "any" => Some(None),
+        word => word.parse::<Purpose>().ok().map(Some),
+    });
+    if words.is_empty() {
+        from.fault(
+            "purposes",
+            "is missing or names none; use \"any\" to mean all",
+        );
+    }
+    if words.contains(&None) {
+        return Mask::ALL;
+    }
+    Mask::of(words.into_iter().flatten().map(Purpose::code))
+}
+
+impl Rule {
+    /// Reads a `[[rule]]` table.
+    pub(crate) fn read(mut from: Reader<'_, '_>, shelf: &Shelf) -> Option<Self> {
+        let id = from.required_text("id");
+        if let Some(id) = &id {
+            from.rename(&format!("rule.{id}"));
+        }
+        let (title, citation) = (from.required_text("title"), from.required_text("citation"));
+        let jurisdiction = from.required_text("jurisdiction").and_then(|name| {
+            let place = Place::new(&name);
+            if place.is_none() {
+                from.fault(
+                    "jurisdiction",
+                    "expected a country, a country's region, EU or *",
+                );
+            }
+            place
+        });
+        if !from.has("force") {
+            from.fault("force", "is missing");
+        }
+        let force = from.word("force", |word| {
+            FORCES
+                .iter()
+                .find(|(name, _)| *name == word)
+                .map(|(_, on)| *on)
+        });
+        let (since, to) = (from.date("effective_from"), from.date("effective_to"));
+        let (purposes, technologies) = (purposes(&mut from), technologies(&mut from, "technology"));
+        let reach = from.tables("reach").into_iter().map(Reach::read).collect();
+        from.word("verified", |word| {
+            ["V1", "V2", "K"].contains(&word).then_some(())
+        });
+        from.word("confidence", |word| {
+            ["H", "M", "L"].contains(&word).then_some(())
+        });
+        (from.text("source"), from.text("note"));
+        let kind = from.required_text("kind");
+        let id = id.as_deref().map(RuleId::new);
+        let title: Option<Arc<str>> = title.map(Arc::from);
+        let citation: Option<Arc<str>> = citation.map(Arc::from);
+        let head = id.clone().zip(title.clone()).zip(citation.clone());
+        let body = Body::read(&mut from, kind.as_deref().unwrap_or_default(), head, shelf);
+        from.finish();
+        Some(Self {
+            id: id?,
+            title: title?,
+            citation: citation?,
+            jurisdiction: jurisdiction?,
+            on: force?,
+            from: since,
+            to,
+            purposes,
+            technologies,
+            reach,
+            body: body?,
+        })
+    }
+
+    /// Whether the rule is about such calls, wherever and whenever.
+    pub(crate) fn is_about(&self, call: &Call) -> bool {
+        self.on
+            && self.purposes.has(call.purpose.code())
+            && self.technologies.has(call.technology.code())
+            && (self.reach.is_empty() || self.reach.iter().any(|reach| reach.covers(call)))
+    }
+
+    /// When the rule is in force, `[start, end)`: from the first midnight of its first day to the
+    /// last midnight after its last in any zone.
+    pub(crate) fn in_force(&self, zones: &[Tz]) -> (i64, i64) {
+        // With no zone the whole world is a candidate.
+        let first = |date: NaiveDate| {
+            let utc = date
+                .and_time(chrono::NaiveTime::MIN)
+                .and_utc()
+                .timestamp_millis();
+            let there = zones.iter().map(|zone| date_starts(*zone, date));
+            there.min().unwrap_or(utc - 14 * DAY / 24)
+        };
+        let last = |date: NaiveDate| {
+            let next = date.succ_opt().unwrap_or(date);
+            let utc = next
+                .and_time(chrono::NaiveTime::MIN)
+                .and_utc()
+                .timestamp_millis();
+            let there = zones.iter().map(|zone| date_starts(*zone, next));
+            there.max().unwrap_or(utc + 12 * DAY / 24)
+        };
+        (
+            self.from.map_or(i64::MIN, first),
+            self.to.map_or(i64::MAX, last),
+        )
+    }
+
+    /// In force at an instant; cheap where the dates leave no doubt.
+    pub(crate) fn is_in_force(&self, zones: &[Tz], at: i64) -> bool {
+        let today = utc_date(at);
+        let near = |date: NaiveDate| (date - today).num_days().abs() <= 2;
+        if self.from.is_some_and(near) || self.to.is_some_and(near) {
+            let (start, end) = self.in_force(zones);
+            return (start..end).contains(&at);
+        }
+        self.from.is_none_or(|from| from <= today) && self.to.is_none_or(|to| today <= to)
+    }
+}
