@@ -60,6 +60,10 @@ impl Ruleset {
         let mut obligations = Vec::new();
         for rule in &rules {
             if !rule.is_in_force(ask.zones(), ask.now) {
+                let (start, _) = rule.in_force(ask.zones());
+                if start > ask.now {
+                    notes.changes_at(start);
+                }
                 continue;
             }
             notes.evidence.rules.push(rule.id.clone());

@@ -213,7 +213,8 @@ impl Rule {
         from.word("confidence", |word| {
             ["H", "M", "L"].contains(&word).then_some(())
         });
-        (from.text("source"), from.text("note"));
+        from.text("source");
+        from.text("note");
         let kind = from.required_text("kind");
         let id = id.as_deref().map(RuleId::new);
         let title: Option<Arc<str>> = title.map(Arc::from);

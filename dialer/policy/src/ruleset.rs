@@ -158,6 +158,15 @@ impl Ruleset {
         Self::load(shipped::PACKS, options)
     }
 
+    /// The packs that ship with this build and a deployment's own (overrides of the house).
+    ///
+    /// # Errors
+    /// Every fault of every pack, at once.
+    pub fn shipped_with(own: &[PackSource<'_>], options: Options) -> Result<Self, Vec<PackFault>> {
+        let packs: Vec<PackSource<'_>> = shipped::PACKS.iter().chain(own).copied().collect();
+        Self::load(&packs, options)
+    }
+
     /// The hash over all loaded packs.
     #[must_use]
     pub const fn version(&self) -> RulesetVersion {
@@ -200,11 +209,9 @@ fn parse<'i>(pack: &PackSource<'i>, file: &File<'_>) -> Spanned<DeTable<'i>> {
 }
 
 fn covers(mut head: Reader<'_, '_>) -> Vec<Place> {
-    (
-        head.required_text("id"),
-        head.required_text("title"),
-        head.date("as_of"),
-    );
+    head.required_text("id");
+    head.required_text("title");
+    head.date("as_of");
     let covered = head.words("covers", Place::new);
     head.finish();
     covered

@@ -1,4 +1,9 @@
 //! The rules of the house on top of the law, as they ship.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 
 use dialer_policy::{
     Abilities, Ability, Call, Consent, ConsentForm, Evaluation, Facts, Options, PackSource, Past,

@@ -1,4 +1,9 @@
 //! Faulty packs are refused, with every fault's file, line and field at once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 
 use dialer_policy::{Options, PackFault, PackSource, Ruleset};
 

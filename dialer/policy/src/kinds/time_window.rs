@@ -21,7 +21,7 @@ type Interval = (u32, u32);
 #[derive(Debug)]
 pub(crate) struct Window {
     /// From Monday.
-    week: [Vec<Interval>; 7],
+    week: Box<[Vec<Interval>; 7]>,
     /// Zones fixed by the rule, instead of the candidates.
     fixed: Vec<Tz>,
     holidays: Option<Holidays>,
@@ -81,7 +81,7 @@ impl Window {
         let fixed = from.words("zones", |name| name.parse().ok());
         let holidays = Holidays::read(from, shelf);
         Some(Self {
-            week,
+            week: Box::new(week),
             fixed,
             holidays: holidays?,
         })
