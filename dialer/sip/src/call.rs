@@ -122,11 +122,7 @@ pub(crate) struct Call {
 impl Call {
     /// Prepares a call and queues its INVITE. `None` where it would not fit into a datagram.
     pub(crate) fn new(id: CallId, invite: Invite, core: &mut Core, now: Instant) -> Option<Self> {
-        let local_tag = Mark {
-            slot: id.slot,
-            nonce: core.random.next(),
-        }
-        .tag();
+        let local_tag = Mark { slot: id.slot, nonce: core.random.next() }.tag();
         let display = match invite.from_display.as_str() {
             "" => String::new(),
             name => format!("\"{}\" ", name.replace('\\', "\\\\").replace('"', "\\\"")),
@@ -226,10 +222,7 @@ impl Call {
         if matches!(self.cancel, Cancel::Sent { .. }) {
             return;
         }
-        self.cancel = Cancel::Wanted {
-            why,
-            reason: reason.to_owned(),
-        };
+        self.cancel = Cancel::Wanted { why, reason: reason.to_owned() };
         if matches!(self.invite, InviteClient::Proceeding) {
             self.send_cancel(core, now);
         }
@@ -247,11 +240,7 @@ impl Call {
         };
         let bytes = self.print_cancel(core, &reason);
         let transaction = NonInviteClient::new(bytes.clone(), core.timers(), now);
-        self.cancel = Cancel::Sent {
-            why,
-            transaction,
-            give_up: now + core.timers().give_up(),
-        };
+        self.cancel = Cancel::Sent { why, transaction, give_up: now + core.timers().give_up() };
         core.send(self.id, TransmitKind::Cancel, self.destination, bytes, None);
     }
 
@@ -277,11 +266,7 @@ impl Call {
         };
         let transaction = NonInviteClient::new(bytes.clone(), core.timers(), now);
         if let Some(leg) = self.legs.get_mut(index) {
-            leg.bye = Some(Bye {
-                nonce,
-                transaction,
-                resent: false,
-            });
+            leg.bye = Some(Bye { nonce, transaction, resent: false });
         }
         core.send(self.id, TransmitKind::Bye, next_hop, bytes, None);
     }
@@ -290,11 +275,7 @@ impl Call {
     pub(crate) fn not_sent(&mut self, core: &mut Core, now: Instant) {
         // Anything heard proves that it was sent.
         if !self.ended && matches!(self.invite, InviteClient::Calling(_)) {
-            self.unsend(
-                core,
-                "not_after passed before the INVITE could be sent again",
-                now,
-            );
+            self.unsend(core, "not_after passed before the INVITE could be sent again", now);
         }
     }
 }

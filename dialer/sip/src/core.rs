@@ -86,11 +86,7 @@ impl Core {
             request.from_tag().unwrap_or_default(),
             request.branch().unwrap_or_default(),
         ]);
-        let tag = Mark {
-            slot: u32::MAX,
-            nonce: tag,
-        }
-        .tag();
+        let tag = Mark { slot: u32::MAX, nonce: tag }.tag();
         let phrase = reason_phrase(status);
         // What lacks the headers to copy cannot be answered.
         let Ok(mut answer) = ResponseBuilder::new(request, status, phrase, &tag, Some(source))
@@ -106,23 +102,16 @@ impl Core {
         let destination = reply_to(request, source);
         let kind = TransmitKind::Response;
         let payload = answer.build();
-        self.transmits.push_back(Transmit {
-            destination,
-            payload,
-            kind,
-            call,
-            send_before: None,
-        });
+        self.transmits.push_back(Transmit { destination, payload, kind, call, send_before: None });
     }
 }
 
 /// Where the response to a request goes (section 18.2.2, RFC 3581 section 4).
 fn reply_to(request: &Message<'_>, source: SocketAddr) -> SocketAddr {
     match request.top_via() {
-        Ok(via) if via.rport().is_none() => SocketAddr::new(
-            source.ip(),
-            via.port.filter(|&port| port != 0).unwrap_or(5060),
-        ),
+        Ok(via) if via.rport().is_none() => {
+            SocketAddr::new(source.ip(), via.port.filter(|&port| port != 0).unwrap_or(5060))
+        }
         _ => source,
     }
 }

@@ -64,10 +64,7 @@ impl Dialog {
 
     /// Request-URI, Route and next hop of a request, for loose and strict routers.
     pub(crate) fn way(&self) -> Way {
-        let first = self
-            .routes
-            .first()
-            .and_then(|route| NameAddr::parse(route).ok());
+        let first = self.routes.first().and_then(|route| NameAddr::parse(route).ok());
         let Some(first) = first else {
             return Way {
                 request_uri: self.remote_target.clone(),
@@ -87,16 +84,8 @@ impl Dialog {
         let mut routes: Vec<Vec<u8>> = self.routes.iter().skip(1).cloned().collect();
         routes.push([b"<", self.remote_target.as_slice(), b">"].concat());
         // Headers are not allowed in a Request-URI (section 19.1.1).
-        let end = first
-            .uri
-            .iter()
-            .position(|&b| b == b'?')
-            .unwrap_or(first.uri.len());
-        Way {
-            request_uri: first.uri.get(..end).unwrap_or(first.uri).to_vec(),
-            routes,
-            next_hop,
-        }
+        let end = first.uri.iter().position(|&b| b == b'?').unwrap_or(first.uri.len());
+        Way { request_uri: first.uri.get(..end).unwrap_or(first.uri).to_vec(), routes, next_hop }
     }
 }
 
@@ -111,8 +100,5 @@ fn fits(uri: &[u8]) -> bool {
 
 /// Without the line breaks of folding.
 fn unfolded(value: &[u8]) -> Vec<u8> {
-    value
-        .iter()
-        .map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b })
-        .collect()
+    value.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }).collect()
 }

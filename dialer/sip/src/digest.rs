@@ -27,13 +27,11 @@ impl Algorithm {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-            let written = write!(out, "{b:02x}");
-            debug_assert!(written.is_ok(), "a String takes every character");
-            out
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        let written = write!(out, "{b:02x}");
+        debug_assert!(written.is_ok(), "a String takes every character");
+        out
+    })
 }
 
 /// One challenge that can be answered. Strings are as sent, without quotes.
@@ -81,27 +79,17 @@ pub(crate) fn challenges(message: &Message<'_>) -> Vec<Challenge> {
 
 /// `Digest realm="x"` into scheme and parameter; a parameter alone has no scheme.
 fn split_scheme(element: &[u8]) -> (Option<&[u8]>, &[u8]) {
-    let word = element
-        .iter()
-        .position(|b| !crate::wire::is_token(&[*b]))
-        .unwrap_or(element.len());
+    let word = element.iter().position(|b| !crate::wire::is_token(&[*b])).unwrap_or(element.len());
     let (word, rest) = element.split_at(word);
     let rest = crate::wire::trim(rest);
-    if rest.first() == Some(&b'=') {
-        (None, element)
-    } else {
-        (Some(word), rest)
-    }
+    if rest.first() == Some(&b'=') { (None, element) } else { (Some(word), rest) }
 }
 
 fn pair(param: &[u8]) -> Option<(String, String)> {
     let equals = param.iter().position(|&b| b == b'=')?;
     let (name, value) = param.split_at(equals);
     let value = crate::wire::unquote(crate::wire::trim(value.get(1..)?));
-    Some((
-        text(crate::wire::trim(name)).to_ascii_lowercase(),
-        text(value),
-    ))
+    Some((text(crate::wire::trim(name)).to_ascii_lowercase(), text(value)))
 }
 
 fn keep(best: &mut Vec<Challenge>, params: Option<Vec<(String, String)>>, proxy: bool) {
@@ -109,9 +97,7 @@ fn keep(best: &mut Vec<Challenge>, params: Option<Vec<(String, String)>>, proxy:
         return;
     };
     let full = best.len() >= MAX_CHALLENGES;
-    let same = best
-        .iter_mut()
-        .find(|kept| kept.proxy == proxy && kept.realm == challenge.realm);
+    let same = best.iter_mut().find(|kept| kept.proxy == proxy && kept.realm == challenge.realm);
     match same {
         Some(kept) if challenge.algorithm > kept.algorithm => *kept = challenge,
         Some(_) => {}
@@ -122,17 +108,12 @@ fn keep(best: &mut Vec<Challenge>, params: Option<Vec<(String, String)>>, proxy:
 
 impl Challenge {
     fn read(params: &[(String, String)], proxy: bool) -> Option<Self> {
-        let get = |name: &str| {
-            params
-                .iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.clone())
-        };
+        let get =
+            |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let token = get("algorithm");
         let lower = token.as_deref().unwrap_or("MD5").to_ascii_lowercase();
-        let (base, per_nonce) = lower
-            .strip_suffix("-sess")
-            .map_or((lower.as_str(), false), |base| (base, true));
+        let (base, per_nonce) =
+            lower.strip_suffix("-sess").map_or((lower.as_str(), false), |base| (base, true));
         let algorithm = match base {
             "md5" => Algorithm::Md5,
             "sha-256" => Algorithm::Sha256,
@@ -164,11 +145,7 @@ impl Challenge {
 
     /// Header that carries the answer.
     pub(crate) const fn header(&self) -> &'static str {
-        if self.proxy {
-            "Proxy-Authorization"
-        } else {
-            "Authorization"
-        }
+        if self.proxy { "Proxy-Authorization" } else { "Authorization" }
     }
 
     /// Value of that header. `count` is how many requests have used the nonce, this one included.
@@ -229,10 +206,7 @@ mod tests {
     }
 
     fn mufasa(password: &str) -> Credentials {
-        Credentials {
-            username: "Mufasa".to_owned(),
-            password: password.to_owned(),
-        }
+        Credentials { username: "Mufasa".to_owned(), password: password.to_owned() }
     }
 
     #[test]
@@ -241,10 +215,7 @@ mod tests {
         let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
         for (algorithm, expected) in [
             ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
-            (
-                "SHA-256",
-                "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
-            ),
+            ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
         ] {
             let header = format!(
                 "WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", \
@@ -258,10 +229,7 @@ mod tests {
                 1,
                 cnonce,
             );
-            assert!(
-                answer.contains(&format!("response=\"{expected}\"")),
-                "{answer}"
-            );
+            assert!(answer.contains(&format!("response=\"{expected}\"")), "{answer}");
             assert!(answer.contains("nc=00000001"));
         }
     }
@@ -274,10 +242,7 @@ mod tests {
         );
         let answer =
             challenges[0].answer(&mufasa("CircleOfLife"), "GET", "/dir/index.html", 1, "x");
-        assert!(
-            answer.contains("response=\"1949323746fe6a43ef61f9606e7febea\""),
-            "{answer}"
-        );
+        assert!(answer.contains("response=\"1949323746fe6a43ef61f9606e7febea\""), "{answer}");
         assert!(!answer.contains("nc="));
     }
 

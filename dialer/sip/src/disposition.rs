@@ -58,20 +58,14 @@ impl Reason {
     /// The Reason values of a message.
     #[must_use]
     pub fn of(message: &Message<'_>) -> Vec<Self> {
-        message
-            .values("Reason")
-            .take(MAX_REASONS)
-            .map(Self::parse)
-            .collect()
+        message.values("Reason").take(MAX_REASONS).map(Self::parse).collect()
     }
 
     fn parse(value: &[u8]) -> Self {
         let end = value.iter().position(|&b| b == b';').unwrap_or(value.len());
         let (protocol, rest) = value.split_at(end);
         let params = Params::new(rest);
-        let cause = params
-            .get("cause")
-            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let cause = params.get("cause").and_then(|digits| std::str::from_utf8(digits).ok());
         Self {
             protocol: text(crate::wire::trim(protocol)),
             cause: cause.and_then(|digits| digits.parse().ok()),
@@ -91,9 +85,7 @@ pub fn classify(code: u16, phrase: &str, reasons: &[Reason], rang: bool) -> Endi
         return decision;
     }
     let (ending, general) = of_code(code, rang);
-    let cause = reasons
-        .iter()
-        .filter(|reason| reason.protocol.eq_ignore_ascii_case("Q.850"));
+    let cause = reasons.iter().filter(|reason| reason.protocol.eq_ignore_ascii_case("Q.850"));
     let specific = cause.filter_map(|reason| of_cause(reason.cause?)).next();
     match specific {
         Some(specific) if general => specific,
@@ -107,15 +99,9 @@ pub(crate) fn decision(code: u16, phrase: &str, reasons: &[Reason]) -> Option<En
         607 => Some(Ending::Unwanted),
         608 => Some(Ending::Blocked),
         603 => {
-            let analytics = reasons
-                .iter()
-                .any(|reason| reason.text.starts_with("v=analytics"));
+            let analytics = reasons.iter().any(|reason| reason.text.starts_with("v=analytics"));
             let blocked = analytics || phrase.eq_ignore_ascii_case("Network Blocked");
-            Some(if blocked {
-                Ending::Blocked
-            } else {
-                Ending::Rejected
-            })
+            Some(if blocked { Ending::Blocked } else { Ending::Rejected })
         }
         _ => None,
     }
@@ -169,11 +155,7 @@ mod tests {
     use super::*;
 
     fn q850(cause: u16) -> Vec<Reason> {
-        vec![Reason {
-            protocol: "Q.850".to_owned(),
-            cause: Some(cause),
-            text: String::new(),
-        }]
+        vec![Reason { protocol: "Q.850".to_owned(), cause: Some(cause), text: String::new() }]
     }
 
     #[test]
@@ -234,10 +216,7 @@ mod tests {
 
     #[test]
     fn a_603_of_analytics_is_blocked_not_rejected() {
-        assert_eq!(
-            classify(603, "Network Blocked", &q850(21), false),
-            Ending::Blocked
-        );
+        assert_eq!(classify(603, "Network Blocked", &q850(21), false), Ending::Blocked);
         let mut reasons = q850(21);
         reasons[0].text = "v=analytics1;url=https://redress.example".to_owned();
         assert_eq!(classify(603, "Decline", &reasons, false), Ending::Blocked);

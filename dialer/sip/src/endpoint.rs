@@ -30,12 +30,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let calls = Calls::new(config.max_calls);
-        Self {
-            core: Core::new(config, seed),
-            calls,
-            malformed: 0,
-            unmatched: 0,
-        }
+        Self { core: Core::new(config, seed), calls, malformed: 0, unmatched: 0 }
     }
 
     /// Places one call: one INVITE, with its retransmissions and its re-send after 401 or 407.
@@ -64,8 +59,7 @@ impl Endpoint {
     /// provisional response the CANCEL waits for it (RFC 3261 section 9.1). A 2xx that crosses it
     /// is acknowledged and hung up, and the call ends as answered with [`crate::Ended::crossed`].
     pub fn cancel(&mut self, call: CallId, reason: &str, now: Instant) {
-        self.calls
-            .with(call, |call| call.cancel(&mut self.core, reason, now));
+        self.calls.with(call, |call| call.cancel(&mut self.core, reason, now));
     }
 
     /// Hangs up; before an answer, cancels. The call ends at once, its BYE is retransmitted as needed.
@@ -77,16 +71,13 @@ impl Endpoint {
     /// INVITE takes the call with it ([`Event::NotSent`]); an unsent re-send ends it as
     /// [`crate::Ending::Cancelled`], for the first INVITE was on the wire.
     pub fn not_sent(&mut self, call: CallId, now: Instant) {
-        self.calls
-            .with(call, |call| call.not_sent(&mut self.core, now));
+        self.calls.with(call, |call| call.not_sent(&mut self.core, now));
     }
 
     /// Sending to `destination` failed (an error of `sendto`, or ICMP).
     pub fn handle_transport_error(&mut self, destination: SocketAddr, now: Instant) {
         for id in self.calls.all() {
-            self.calls.with(id, |call| {
-                call.transport_error(&mut self.core, destination, now)
-            });
+            self.calls.with(id, |call| call.transport_error(&mut self.core, destination, now));
         }
     }
 
@@ -106,10 +97,8 @@ impl Endpoint {
     /// The next datagram to send. Taking an INVITE means sending it, or calling [`Endpoint::not_sent`].
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let transmit = self.core.transmits.pop_front()?;
-        let invite = matches!(
-            transmit.kind,
-            TransmitKind::InviteFirst | TransmitKind::InviteResend
-        );
+        let invite =
+            matches!(transmit.kind, TransmitKind::InviteFirst | TransmitKind::InviteResend);
         if let Some(id) = transmit.call.filter(|_| invite) {
             self.calls.with(id, Call::take_invite);
         }

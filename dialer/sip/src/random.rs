@@ -15,28 +15,20 @@ pub(crate) struct Random {
 /// The seed predicts every tag and branch: Debug hides it.
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Random")
-            .field("counter", &self.counter)
-            .finish_non_exhaustive()
+        f.debug_struct("Random").field("counter", &self.counter).finish_non_exhaustive()
     }
 }
 
 impl Random {
     pub(crate) const fn new(seed: [u8; 32]) -> Self {
-        Self {
-            seed,
-            counter: 0,
-            pool: [0; 32],
-            used: 32,
-        }
+        Self { seed, counter: 0, pool: [0; 32], used: 32 }
     }
 
     /// The next 64 bits.
     pub(crate) fn next(&mut self) -> u64 {
         if self.used >= self.pool.len() {
-            let block = Sha256::new()
-                .chain_update(self.seed)
-                .chain_update(self.counter.to_be_bytes());
+            let block =
+                Sha256::new().chain_update(self.seed).chain_update(self.counter.to_be_bytes());
             self.pool = block.finalize().into();
             self.counter += 1;
             self.used = 0;
@@ -54,9 +46,6 @@ impl Random {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
-        hash.finalize()
-            .iter()
-            .take(8)
-            .fold(0, |sum, &b| sum << 8 | u64::from(b))
+        hash.finalize().iter().take(8).fold(0, |sum, &b| sum << 8 | u64::from(b))
     }
 }

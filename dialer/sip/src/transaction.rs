@@ -48,9 +48,6 @@ impl Mark {
     /// Reads a branch.
     pub(crate) fn from_branch(branch: &[u8]) -> Option<Self> {
         let (cookie, tag) = branch.split_at_checked(COOKIE.len())?;
-        cookie
-            .eq_ignore_ascii_case(COOKIE)
-            .then(|| Self::from_tag(tag))
-            .flatten()
+        cookie.eq_ignore_ascii_case(COOKIE).then(|| Self::from_tag(tag)).flatten()
     }
 }

@@ -34,17 +34,13 @@ pub const COMFORTABLE_DATAGRAM: usize = 1_300;
 /// Bytes of a header as text: UTF-8 where it is, otherwise read as Latin-1, so nothing is lost.
 #[must_use]
 pub fn text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(
-        |_| bytes.iter().map(|&b| char::from(b)).collect(),
-        str::to_owned,
-    )
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| bytes.iter().map(|&b| char::from(b)).collect(), str::to_owned)
 }
 
 /// Whether `bytes` is a token (RFC 3261 section 25.1).
 #[must_use]
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b))
 }

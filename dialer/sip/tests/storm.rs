@@ -63,9 +63,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-const METHODS: [&str; 8] = [
-    "BYE", "INVITE", "ACK", "OPTIONS", "INFO", "CANCEL", "UPDATE", "FROB",
-];
+const METHODS: [&str; 8] = ["BYE", "INVITE", "ACK", "OPTIONS", "INFO", "CANCEL", "UPDATE", "FROB"];
 const TRUNK: &str = "192.0.2.1:5060";
 
 #[derive(Default)]
@@ -103,10 +101,7 @@ impl World {
     }
 
     fn place(&mut self, credentials: bool, ring: u64, not_after: u64) {
-        let word = || Credentials {
-            username: "a".to_owned(),
-            password: "b".to_owned(),
-        };
+        let word = || Credentials { username: "a".to_owned(), password: "b".to_owned() };
         let invite = Invite {
             destination: TRUNK.parse().unwrap(),
             request_uri: "sip:1@192.0.2.1".to_owned(),
@@ -122,10 +117,7 @@ impl World {
         };
         if let Ok(call) = self.endpoint.invite(invite, self.now) {
             self.calls.push(call);
-            assert!(
-                self.fates.insert(call, Fate::default()).is_none(),
-                "a handle is used twice"
-            );
+            assert!(self.fates.insert(call, Fate::default()).is_none(), "a handle is used twice");
         }
         assert!(self.endpoint.live_calls() <= 3);
     }
@@ -175,21 +167,14 @@ impl World {
             self.now = due.max(self.now);
             self.endpoint.handle_timeout(self.now);
             self.drain();
-            assert!(
-                self.endpoint
-                    .poll_timeout()
-                    .is_none_or(|next| next > self.now)
-            );
+            assert!(self.endpoint.poll_timeout().is_none_or(|next| next > self.now));
         }
         self.now = until;
     }
 
     fn respond(&mut self, to: usize, status: u16, tag: u8, flip: Option<(usize, u8)>) {
-        let requests: Vec<_> = self
-            .sent
-            .iter()
-            .filter(|sent| sent.kind != TransmitKind::Response)
-            .collect();
+        let requests: Vec<_> =
+            self.sent.iter().filter(|sent| sent.kind != TransmitKind::Response).collect();
         let Some(request) = requests.get(to % requests.len().max(1)) else {
             return;
         };
@@ -198,20 +183,13 @@ impl World {
         let mut bytes =
             ResponseBuilder::new(&message, status, "X", &format!("far{tag}"), None).unwrap();
         if matches!(status, 401 | 407) {
-            let name = if status == 401 {
-                "WWW-Authenticate"
-            } else {
-                "Proxy-Authenticate"
-            };
+            let name = if status == 401 { "WWW-Authenticate" } else { "Proxy-Authenticate" };
             let stale = if tag == 2 { ",stale=true" } else { "" };
-            bytes = bytes.header(
-                name,
-                format!("Digest realm=\"r{tag}\",nonce=\"n\",qop=\"auth\"{stale}"),
-            );
+            bytes = bytes
+                .header(name, format!("Digest realm=\"r{tag}\",nonce=\"n\",qop=\"auth\"{stale}"));
         }
-        let mut bytes = bytes
-            .header("Contact", "<sip:x@192.0.2.1>")
-            .body("application/sdp", b"v=0\r\n");
+        let mut bytes =
+            bytes.header("Contact", "<sip:x@192.0.2.1>").body("application/sdp", b"v=0\r\n");
         if let Some((at, byte)) = flip {
             let at = at % bytes.len();
             bytes[at] ^= byte;
@@ -219,8 +197,7 @@ impl World {
         let acks = self.acks;
         let intact = flip.is_none();
         let call = request.call.unwrap();
-        self.endpoint
-            .handle_datagram(TRUNK.parse().unwrap(), &bytes, self.now);
+        self.endpoint.handle_datagram(TRUNK.parse().unwrap(), &bytes, self.now);
         let live = self.endpoint.live_calls();
         self.drain();
         let answered = intact && of_invite && (200..300).contains(&status);
@@ -239,65 +216,41 @@ impl World {
     fn sent_invite(&self, call: CallId) -> Vec<u8> {
         let mut invites = self.sent.iter().filter(|sent| {
             sent.call == Some(call)
-                && matches!(
-                    sent.kind,
-                    TransmitKind::InviteFirst | TransmitKind::InviteResend
-                )
+                && matches!(sent.kind, TransmitKind::InviteFirst | TransmitKind::InviteResend)
         });
-        invites
-            .next_back()
-            .map(|sent| sent.payload.clone())
-            .unwrap_or_default()
+        invites.next_back().map(|sent| sent.payload.clone()).unwrap_or_default()
     }
 
     /// Whether the `to`-th request has the branch of the call's latest INVITE.
     fn is_latest(&self, call: CallId, to: usize) -> bool {
-        let requests: Vec<_> = self
-            .sent
-            .iter()
-            .filter(|sent| sent.kind != TransmitKind::Response)
-            .collect();
+        let requests: Vec<_> =
+            self.sent.iter().filter(|sent| sent.kind != TransmitKind::Response).collect();
         let branch = |bytes: &[u8]| Message::parse(bytes).unwrap().branch().map(<[u8]>::to_vec);
         branch(&requests[to % requests.len()].payload) == branch(&self.sent_invite(call))
     }
 
     fn request(&mut self, of: usize, method: usize, tag: u8, cseq: u32) {
-        let invites: Vec<_> = self
-            .sent
-            .iter()
-            .filter(|sent| sent.kind == TransmitKind::InviteFirst)
-            .collect();
+        let invites: Vec<_> =
+            self.sent.iter().filter(|sent| sent.kind == TransmitKind::InviteFirst).collect();
         let Some(invite) = invites.get(of % invites.len().max(1)) else {
             return;
         };
         let invite = Message::parse(&invite.payload).unwrap();
-        let to = [
-            invite.header("To").unwrap(),
-            format!(";tag=far{tag}").as_bytes(),
-        ]
-        .concat();
+        let to = [invite.header("To").unwrap(), format!(";tag=far{tag}").as_bytes()].concat();
         let bytes = RequestBuilder::new(METHODS[method], b"sip:198.51.100.7:5080")
-            .header(
-                "Via",
-                format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{of}{cseq}"),
-            )
+            .header("Via", format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{of}{cseq}"))
             .header("From", to)
             .header("To", invite.header("From").unwrap())
             .header("Call-ID", invite.call_id().unwrap())
             .header("CSeq", format!("{cseq} {}", METHODS[method]))
             .build();
-        self.endpoint
-            .handle_datagram(TRUNK.parse().unwrap(), &bytes, self.now);
+        self.endpoint.handle_datagram(TRUNK.parse().unwrap(), &bytes, self.now);
     }
 
     fn act(&mut self, act: Act) {
         let pick = |calls: &[CallId], n: usize| calls.get(n % calls.len().max(1)).copied();
         match act {
-            Act::Place {
-                credentials,
-                ring,
-                not_after,
-            } => self.place(credentials, ring, not_after),
+            Act::Place { credentials, ring, not_after } => self.place(credentials, ring, not_after),
             Act::Cancel(n) => {
                 if let Some(call) = pick(&self.calls, n) {
                     self.endpoint.cancel(call, "SIP;cause=487", self.now);
@@ -309,24 +262,11 @@ impl World {
                 }
             }
             Act::Pass(ms) => self.pass(Duration::from_millis(ms)),
-            Act::Fail => self
-                .endpoint
-                .handle_transport_error(TRUNK.parse().unwrap(), self.now),
-            Act::Respond {
-                to,
-                status,
-                tag,
-                flip,
-            } => self.respond(to, status, tag, flip),
-            Act::Request {
-                of,
-                method,
-                tag,
-                cseq,
-            } => self.request(of, method, tag, cseq),
+            Act::Fail => self.endpoint.handle_transport_error(TRUNK.parse().unwrap(), self.now),
+            Act::Respond { to, status, tag, flip } => self.respond(to, status, tag, flip),
+            Act::Request { of, method, tag, cseq } => self.request(of, method, tag, cseq),
             Act::Noise(bytes) => {
-                self.endpoint
-                    .handle_datagram(TRUNK.parse().unwrap(), &bytes, self.now)
+                self.endpoint.handle_datagram(TRUNK.parse().unwrap(), &bytes, self.now)
             }
         }
         self.drain();

@@ -23,10 +23,7 @@ fn compact_folded_blank_before_colon_bare_lf_and_leading_crlf_are_read() {
     );
     assert_eq!(base.from.tag(), Some(&b"1"[..]));
     assert_eq!(base.from.display, b"a, \\\"b");
-    assert_eq!(
-        (base.to.uri, base.to.tag()),
-        (&b"sip:c@d"[..], Some(&b"2"[..]))
-    );
+    assert_eq!((base.to.uri, base.to.tag()), (&b"sip:c@d"[..], Some(&b"2"[..])));
     assert_eq!((base.cseq.number, base.cseq.method), (9, &b"INVITE"[..]));
     assert_eq!(base.call_id, b"id");
     assert_eq!(message.body(), b"abc");
@@ -47,10 +44,7 @@ fn content_length_is_honoured_both_ways() {
     let message = |length: &str| format!("SIP/2.0 200 OK\r\n{length}\r\nbody");
     assert_eq!(parse(&message("")).body(), b"body");
     assert_eq!(parse(&message("Content-Length: 0\r\n")).body(), b"");
-    assert_eq!(
-        parse(&message("l: 2\r\nContent-Length: 2\r\n")).body(),
-        b"bo"
-    );
+    assert_eq!(parse(&message("l: 2\r\nContent-Length: 2\r\n")).body(), b"bo");
     for (length, error) in [
         ("Content-Length: 5\r\n", WireError::Truncated),
         ("Content-Length: -1\r\n", WireError::ContentLength),
@@ -58,11 +52,7 @@ fn content_length_is_honoured_both_ways() {
         ("Content-Length: \r\n", WireError::ContentLength),
         ("Content-Length: 1\r\nl: 2\r\n", WireError::ContentLength),
     ] {
-        assert_eq!(
-            Message::parse(message(length).as_bytes()).unwrap_err(),
-            error,
-            "{length}"
-        );
+        assert_eq!(Message::parse(message(length).as_bytes()).unwrap_err(), error, "{length}");
     }
 }
 
@@ -71,10 +61,7 @@ fn lists_are_split_at_commas_outside_quotes_and_brackets() {
     let message = parse(
         "SIP/2.0 302 Moved\r\nContact: \"a, b\" <sip:a@b;x=1,2>;q=0.5, sip:c@d\r\nX: 1\r\nm: <sip:e@f>,,\r\n\r\n",
     );
-    let contacts: Vec<_> = message
-        .values("Contact")
-        .map(|c| NameAddr::parse(c).unwrap())
-        .collect();
+    let contacts: Vec<_> = message.values("Contact").map(|c| NameAddr::parse(c).unwrap()).collect();
     assert_eq!(contacts.len(), 3);
     assert_eq!(
         (contacts[0].uri, contacts[0].params.get("Q")),
@@ -87,23 +74,10 @@ fn lists_are_split_at_commas_outside_quotes_and_brackets() {
 #[test]
 fn a_uri_gives_user_host_port_and_parameters() {
     let uri = Uri::parse(b"sip:a;b?c:pw@[2001:db8::1]:5070;lr;x=y?Subject=z").unwrap();
-    assert_eq!(
-        (uri.user, uri.host, uri.port),
-        (&b"a;b?c"[..], &b"[2001:db8::1]"[..], Some(5070))
-    );
-    assert_eq!(
-        (uri.params.get("LR"), uri.params.get("x")),
-        (Some(&b""[..]), Some(&b"y"[..]))
-    );
+    assert_eq!((uri.user, uri.host, uri.port), (&b"a;b?c"[..], &b"[2001:db8::1]"[..], Some(5070)));
+    assert_eq!((uri.params.get("LR"), uri.params.get("x")), (Some(&b""[..]), Some(&b"y"[..])));
     assert_eq!(uri.address().unwrap().to_string(), "[2001:db8::1]:5070");
-    assert_eq!(
-        Uri::parse(b"sips:192.0.2.1")
-            .unwrap()
-            .address()
-            .unwrap()
-            .port(),
-        5060
-    );
+    assert_eq!(Uri::parse(b"sips:192.0.2.1").unwrap().address().unwrap().port(), 5060);
     assert_eq!(Uri::parse(b"sip:example.com").unwrap().address(), None);
     for other in [&b"tel:+1555"[..], b"sip:", b"sip:a@", b"sip:h:99999", b""] {
         assert_eq!(Uri::parse(other), None);
@@ -125,13 +99,7 @@ fn fields_that_cannot_be_read_are_errors() {
     for name in [&b"\"open <sip:a@b>"[..], b"<sip:a@b", b"<>", b"", b";tag=1"] {
         assert!(NameAddr::parse(name).is_err(), "{name:?}");
     }
-    for cseq in [
-        &b"1"[..],
-        b"x INVITE",
-        b"2147483648 INVITE",
-        b"1 IN VITE",
-        b"1 ",
-    ] {
+    for cseq in [&b"1"[..], b"x INVITE", b"2147483648 INVITE", b"1 IN VITE", b"1 "] {
         assert!(CSeq::parse(cseq).is_err(), "{cseq:?}");
     }
 }
@@ -151,11 +119,7 @@ fn ill_formed_messages_are_refused() {
         ("\r\n\r\n", WireError::Empty),
     ];
     for (text, error) in cases {
-        assert_eq!(
-            Message::parse(text.as_bytes()).unwrap_err(),
-            error,
-            "{text}"
-        );
+        assert_eq!(Message::parse(text.as_bytes()).unwrap_err(), error, "{text}");
     }
 }
 
@@ -170,24 +134,14 @@ fn a_message_lacking_a_required_header_or_with_two_methods_has_no_base() {
     ];
     let all = format!("OPTIONS sip:c@d SIP/2.0\r\n{}\r\n\r\n", lines.join("\r\n"));
     assert!(parse(&all).base().is_ok());
-    for (left_out, name) in ["Via", "From", "To", "Call-ID", "CSeq"]
-        .into_iter()
-        .enumerate()
-    {
-        let rest: Vec<_> = lines
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| *i != left_out)
-            .map(|(_, l)| *l)
-            .collect();
+    for (left_out, name) in ["Via", "From", "To", "Call-ID", "CSeq"].into_iter().enumerate() {
+        let rest: Vec<_> =
+            lines.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, l)| *l).collect();
         let text = format!("OPTIONS sip:c@d SIP/2.0\r\n{}\r\n\r\n", rest.join("\r\n"));
         assert_eq!(parse(&text).base().unwrap_err(), WireError::Missing(name));
     }
     let mixed = all.replace("1 OPTIONS", "1 INVITE");
-    assert_eq!(
-        parse(&mixed).base().unwrap_err(),
-        WireError::Malformed("CSeq")
-    );
+    assert_eq!(parse(&mixed).base().unwrap_err(), WireError::Malformed("CSeq"));
 }
 
 #[test]
@@ -197,9 +151,7 @@ fn a_response_copies_what_it_must_and_fills_in_the_via() {
     let request = parse(request);
     let source = "192.0.2.9:6000".parse().unwrap();
     let ok = ResponseBuilder::new(&request, 200, "OK", "far", Some(source)).unwrap();
-    let ok = ok
-        .header("Contact", "<sip:d>\r\nEvil: 1")
-        .body("application/sdp", b"v=0\r\n");
+    let ok = ok.header("Contact", "<sip:d>\r\nEvil: 1").body("application/sdp", b"v=0\r\n");
     assert_eq!(
         String::from_utf8(ok).unwrap(),
         "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h:5071;branch=z9hG4bK1;rport=6000;received=192.0.2.9\r\n\
@@ -207,14 +159,9 @@ fn a_response_copies_what_it_must_and_fills_in_the_via() {
          CSeq: 7 INVITE\r\nRecord-Route: <sip:p;lr>,   <sip:q;lr>\r\nContact: <sip:d>  Evil: 1\r\n\
          Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n"
     );
-    let trying = ResponseBuilder::new(&request, 100, "Trying", "far", None)
-        .unwrap()
-        .build();
+    let trying = ResponseBuilder::new(&request, 100, "Trying", "far", None).unwrap().build();
     let trying = Message::parse(&trying).unwrap();
-    assert_eq!(
-        (trying.to_tag(), trying.header("Record-Route")),
-        (None, None)
-    );
+    assert_eq!((trying.to_tag(), trying.header("Record-Route")), (None, None));
 }
 
 /// Well-formed, or ill-formed in ways that do not concern a client.
@@ -287,10 +234,7 @@ fn the_torture_messages_of_rfc_4475_are_read_or_refused_as_they_should() {
 
     for name in REFUSE {
         let bytes = read(name);
-        if Message::parse(&bytes)
-            .and_then(|message| message.base().map(|_| ()))
-            .is_ok()
-        {
+        if Message::parse(&bytes).and_then(|message| message.base().map(|_| ())).is_ok() {
             wrong.push(format!("{name}: accepted"));
         }
     }
@@ -322,25 +266,14 @@ fn exercise(message: &Message<'_>) {
             }
         }
     }
-    let answer = ResponseBuilder::new(
-        message,
-        200,
-        "OK",
-        "t",
-        Some("192.0.2.1:5060".parse().unwrap()),
-    );
+    let answer =
+        ResponseBuilder::new(message, 200, "OK", "t", Some("192.0.2.1:5060".parse().unwrap()));
     if let Ok(answer) = answer {
         let bytes = answer.body("application/sdp", b"x");
         if bytes.len() <= dialer_sip::wire::MAX_DATAGRAM {
             let answer = Message::parse(&bytes).unwrap();
             assert_eq!((answer.status(), answer.body()), (Some(200), &b"x"[..]));
-            assert_eq!(
-                answer
-                    .headers()
-                    .filter(|header| header.is("Content-Length"))
-                    .count(),
-                1
-            );
+            assert_eq!(answer.headers().filter(|header| header.is("Content-Length")).count(), 1);
         }
     }
 }

@@ -92,12 +92,8 @@ impl Call {
             retry_after: last.retry_after,
             answered: self.answered_at.is_some(),
             crossed: self.answered_at.is_some() && !matches!(self.cancel, Cancel::No),
-            ringing: self
-                .rang_at
-                .map(|rang| over.saturating_duration_since(rang)),
-            talking: self
-                .answered_at
-                .map(|answered| now.saturating_duration_since(answered)),
+            ringing: self.rang_at.map(|rang| over.saturating_duration_since(rang)),
+            talking: self.answered_at.map(|answered| now.saturating_duration_since(answered)),
             by,
             note,
         })));

@@ -13,32 +13,21 @@ impl Call {
     /// The earliest of its timers.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let cancel = match &self.cancel {
-            Cancel::Sent {
-                transaction,
-                give_up,
-                ..
-            } => {
+            Cancel::Sent { transaction, give_up, .. } => {
                 let wait = self.invite.is_open().then_some(*give_up);
                 [transaction.deadline(), wait]
             }
             Cancel::No | Cancel::Wanted { .. } => [None, None],
         };
-        let byes = self
-            .legs
-            .iter()
-            .filter_map(|leg| leg.bye.as_ref()?.transaction.deadline());
+        let byes = self.legs.iter().filter_map(|leg| leg.bye.as_ref()?.transaction.deadline());
         let retired = self.retired.iter().map(|(_, completed)| completed.ends());
-        [
-            self.ring_deadline,
-            self.invite.deadline(),
-            self.linger_until,
-        ]
-        .into_iter()
-        .chain(cancel)
-        .flatten()
-        .chain(byes)
-        .chain(retired)
-        .min()
+        [self.ring_deadline, self.invite.deadline(), self.linger_until]
+            .into_iter()
+            .chain(cancel)
+            .flatten()
+            .chain(byes)
+            .chain(retired)
+            .min()
     }
 
     /// Lets every timer fire that is due; afterwards none is.
@@ -46,11 +35,8 @@ impl Call {
         if self.ring_deadline.is_some_and(|deadline| now >= deadline) {
             self.ring_deadline = None;
             if self.invite.is_open() && matches!(self.cancel, Cancel::No) {
-                let reason = if self.rang_at.is_some() {
-                    "Q.850;cause=19"
-                } else {
-                    "Q.850;cause=18"
-                };
+                let reason =
+                    if self.rang_at.is_some() { "Q.850;cause=19" } else { "Q.850;cause=18" };
                 self.want_cancel(core, Why::RingTimeout, reason, now);
             }
         }
@@ -68,13 +54,7 @@ impl Call {
         match calling.expire(now) {
             CallingStep::Wait => {}
             CallingStep::Retransmit(bytes) => {
-                core.send(
-                    self.id,
-                    TransmitKind::InviteRetransmit,
-                    self.destination,
-                    bytes,
-                    None,
-                );
+                core.send(self.id, TransmitKind::InviteRetransmit, self.destination, bytes, None);
             }
             CallingStep::TimedOut => {
                 // Asked to cancel: that is how it ended. A ring timeout is not: nothing ever rang.
@@ -88,12 +68,7 @@ impl Call {
     }
 
     fn expire_cancel(&mut self, core: &mut Core, now: Instant) {
-        let Cancel::Sent {
-            transaction,
-            give_up,
-            ..
-        } = &mut self.cancel
-        else {
+        let Cancel::Sent { transaction, give_up, .. } = &mut self.cancel else {
             return;
         };
         if let Step::Retransmit(bytes) = transaction.expire(now) {
@@ -101,13 +76,7 @@ impl Call {
         }
         if now >= *give_up && self.invite.is_open() {
             let ending = self.local_ending().unwrap_or(Ending::Cancelled);
-            self.forsake(
-                core,
-                ending,
-                By::Local,
-                "no final response after CANCEL",
-                now,
-            );
+            self.forsake(core, ending, By::Local, "no final response after CANCEL", now);
         }
     }
 

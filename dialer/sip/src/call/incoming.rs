@@ -26,17 +26,18 @@ impl Call {
         }
         let tag = base.from.tag().unwrap_or_default();
         let Some(index) = self.legs.iter().position(|leg| leg.is_of(tag)) else {
-            // A request that overtook the 2xx that makes its dialog: silence makes the far end
-            // send it again, by when the 2xx is here. Anything else is not a dialog of ours.
-            if !self.invite.is_open() {
-                core.answer(Some(self.id), source, request, 481, &[]);
+            // Overtook the 2xx that makes its dialog: silence makes the far end send it again, by
+            // when the 2xx is here. Other requests of an early dialog need no state to be answered.
+            let open = self.invite.is_open();
+            if !(open && matches!(method, b"BYE" | b"INVITE")) {
+                let (status, headers) =
+                    if open { self.verdict(method, request) } else { (481, [].as_slice()) };
+                core.answer(Some(self.id), source, request, status, headers);
             }
             return;
         };
-        let in_order = self
-            .legs
-            .get_mut(index)
-            .is_some_and(|leg| leg.dialog.accept_cseq(base.cseq.number));
+        let in_order =
+            self.legs.get_mut(index).is_some_and(|leg| leg.dialog.accept_cseq(base.cseq.number));
         if !in_order {
             return core.answer(Some(self.id), source, request, 500, &[]);
         }

@@ -21,15 +21,8 @@ impl Call {
         cseq: u32,
         routes: &[Vec<u8>],
     ) -> RequestBuilder {
-        let branch = Mark {
-            slot: self.id.slot,
-            nonce,
-        }
-        .branch();
-        let via = format!(
-            "SIP/2.0/UDP {};branch={branch};rport",
-            core.config.advertised
-        );
+        let branch = Mark { slot: self.id.slot, nonce }.branch();
+        let via = format!("SIP/2.0/UDP {};branch={branch};rport", core.config.advertised);
         let mut request = RequestBuilder::new(method, uri).header("Via", via);
         for route in routes {
             request = request.header("Route", route);
@@ -51,15 +44,8 @@ impl Call {
 
     pub(super) fn print_invite(&self, core: &Core, invite: &Invite) -> Vec<u8> {
         let uri = self.request_uri.as_bytes();
-        let request = self.begin(
-            core,
-            "INVITE",
-            uri,
-            self.nonce,
-            self.to.as_bytes(),
-            self.cseq,
-            &[],
-        );
+        let request =
+            self.begin(core, "INVITE", uri, self.nonce, self.to.as_bytes(), self.cseq, &[]);
         let mut request = request
             .header("Contact", format!("<sip:{}>", core.config.advertised))
             .header("Allow", ALLOW);
@@ -77,27 +63,15 @@ impl Call {
     pub(super) fn print_ack_in_transaction(&self, core: &Core, response: &Message<'_>) -> Vec<u8> {
         let to = response.header("To").unwrap_or(self.to.as_bytes());
         let uri = self.request_uri.as_bytes();
-        self.authorized(self.begin(core, "ACK", uri, self.nonce, to, self.cseq, &[]))
-            .build()
+        self.authorized(self.begin(core, "ACK", uri, self.nonce, to, self.cseq, &[])).build()
     }
 
     /// CANCEL copies the INVITE it cancels, branch included (9.1).
     pub(super) fn print_cancel(&self, core: &Core, reason: &str) -> Vec<u8> {
         let uri = self.request_uri.as_bytes();
-        let cancel = self.begin(
-            core,
-            "CANCEL",
-            uri,
-            self.nonce,
-            self.to.as_bytes(),
-            self.cseq,
-            &[],
-        );
-        if reason.is_empty() {
-            cancel.build()
-        } else {
-            cancel.header("Reason", reason).build()
-        }
+        let cancel =
+            self.begin(core, "CANCEL", uri, self.nonce, self.to.as_bytes(), self.cseq, &[]);
+        if reason.is_empty() { cancel.build() } else { cancel.header("Reason", reason).build() }
     }
 
     /// To with the far end's tag.
@@ -117,15 +91,7 @@ impl Call {
         nonce: u64,
     ) -> Vec<u8> {
         let to = self.tagged_to(remote_tag);
-        let ack = self.begin(
-            core,
-            "ACK",
-            &way.request_uri,
-            nonce,
-            &to,
-            self.cseq,
-            &way.routes,
-        );
+        let ack = self.begin(core, "ACK", &way.request_uri, nonce, &to, self.cseq, &way.routes);
         self.authorized(ack).build()
     }
 

@@ -68,11 +68,7 @@ impl Call {
             if (180..=183).contains(&status) {
                 self.rang_at.get_or_insert(now);
             }
-            core.event(Event::Early {
-                call,
-                code: status,
-                sdp: sdp(response),
-            });
+            core.event(Event::Early { call, code: status, sdp: sdp(response) });
         }
         if matches!(self.cancel, Cancel::Wanted { .. }) {
             self.send_cancel(core, now);
@@ -82,13 +78,7 @@ impl Call {
     fn success(&mut self, core: &mut Core, status: u16, response: &Message<'_>, now: Instant) {
         let tag = response.to_tag().unwrap_or_default();
         if let Some(leg) = self.legs.iter().find(|leg| leg.is_of(tag)) {
-            core.send(
-                self.id,
-                TransmitKind::Ack,
-                leg.next_hop,
-                leg.ack.clone(),
-                None,
-            );
+            core.send(self.id, TransmitKind::Ack, leg.next_hop, leg.ack.clone(), None);
             return;
         }
         if self.legs.len() >= MAX_LEGS {
@@ -107,10 +97,7 @@ impl Call {
         self.ring_deadline = None;
         self.request = None;
         if matches!(self.cancel, Cancel::No) {
-            core.event(Event::Confirmed {
-                call: self.id,
-                sdp: sdp(response),
-            });
+            core.event(Event::Confirmed { call: self.id, sdp: sdp(response) });
         } else {
             self.hang_up(core, index, now);
             self.end_answered(core, By::Local, Some("answered while being cancelled"), now);
@@ -125,13 +112,7 @@ impl Call {
         let nonce = core.random.next();
         let ack = self.print_ack_in_dialog(core, &way, dialog.remote_tag(), nonce);
         core.send(self.id, TransmitKind::Ack, next_hop, ack.clone(), None);
-        self.legs.push(Leg {
-            dialog,
-            next_hop,
-            ack,
-            cseq: self.cseq,
-            bye: None,
-        });
+        self.legs.push(Leg { dialog, next_hop, ack, cseq: self.cseq, bye: None });
     }
 
     fn failure(&mut self, core: &mut Core, status: u16, response: &Message<'_>, now: Instant) {
@@ -145,13 +126,7 @@ impl Call {
             InviteClient::Calling(_) | InviteClient::Proceeding | InviteClient::Forsaken(_) => {}
         }
         let ack = self.print_ack_in_transaction(core, response);
-        core.send(
-            self.id,
-            TransmitKind::Ack,
-            self.destination,
-            ack.clone(),
-            None,
-        );
+        core.send(self.id, TransmitKind::Ack, self.destination, ack.clone(), None);
         self.invite = InviteClient::Completed(Completed::new(ack, core.timers(), now));
         if self.ended {
             return;
@@ -182,11 +157,7 @@ impl Call {
         }
         self.learn_challenges(response).map_err(broken)?;
         if now > self.not_after {
-            return Err(Unanswered(
-                Ending::Cancelled,
-                By::Local,
-                "challenged after not_after",
-            ));
+            return Err(Unanswered(Ending::Cancelled, By::Local, "challenged after not_after"));
         }
         let Some(request) = self.request.take() else {
             return Err(broken("challenged after the end"));
@@ -220,16 +191,8 @@ impl Call {
             };
             match self.answers.iter_mut().find(same) {
                 Some(_) if !challenge.stale => return Err("credentials refused"),
-                Some(answer) => {
-                    *answer = Answer {
-                        challenge,
-                        count: 0,
-                    }
-                }
-                None => self.answers.push(Answer {
-                    challenge,
-                    count: 0,
-                }),
+                Some(answer) => *answer = Answer { challenge, count: 0 },
+                None => self.answers.push(Answer { challenge, count: 0 }),
             }
         }
         Ok(())
@@ -263,22 +226,14 @@ impl Call {
                 new.proxy == answer.challenge.proxy && new.realm == answer.challenge.realm
             })
         });
-        self.answers
-            .extend(challenges.into_iter().map(|challenge| Answer {
-                challenge,
-                count: 0,
-            }));
+        self.answers.extend(challenges.into_iter().map(|challenge| Answer { challenge, count: 0 }));
         let nonce = core.random.next();
         let Some((bytes, next_hop)) = self.print_bye(core, index, nonce) else {
             return;
         };
         let transaction = NonInviteClient::new(bytes.clone(), core.timers(), now);
         if let Some(leg) = self.legs.get_mut(index) {
-            leg.bye = Some(super::Bye {
-                nonce,
-                transaction,
-                resent: true,
-            });
+            leg.bye = Some(super::Bye { nonce, transaction, resent: true });
         }
         core.send(self.id, TransmitKind::Bye, next_hop, bytes, None);
     }
@@ -296,10 +251,7 @@ fn read_final(status: u16, response: &Message<'_>) -> Final {
 /// Seconds of Retry-After; a comment or parameters may follow (section 20.33).
 fn retry_after(response: &Message<'_>) -> Option<Duration> {
     let value = response.header("Retry-After")?;
-    let end = value
-        .iter()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(value.len());
+    let end = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
     let seconds: u32 = std::str::from_utf8(value.get(..end)?).ok()?.parse().ok()?;
     Some(Duration::from_secs(u64::from(seconds)))
 }

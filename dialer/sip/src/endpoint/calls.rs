@@ -81,17 +81,12 @@ impl Calls {
 
     /// The call in a place, whatever its generation.
     pub(super) fn at(&self, slot: u32) -> Option<&Call> {
-        self.places
-            .get(usize::try_from(slot).ok()?)?
-            .call
-            .as_deref()
+        self.places.get(usize::try_from(slot).ok()?)?.call.as_deref()
     }
 
     /// Lets a call act, then sets its deadline anew, or removes it when it is over.
     pub(super) fn with(&mut self, id: CallId, act: impl FnOnce(&mut Call)) {
-        let Some(place) = self
-            .place(id.slot)
-            .filter(|place| place.generation == id.generation)
+        let Some(place) = self.place(id.slot).filter(|place| place.generation == id.generation)
         else {
             return;
         };
@@ -143,15 +138,11 @@ impl Calls {
     /// Calls with a deadline at or before `now`, each once.
     pub(super) fn due(&self, now: Instant) -> Vec<CallId> {
         let due = self.deadlines.range(..=(now, u32::MAX));
-        due.filter_map(|&(_, slot)| self.at(slot).map(Call::id))
-            .collect()
+        due.filter_map(|&(_, slot)| self.at(slot).map(Call::id)).collect()
     }
 
     pub(super) fn all(&self) -> Vec<CallId> {
-        self.places
-            .iter()
-            .filter_map(|place| place.call.as_ref().map(|call| call.id()))
-            .collect()
+        self.places.iter().filter_map(|place| place.call.as_ref().map(|call| call.id())).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

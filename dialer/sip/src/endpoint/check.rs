@@ -25,15 +25,8 @@ const OURS: [&str; 17] = [
 ];
 
 /// More of them: kept apart only for the line length.
-const OURS_TOO: [&str; 7] = [
-    "c",
-    "Allow",
-    "User-Agent",
-    "Authorization",
-    "Proxy-Authorization",
-    "Require",
-    "Supported",
-];
+const OURS_TOO: [&str; 7] =
+    ["c", "Allow", "User-Agent", "Authorization", "Proxy-Authorization", "Require", "Supported"];
 
 pub(super) fn check(invite: &Invite) -> Result<(), InviteError> {
     for (name, uri) in [
@@ -41,10 +34,8 @@ pub(super) fn check(invite: &Invite) -> Result<(), InviteError> {
         ("from_uri", &invite.from_uri),
         ("to_uri", &invite.to_uri),
     ] {
-        let fits = uri.contains(':')
-            && uri
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b));
+        let fits =
+            uri.contains(':') && uri.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b));
         if !fits {
             return Err(InviteError::Field(name));
         }
@@ -57,10 +48,7 @@ pub(super) fn check(invite: &Invite) -> Result<(), InviteError> {
         return Err(InviteError::Field("from_display"));
     }
     for (name, value) in &invite.extra_headers {
-        let ours = OURS
-            .iter()
-            .chain(&OURS_TOO)
-            .any(|own| own.eq_ignore_ascii_case(name));
+        let ours = OURS.iter().chain(&OURS_TOO).any(|own| own.eq_ignore_ascii_case(name));
         if ours || !is_token(name.as_bytes()) || !is_line(value) {
             return Err(InviteError::Field("extra_headers"));
         }

@@ -27,20 +27,14 @@ impl Endpoint {
             return;
         };
         // More than one Via: meant for somebody behind us, whom we are not (section 8.1.3.3).
-        let single = response.values("Via").nth(1).is_none();
-        let mark = base
-            .via
-            .branch()
-            .filter(|_| single)
-            .and_then(Mark::from_branch);
+        let single = !response.has_more_vias();
+        let mark = base.via.branch().filter(|_| single).and_then(Mark::from_branch);
         let found = mark.and_then(|mark| Some((mark, self.calls.at(mark.slot)?.id())));
         let Some((mark, id)) = found else {
             self.unmatched += 1;
             return;
         };
-        self.calls.with(id, |call| {
-            call.receive(&mut self.core, mark.nonce, response, &base, now)
-        });
+        self.calls.with(id, |call| call.receive(&mut self.core, mark.nonce, response, &base, now));
     }
 
     fn request(&mut self, source: SocketAddr, request: &Message<'_>, now: Instant) {
@@ -55,13 +49,11 @@ impl Endpoint {
             return self.stranger(source, request, &base);
         };
         let call = Mark::from_tag(tag).and_then(|mark| self.calls.at(mark.slot));
-        let call = call
-            .filter(|call| call.is_named(tag, base.call_id))
-            .map(crate::call::Call::id);
+        let call = call.filter(|call| call.is_named(tag, base.call_id)).map(crate::call::Call::id);
         match call {
-            Some(id) => self.calls.with(id, |call| {
-                call.request(&mut self.core, source, request, &base, now)
-            }),
+            Some(id) => self
+                .calls
+                .with(id, |call| call.request(&mut self.core, source, request, &base, now)),
             None => self.core.answer(None, source, request, 481, &[]),
         }
     }

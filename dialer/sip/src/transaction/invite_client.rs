@@ -59,11 +59,7 @@ pub(crate) enum CallingStep {
 
 impl Calling {
     pub(crate) fn new(request: Vec<u8>, timers: &Timers, now: Instant) -> Self {
-        Self {
-            request,
-            again: Backoff::new(timers.t1, None, now),
-            give_up: now + timers.give_up(),
-        }
+        Self { request, again: Backoff::new(timers.t1, None, now), give_up: now + timers.give_up() }
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -83,10 +79,7 @@ impl Calling {
 
 impl Completed {
     pub(crate) fn new(ack: Vec<u8>, timers: &Timers, now: Instant) -> Self {
-        Self {
-            ack,
-            ends: now + timers.give_up(),
-        }
+        Self { ack, ends: now + timers.give_up() }
     }
 
     /// The bytes that answer a retransmitted final response.
@@ -101,15 +94,11 @@ impl Completed {
 
 impl InviteClient {
     pub(crate) fn accepted(timers: &Timers, now: Instant) -> Self {
-        Self::Accepted(Accepted {
-            ends: now + timers.give_up(),
-        })
+        Self::Accepted(Accepted { ends: now + timers.give_up() })
     }
 
     pub(crate) fn forsaken(timers: &Timers, now: Instant) -> Self {
-        Self::Forsaken(Forsaken {
-            ends: now + timers.give_up(),
-        })
+        Self::Forsaken(Forsaken { ends: now + timers.give_up() })
     }
 
     /// Whether a final response is still awaited.

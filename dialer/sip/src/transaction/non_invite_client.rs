@@ -59,15 +59,9 @@ impl NonInviteClient {
     /// A response with this status came. Whether it is the first final one.
     pub(crate) fn receive(&mut self, status: u16, timers: &Timers, now: Instant) -> bool {
         match std::mem::replace(self, Self::Terminated) {
-            Self::Trying(Trying {
-                request, give_up, ..
-            }) if status < 200 => {
+            Self::Trying(Trying { request, give_up, .. }) if status < 200 => {
                 let again = Backoff::new(timers.t2, Some(timers.t2), now);
-                *self = Self::Proceeding(Proceeding {
-                    request,
-                    again,
-                    give_up,
-                });
+                *self = Self::Proceeding(Proceeding { request, again, give_up });
                 false
             }
             Self::Trying(_) => self.complete(timers, now),
@@ -80,9 +74,7 @@ impl NonInviteClient {
     }
 
     fn complete(&mut self, timers: &Timers, now: Instant) -> bool {
-        *self = Self::Completed(Completed {
-            ends: now + timers.t4,
-        });
+        *self = Self::Completed(Completed { ends: now + timers.t4 });
         true
     }
 

@@ -14,11 +14,7 @@ impl Timers {
     /// With T1 and T2 at least one millisecond, so that no timer fires without end.
     pub(crate) fn at_least_a_millisecond(self) -> Self {
         let least = Duration::from_millis(1);
-        Self {
-            t1: self.t1.max(least),
-            t2: self.t2.max(least),
-            t4: self.t4.max(least),
-        }
+        Self { t1: self.t1.max(least), t2: self.t2.max(least), t4: self.t4.max(least) }
     }
 }
 
@@ -32,11 +28,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, cap: Option<Duration>, now: Instant) -> Self {
-        Self {
-            next: now + first,
-            interval: first,
-            cap,
-        }
+        Self { next: now + first, interval: first, cap }
     }
 
     pub(crate) const fn next(&self) -> Instant {

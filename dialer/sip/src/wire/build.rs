@@ -149,10 +149,7 @@ fn finish(mut out: Vec<u8>, body: Option<(&str, &[u8])>) -> Vec<u8> {
         }
         _ => b"",
     };
-    write_to(
-        &mut out,
-        format_args!("Content-Length: {}\r\n\r\n", body.len()),
-    );
+    write_to(&mut out, format_args!("Content-Length: {}\r\n\r\n", body.len()));
     out.extend_from_slice(body);
     out
 }
@@ -166,13 +163,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// Appends `bytes` with line breaks and NULs as blanks.
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend(bytes.iter().map(|&b| {
-        if matches!(b, b'\r' | b'\n' | 0) {
-            b' '
-        } else {
-            b
-        }
-    }));
+    out.extend(bytes.iter().map(|&b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
 }
 
 /// Writing to a vector cannot fail.

@@ -77,12 +77,7 @@ impl<'a> Via<'a> {
         let blank = rest.iter().position(|&b| is_blank(b)).ok_or(BAD)?;
         let (transport, sent_by) = rest.split_at(blank);
         let (host, port) = host_port(trim(sent_by)).ok_or(BAD)?;
-        Ok(Self {
-            transport,
-            host,
-            port,
-            params: Params::new(params),
-        })
+        Ok(Self { transport, host, port, params: Params::new(params) })
     }
 
     /// The branch parameter.
@@ -160,7 +155,7 @@ impl<'a> NameAddr<'a> {
                 let (display, rest) = rest.split_at(end);
                 (display, rest.get(1..).unwrap_or_default())
             }
-            _ => match element.iter().position(|&b| b == b'<') {
+            _ => match memchr::memchr(b'<', element) {
                 Some(open) => {
                     let (display, rest) = element.split_at(open);
                     (trim(display), rest)
@@ -171,7 +166,7 @@ impl<'a> NameAddr<'a> {
         let rest = trim(rest);
         let (uri, params) = match rest {
             [b'<', rest @ ..] => {
-                let close = rest.iter().position(|&b| b == b'>').ok_or(BAD)?;
+                let close = memchr::memchr(b'>', rest).ok_or(BAD)?;
                 let (uri, rest) = rest.split_at(close);
                 let (_, params) = cut(rest.get(1..).unwrap_or_default(), b';');
                 (trim(uri), params)
@@ -184,11 +179,7 @@ impl<'a> NameAddr<'a> {
         if uri.is_empty() {
             return Err(BAD);
         }
-        Ok(Self {
-            display,
-            uri,
-            params: Params::new(params),
-        })
+        Ok(Self { display, uri, params: Params::new(params) })
     }
 
     /// The tag parameter.
@@ -272,12 +263,7 @@ impl<'a> Uri<'a> {
         let (place, params) = cut(rest, b';');
         let (host, port) = host_port(place)?;
         let (user, _password) = cut(user, b':');
-        Some(Self {
-            user,
-            host,
-            port,
-            params: Params::new(params),
-        })
+        Some(Self { user, host, port, params: Params::new(params) })
     }
 
     /// Host and port as an address, where the host is a literal; the port is 5060 unless given.

@@ -20,6 +20,7 @@ pub struct Message<'a> {
     head: &'a [u8],
     body: &'a [u8],
     via: Option<&'a [u8]>,
+    more_vias: bool,
     from: Option<&'a [u8]>,
     to: Option<&'a [u8]>,
     call_id: Option<&'a [u8]>,
@@ -66,6 +67,7 @@ impl<'a> Message<'a> {
             head,
             body: b"",
             via: None,
+            more_vias: false,
             from: None,
             to: None,
             call_id: None,
@@ -88,7 +90,9 @@ impl<'a> Message<'a> {
                 _ => None,
             };
             if let Some(slot) = slot {
+                let again = slot.is_some();
                 slot.get_or_insert(header.value);
+                self.more_vias |= again && header.is("Via");
             } else if header.name.eq_ignore_ascii_case(b"l") {
                 content_length(&header, &mut length)?;
             }
@@ -163,16 +167,12 @@ impl<'a> Message<'a> {
     /// Value of the first header called `name` (full form; compact ones are found too).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers()
-            .find(|header| header.is(name))
-            .map(|header| header.value)
+        self.headers().find(|header| header.is(name)).map(|header| header.value)
     }
 
     /// Values of all headers called `name`, not split at commas.
     pub fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.headers()
-            .filter(move |header| header.is(name))
-            .map(|header| header.value)
+        self.headers().filter(move |header| header.is(name)).map(|header| header.value)
     }
 
     /// Elements of all headers called `name`, split at commas.
@@ -188,6 +188,12 @@ impl<'a> Message<'a> {
     pub fn top_via(&self) -> Result<Via<'a>, WireError> {
         let value = self.via.ok_or(WireError::Missing("Via"))?;
         Via::parse(super::scan::cut(value, b',').0)
+    }
+
+    /// Whether there is more than one Via element.
+    #[must_use]
+    pub fn has_more_vias(&self) -> bool {
+        self.more_vias || self.via.is_some_and(|value| !super::scan::cut(value, b',').1.is_empty())
     }
 
     /// Branch of the topmost Via.
@@ -243,9 +249,7 @@ impl<'a> Message<'a> {
     /// URI of the first Contact.
     #[must_use]
     pub fn contact_uri(&self) -> Option<&'a [u8]> {
-        NameAddr::parse(self.values("Contact").next()?)
-            .ok()
-            .map(|contact| contact.uri)
+        NameAddr::parse(self.values("Contact").next()?).ok().map(|contact| contact.uri)
     }
 
     /// The body: as many bytes as Content-Length says, all that follows where it is absent.
@@ -295,43 +299,29 @@ fn start_line(line: &[u8]) -> Result<Start<'_>, WireError> {
         check_version(first)?;
         let (digits, phrase) = rest.split_at(memchr(b' ', rest).unwrap_or(rest.len()));
         let status = number(digits).ok_or(WireError::Status)?;
-        let status = u16::try_from(status)
-            .ok()
-            .filter(|code| (100..=699).contains(code));
+        let status = u16::try_from(status).ok().filter(|code| (100..=699).contains(code));
         return Ok(Start::Response {
             status: status.ok_or(WireError::Status)?,
             phrase: trim(phrase),
         });
     }
-    let blank = rest
-        .iter()
-        .rposition(|&b| b == b' ')
-        .ok_or(WireError::StartLine)?;
+    let blank = rest.iter().rposition(|&b| b == b' ').ok_or(WireError::StartLine)?;
     let (uri, version) = rest.split_at(blank);
     let (uri, version) = (trim(uri), trim(version));
     if !is_version(version) || !super::is_token(first) {
         return Err(WireError::StartLine);
     }
     check_version(version)?;
-    if uri.is_empty()
-        || uri
-            .iter()
-            .any(|&b| matches!(b, b' ' | b'\t' | b'<' | b'>' | b'"'))
-    {
+    if uri.is_empty() || uri.iter().any(|&b| matches!(b, b' ' | b'\t' | b'<' | b'>' | b'"')) {
         return Err(WireError::StartLine);
     }
     Ok(Start::Request { method: first, uri })
 }
 
 fn is_version(word: &[u8]) -> bool {
-    word.get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
+    word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
 }
 
 fn check_version(word: &[u8]) -> Result<(), WireError> {
-    if word.eq_ignore_ascii_case(b"SIP/2.0") {
-        Ok(())
-    } else {
-        Err(WireError::Version)
-    }
+    if word.eq_ignore_ascii_case(b"SIP/2.0") { Ok(()) } else { Err(WireError::Version) }
 }

@@ -45,10 +45,7 @@ fn agrees(raw: &[u8]) -> bool {
     assert_eq!(ours.to_tag().map(<[u8]>::to_vec), tag(&to.params));
     assert_eq!(ours.from().unwrap().uri, from.uri.to_string().as_bytes());
     assert_eq!(ours.cseq().unwrap().number, cseq.seq);
-    assert_eq!(
-        ours.cseq().unwrap().method,
-        cseq.method.to_string().as_bytes()
-    );
+    assert_eq!(ours.cseq().unwrap().method, cseq.method.to_string().as_bytes());
     let branch = via.branch().map(|branch| branch.value().as_bytes());
     assert_eq!(ours.branch(), branch);
     // rsip's body is everything after the blank line; ours stops where Content-Length says.
@@ -130,8 +127,6 @@ fn rsip_and_we_agree_on_the_torture_messages_it_reads() {
     };
     let files = entries.map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|ext| ext == "dat"));
-    let agreed = files
-        .filter(|path| agrees(&std::fs::read(path).unwrap()))
-        .count();
+    let agreed = files.filter(|path| agrees(&std::fs::read(path).unwrap())).count();
     assert!(agreed >= 5, "only {agreed} compared");
 }

@@ -1,6 +1,6 @@
 //! Splitting a message into header lines, list elements and parameters.
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 /// One header line: name as sent, value without the blanks around it. A folded value still holds
 /// its line breaks; the field parsers read them as blanks.
@@ -38,10 +38,7 @@ fn compact(full: &str) -> Option<u8> {
         ("Refer-To", b'r'),
         ("Identity", b'y'),
     ];
-    FORMS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(full))
-        .map(|&(_, letter)| letter)
+    FORMS.iter().find(|(name, _)| name.eq_ignore_ascii_case(full)).map(|&(_, letter)| letter)
 }
 
 /// Iterates over the header lines of a message; stops after the blank line.
@@ -118,11 +115,7 @@ pub struct Values<'a> {
 
 impl<'a> Values<'a> {
     pub(super) const fn new(headers: Headers<'a>, name: &'static str) -> Self {
-        Self {
-            headers,
-            name,
-            rest: b"",
-        }
+        Self { headers, name, rest: b"" }
     }
 }
 
@@ -139,17 +132,25 @@ impl<'a> Iterator for Values<'a> {
                     return Some(element);
                 }
             }
-            self.rest = self
-                .headers
-                .by_ref()
-                .find(|header| header.is(self.name))?
-                .value;
+            self.rest = self.headers.by_ref().find(|header| header.is(self.name))?.value;
         }
     }
 }
 
 /// Splits at the first `at` outside quotes and angle brackets; the separator is dropped.
 pub(super) fn cut(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
+    // Mostly the separator comes before any quote or bracket, or there is nothing at all.
+    match memchr3(at, b'"', b'<', bytes) {
+        None => (bytes, b""),
+        Some(i) if bytes.get(i) == Some(&at) => {
+            let (left, right) = bytes.split_at(i);
+            (left, right.get(1..).unwrap_or_default())
+        }
+        Some(_) => cut_careful(bytes, at),
+    }
+}
+
+fn cut_careful(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
     let (mut quoted, mut angle, mut escaped) = (false, false, false);
     for (i, &b) in bytes.iter().enumerate() {
         if escaped {

@@ -10,10 +10,8 @@ const MD5: (&str, &str) = (
     "Proxy-Authenticate",
     "Digest realm=\"trunk\", nonce=\"n1\", qop=\"auth,auth-int\", algorithm=MD5, opaque=\"o\"",
 );
-const SHA: (&str, &str) = (
-    "WWW-Authenticate",
-    "Digest realm=\"trunk\", nonce=\"n2\", qop=\"auth\", algorithm=SHA-256",
-);
+const SHA: (&str, &str) =
+    ("WWW-Authenticate", "Digest realm=\"trunk\", nonce=\"n2\", qop=\"auth\", algorithm=SHA-256");
 
 fn challenge(rig: &mut Rig, invite: &Sent, status: u16, header: (&str, &str)) -> Sent {
     rig.respond(invite, status, "proxy", &[header]);
@@ -38,18 +36,12 @@ fn param(sent: &Sent, header: &str, name: &str) -> String {
 
 fn md5(text: &str) -> String {
     use md5::Digest as _;
-    md5::Md5::digest(text)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    md5::Md5::digest(text).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn sha256(text: &str) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(text)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    sha2::Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What the far end computes for user acme, password secret.
@@ -72,10 +64,7 @@ fn a_407_is_answered_with_md5_and_the_bye_counts_on() {
     assert_eq!(param(&invite, header, "nc"), "00000001");
     assert_eq!(param(&invite, header, "opaque"), "o");
     assert_eq!(param(&invite, header, "uri"), "sip:+15550100@192.0.2.1");
-    assert_eq!(
-        param(&invite, header, "response"),
-        expected(&invite, header, md5)
-    );
+    assert_eq!(param(&invite, header, "response"), expected(&invite, header, md5));
     // The 407 comes again: the first transaction still acknowledges it.
     rig.respond(&first, 407, "proxy", &[MD5]);
     let ack = rig.take(TransmitKind::Ack);
@@ -94,10 +83,7 @@ fn a_407_is_answered_with_md5_and_the_bye_counts_on() {
         &bye,
         407,
         "",
-        &[(
-            "Proxy-Authenticate",
-            "Digest realm=\"trunk\", nonce=\"n9\", qop=\"auth\", stale=true",
-        )],
+        &[("Proxy-Authenticate", "Digest realm=\"trunk\", nonce=\"n9\", qop=\"auth\", stale=true")],
     );
     let bye = rig.take(TransmitKind::Bye);
     assert_eq!(bye.header("CSeq"), "4 BYE");
@@ -160,10 +146,7 @@ fn a_stale_nonce_is_answered_anew_and_a_refused_password_is_not() {
 fn a_far_end_that_is_stale_for_ever_is_given_up() {
     let mut rig = Rig::new();
     let (_, mut invite) = rig.place(rig.with_credentials());
-    let stale = (
-        "WWW-Authenticate",
-        "Digest realm=\"trunk\", nonce=\"n3\", stale=true",
-    );
+    let stale = ("WWW-Authenticate", "Digest realm=\"trunk\", nonce=\"n3\", stale=true");
     for _ in 0..3 {
         invite = challenge(&mut rig, &invite, 401, stale);
     }
@@ -181,12 +164,7 @@ fn a_challenge_without_credentials_is_ours_to_fix() {
     rig.take(TransmitKind::Ack);
     assert_eq!(rig.ended().ending, Ending::Misconfigured);
     let (_, invite) = rig.place(rig.with_credentials());
-    rig.respond(
-        &invite,
-        401,
-        "far",
-        &[("WWW-Authenticate", "Basic realm=\"x\"")],
-    );
+    rig.respond(&invite, 401, "far", &[("WWW-Authenticate", "Basic realm=\"x\"")]);
     rig.take(TransmitKind::Ack);
     assert_eq!(rig.ended().note, Some("no challenge that can be answered"));
     rig.finish();
@@ -196,19 +174,13 @@ fn a_challenge_without_credentials_is_ours_to_fix() {
 fn a_challenge_after_not_after_is_not_answered() {
     let mut rig = Rig::new();
     let not_after = rig.now + Duration::from_millis(300);
-    let (_, invite) = rig.place(Invite {
-        not_after,
-        ..rig.with_credentials()
-    });
+    let (_, invite) = rig.place(Invite { not_after, ..rig.with_credentials() });
     rig.advance(Duration::from_millis(301));
     rig.respond(&invite, 407, "proxy", &[MD5]);
     rig.take(TransmitKind::Ack);
     rig.nothing_sent();
     let ended = rig.ended();
-    assert_eq!(
-        (ended.ending, ended.by, ended.code),
-        (Ending::Cancelled, By::Local, Some(407))
-    );
+    assert_eq!((ended.ending, ended.by, ended.code), (Ending::Cancelled, By::Local, Some(407)));
     assert_eq!(ended.note, Some("challenged after not_after"));
     rig.finish();
 }
@@ -221,10 +193,7 @@ fn a_resend_the_driver_did_not_send_ends_the_call() {
     rig.endpoint.not_sent(call, rig.now);
     rig.drain();
     let ended = rig.ended();
-    assert_eq!(
-        (ended.ending, ended.by, ended.code),
-        (Ending::Cancelled, By::Local, Some(407))
-    );
+    assert_eq!((ended.ending, ended.by, ended.code), (Ending::Cancelled, By::Local, Some(407)));
     rig.finish();
 }
 
@@ -246,14 +215,7 @@ fn an_early_answer_to_the_resend_is_an_early_event() {
     let (call, first) = rig.place(rig.with_credentials());
     let invite = challenge(&mut rig, &first, 407, MD5);
     rig.respond(&invite, 183, "far", &[]);
-    assert_eq!(
-        rig.event(),
-        Event::Early {
-            call,
-            code: 183,
-            sdp: None
-        }
-    );
+    assert_eq!(rig.event(), Event::Early { call, code: 183, sdp: None });
     rig.respond(&invite, 404, "far", &[]);
     rig.take(TransmitKind::Ack);
     assert_eq!(rig.ended().ending, Ending::InvalidNumber);

@@ -74,10 +74,7 @@ fn a_200_that_crosses_the_cancel_is_acked_then_byed() {
     rig.respond(&cancel, 200, "far", &[]);
     rig.respond(&bye, 200, "", &[]);
     let ended = rig.ended();
-    assert_eq!(
-        (ended.ending, ended.by, ended.code),
-        (Ending::Answered, By::Local, Some(200))
-    );
+    assert_eq!((ended.ending, ended.by, ended.code), (Ending::Answered, By::Local, Some(200)));
     assert!(ended.answered && ended.crossed);
     rig.finish();
 }
@@ -151,7 +148,10 @@ fn a_607_that_crosses_our_cancel_is_still_unwanted() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "calls without a gate")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "calls without a gate; proves the fence of G1 stands"
+)]
 fn an_invite_that_the_driver_has_not_taken_is_withdrawn() {
     let mut rig = Rig::new();
     let call = rig.endpoint.invite(rig.plain(), rig.now).unwrap();
@@ -168,8 +168,7 @@ fn an_invite_the_driver_did_not_send_takes_its_call_with_it() {
     let mut rig = Rig::new();
     let (call, _) = rig.place(rig.plain());
     // A slow driver: the first retransmission is queued already.
-    rig.endpoint
-        .handle_timeout(rig.now + Duration::from_millis(500));
+    rig.endpoint.handle_timeout(rig.now + Duration::from_millis(500));
     rig.endpoint.not_sent(call, rig.now);
     rig.drain();
     rig.nothing_sent();
@@ -209,10 +208,7 @@ fn a_cancel_with_a_silent_trunk_ends_as_cancelled() {
     rig.endpoint.cancel(call, "", rig.now);
     rig.advance(SECONDS_32);
     let ended = rig.ended();
-    assert_eq!(
-        (ended.ending, ended.by, ended.code),
-        (Ending::Cancelled, By::Timeout, None)
-    );
+    assert_eq!((ended.ending, ended.by, ended.code), (Ending::Cancelled, By::Timeout, None));
     rig.sent.clear();
     // It rings after all: now the CANCEL can go.
     rig.respond(&invite, 180, "far", &[]);

@@ -16,10 +16,7 @@ fn a_busy_call_is_acknowledged_and_its_486_again_when_it_comes_again() {
     assert_eq!(ack.message().branch(), invite.message().branch());
     assert_eq!(ack.message().request_uri(), invite.message().request_uri());
     let ended = rig.ended();
-    assert_eq!(
-        (ended.ending, ended.by, ended.code),
-        (Ending::Busy, By::Remote, Some(486))
-    );
+    assert_eq!((ended.ending, ended.by, ended.code), (Ending::Busy, By::Remote, Some(486)));
     assert_eq!(ended.phrase, "Whatever");
     rig.advance(SECONDS_32.checked_sub(Duration::from_millis(1)).unwrap());
     rig.respond(&invite, 486, "far", &[]);
@@ -33,23 +30,13 @@ fn a_busy_call_is_acknowledged_and_its_486_again_when_it_comes_again() {
 fn a_503_keeps_its_retry_after_and_a_q850_cause_says_more() {
     let mut rig = Rig::new();
     let (_, invite) = rig.place(rig.plain());
-    rig.respond(
-        &invite,
-        503,
-        "far",
-        &[("Retry-After", "120 (maintenance);duration=60")],
-    );
+    rig.respond(&invite, 503, "far", &[("Retry-After", "120 (maintenance);duration=60")]);
     rig.take(TransmitKind::Ack);
     let ended = rig.ended();
     assert_eq!(ended.ending, Ending::Congestion);
     assert_eq!(ended.retry_after, Some(Duration::from_secs(120)));
     let (_, invite) = rig.place(rig.plain());
-    rig.respond(
-        &invite,
-        503,
-        "far",
-        &[("Reason", "Q.850 ;cause=17;text=\"User busy\"")],
-    );
+    rig.respond(&invite, 503, "far", &[("Reason", "Q.850 ;cause=17;text=\"User busy\"")]);
     rig.take(TransmitKind::Ack);
     assert_eq!(rig.ended().ending, Ending::Busy);
     rig.finish();
@@ -69,10 +56,7 @@ fn a_487_that_nobody_asked_for_is_the_networks() {
 #[test]
 fn a_lost_invite_is_sent_again_by_timer_a_exactly() {
     let mut rig = Rig::new();
-    let (_, invite) = rig.place(Invite {
-        ring_timeout: SECONDS_32 * 2,
-        ..rig.plain()
-    });
+    let (_, invite) = rig.place(Invite { ring_timeout: SECONDS_32 * 2, ..rig.plain() });
     rig.advance(SECONDS_32);
     let again: Vec<_> = rig.sent.drain(..).collect();
     let at: Vec<u128> = again.iter().map(|sent| sent.at.as_millis()).collect();
@@ -84,10 +68,7 @@ fn a_lost_invite_is_sent_again_by_timer_a_exactly() {
     }
     // Timer B.
     let ended = rig.ended();
-    assert_eq!(
-        (ended.ending, ended.by, ended.code),
-        (Ending::TransportError, By::Timeout, None)
-    );
+    assert_eq!((ended.ending, ended.by, ended.code), (Ending::TransportError, By::Timeout, None));
     assert_eq!(ended.note, Some("the trunk does not answer"));
     rig.finish();
 }
@@ -97,11 +78,7 @@ fn a_ring_timeout_before_timer_b_is_still_a_trunk_that_does_not_answer() {
     let mut rig = Rig::new();
     rig.place(rig.plain());
     rig.advance(SECONDS_32);
-    assert!(
-        rig.sent
-            .drain(..)
-            .all(|sent| sent.kind == TransmitKind::InviteRetransmit)
-    );
+    assert!(rig.sent.drain(..).all(|sent| sent.kind == TransmitKind::InviteRetransmit));
     assert_eq!(rig.ended().ending, Ending::TransportError);
     rig.finish();
 }
@@ -109,10 +86,7 @@ fn a_ring_timeout_before_timer_b_is_still_a_trunk_that_does_not_answer() {
 #[test]
 fn a_provisional_response_stops_timer_a_and_timer_b() {
     let mut rig = Rig::new();
-    let (_, invite) = rig.place(Invite {
-        ring_timeout: SECONDS_32 * 4,
-        ..rig.plain()
-    });
+    let (_, invite) = rig.place(Invite { ring_timeout: SECONDS_32 * 4, ..rig.plain() });
     rig.advance(Duration::from_millis(499));
     rig.respond(&invite, 100, "", &[]);
     rig.event();
@@ -136,12 +110,7 @@ fn a_lost_bye_is_sent_again_by_timer_e_exactly() {
     rig.advance(SECONDS_32 * 2);
     let again: Vec<_> = rig.sent.drain(..).collect();
     let at: Vec<u128> = again.iter().map(|sent| sent.at.as_millis()).collect();
-    assert_eq!(
-        at,
-        [
-            500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
-        ]
-    );
+    assert_eq!(at, [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
     assert!(again.iter().all(|sent| sent.bytes == bye.bytes));
     rig.finish();
 }
@@ -167,23 +136,16 @@ fn a_provisional_response_to_bye_slows_it_to_t2() {
 fn a_send_error_ends_calls_nobody_has_answered_and_no_other() {
     let mut rig = Rig::new();
     let (silent, _) = rig.place(rig.plain());
-    let (ringing, invite) = rig.place(Invite {
-        call_id: "placement-2".to_owned(),
-        ..rig.plain()
-    });
+    let (ringing, invite) = rig.place(Invite { call_id: "placement-2".to_owned(), ..rig.plain() });
     rig.respond(&invite, 180, "far", &[]);
     rig.event();
-    rig.endpoint
-        .handle_transport_error("192.0.2.99:5060".parse().unwrap(), rig.now);
+    rig.endpoint.handle_transport_error("192.0.2.99:5060".parse().unwrap(), rig.now);
     rig.drain();
     assert!(rig.events.is_empty());
     rig.endpoint.handle_transport_error(Rig::trunk(), rig.now);
     rig.drain();
     let ended = rig.ended();
-    assert_eq!(
-        (ended.call, ended.ending, ended.by),
-        (silent, Ending::TransportError, By::Network)
-    );
+    assert_eq!((ended.call, ended.ending, ended.by), (silent, Ending::TransportError, By::Network));
     assert_eq!(rig.endpoint.live_calls(), 1);
     rig.endpoint.cancel(ringing, "", rig.now);
     rig.drain();
@@ -212,11 +174,7 @@ fn a_response_whose_branch_is_not_ours_is_ignored() {
     rig.receive(real.replace("1 INVITE", "1 BYE").as_bytes());
     rig.receive(real.replace("1 INVITE", "1 CANCEL").as_bytes());
     rig.receive(
-        real.replace(
-            "From:",
-            "Via: SIP/2.0/UDP 192.0.2.5;branch=z9hG4bK1\r\nFrom:",
-        )
-        .as_bytes(),
+        real.replace("From:", "Via: SIP/2.0/UDP 192.0.2.5;branch=z9hG4bK1\r\nFrom:").as_bytes(),
     );
     rig.nothing_sent();
     assert!(rig.events.is_empty());
@@ -227,7 +185,10 @@ fn a_response_whose_branch_is_not_ours_is_ignored() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "calls without a gate")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "calls without a gate; proves the fence of G1 stands"
+)]
 fn what_cannot_be_sent_is_refused_with_nothing_queued() {
     let mut rig = Rig::new();
     let plain = rig.plain();
@@ -238,54 +199,27 @@ fn what_cannot_be_sent_is_refused_with_nothing_queued() {
     };
     let cases = [
         (
-            Invite {
-                request_uri: "sip:a b".to_owned(),
-                ..plain.clone()
-            },
+            Invite { request_uri: "sip:a b".to_owned(), ..plain.clone() },
             InviteError::Field("request_uri"),
         ),
         (
-            Invite {
-                from_uri: "sip:a>\r\nX: y".to_owned(),
-                ..plain.clone()
-            },
+            Invite { from_uri: "sip:a>\r\nX: y".to_owned(), ..plain.clone() },
             InviteError::Field("from_uri"),
         ),
         (
-            Invite {
-                from_display: "a\r\nX: y".to_owned(),
-                ..plain.clone()
-            },
+            Invite { from_display: "a\r\nX: y".to_owned(), ..plain.clone() },
             InviteError::Field("from_display"),
         ),
-        (
-            Invite {
-                call_id: String::new(),
-                ..plain.clone()
-            },
-            InviteError::Field("call_id"),
-        ),
-        (
-            header("X", "a\nVia: b"),
-            InviteError::Field("extra_headers"),
-        ),
+        (Invite { call_id: String::new(), ..plain.clone() }, InviteError::Field("call_id")),
+        (header("X", "a\nVia: b"), InviteError::Field("extra_headers")),
         (header("via", "b"), InviteError::Field("extra_headers")),
         (header("X Y", "b"), InviteError::Field("extra_headers")),
-        (
-            Invite {
-                body: vec![b'a'; 65_507],
-                ..plain.clone()
-            },
-            InviteError::TooLarge,
-        ),
+        (Invite { body: vec![b'a'; 65_507], ..plain.clone() }, InviteError::TooLarge),
     ];
     for (invite, error) in cases {
         assert_eq!(rig.endpoint.invite(invite, rig.now), Err(error));
     }
-    assert_eq!(
-        rig.endpoint.invite(plain.clone(), late),
-        Err(InviteError::TooLate)
-    );
+    assert_eq!(rig.endpoint.invite(plain.clone(), late), Err(InviteError::TooLate));
     assert!(rig.endpoint.is_idle());
     for _ in 0..4 {
         rig.place(plain.clone());

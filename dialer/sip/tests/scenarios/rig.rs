@@ -91,14 +91,9 @@ impl Rig {
     }
 
     pub(crate) fn with_credentials(&self) -> Invite {
-        let credentials = Credentials {
-            username: "acme".to_owned(),
-            password: "secret".to_owned(),
-        };
-        Invite {
-            credentials: Some(credentials),
-            ..self.plain()
-        }
+        let credentials =
+            Credentials { username: "acme".to_owned(), password: "secret".to_owned() };
+        Invite { credentials: Some(credentials), ..self.plain() }
     }
 
     /// Places a call and gives its INVITE.
@@ -125,20 +120,14 @@ impl Rig {
 
     /// The next datagram sent, which must be of this kind.
     pub(crate) fn take(&mut self, kind: TransmitKind) -> Sent {
-        let sent = self
-            .sent
-            .pop_front()
-            .unwrap_or_else(|| panic!("nothing sent, {kind:?} expected"));
+        let sent =
+            self.sent.pop_front().unwrap_or_else(|| panic!("nothing sent, {kind:?} expected"));
         assert_eq!(sent.kind, kind, "{}", sent.text());
         sent
     }
 
     pub(crate) fn nothing_sent(&self) {
-        assert!(
-            self.sent.is_empty(),
-            "{:?}",
-            self.sent.iter().map(Sent::text).collect::<Vec<_>>()
-        );
+        assert!(self.sent.is_empty(), "{:?}", self.sent.iter().map(Sent::text).collect::<Vec<_>>());
     }
 
     pub(crate) fn event(&mut self) -> Event {
@@ -160,9 +149,7 @@ impl Rig {
             self.endpoint.handle_timeout(self.now);
             self.drain();
             assert!(
-                self.endpoint
-                    .poll_timeout()
-                    .is_none_or(|next| next > self.now),
+                self.endpoint.poll_timeout().is_none_or(|next| next > self.now),
                 "a timer stays due"
             );
         }
@@ -170,8 +157,7 @@ impl Rig {
     }
 
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
-        self.endpoint
-            .handle_datagram(Self::trunk(), bytes, self.now);
+        self.endpoint.handle_datagram(Self::trunk(), bytes, self.now);
         self.drain();
     }
 
@@ -253,10 +239,7 @@ pub(crate) fn in_dialog(
     headers: &[(&str, &str)],
 ) -> Vec<u8> {
     let mut builder = RequestBuilder::new(method, b"sip:198.51.100.7:5080")
-        .header(
-            "Via",
-            format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKfar{cseq}{method};rport"),
-        )
+        .header("Via", format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKfar{cseq}{method};rport"))
         .header("Max-Forwards", "70")
         .header("From", format!("{};tag={tag}", invite.header("To")))
         .header("To", invite.header("From"))

@@ -39,10 +39,7 @@ fn strangers_get_polite_answers() {
         assert_eq!(answer.status(), Some(status), "{method} {tag}");
         assert!(answer.to_tag().is_some());
         assert_eq!(answer.top_via().unwrap().rport(), Some(Some(5060)));
-        assert_eq!(
-            answer.top_via().unwrap().received(),
-            Some(&b"192.0.2.1"[..])
-        );
+        assert_eq!(answer.top_via().unwrap().received(), Some(&b"192.0.2.1"[..]));
         // Sent to where it came from, and the same again for the same request.
         assert_eq!(first.to, Rig::trunk());
         rig.receive(&request);
@@ -58,15 +55,8 @@ fn strangers_get_polite_answers() {
 #[test]
 fn without_rport_the_answer_goes_to_the_port_of_via() {
     let mut rig = Rig::new();
-    rig.receive(&stranger(
-        "OPTIONS",
-        "",
-        "SIP/2.0/UDP 192.0.2.66:5099;branch=z9hG4bKx",
-    ));
-    assert_eq!(
-        rig.take(TransmitKind::Response).to,
-        "192.0.2.1:5099".parse().unwrap()
-    );
+    rig.receive(&stranger("OPTIONS", "", "SIP/2.0/UDP 192.0.2.66:5099;branch=z9hG4bKx"));
+    assert_eq!(rig.take(TransmitKind::Response).to, "192.0.2.1:5099".parse().unwrap());
     rig.finish();
 }
 
@@ -81,9 +71,6 @@ fn noise_is_counted_and_not_answered() {
     rig.receive(b"SIP/2.0 200 OK\r\n\r\n");
     assert_eq!(rig.endpoint.malformed(), 3);
     rig.receive(b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@b>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: x\r\n\r\n");
-    assert_eq!(
-        rig.take(TransmitKind::Response).message().status(),
-        Some(400)
-    );
+    assert_eq!(rig.take(TransmitKind::Response).message().status(), Some(400));
     rig.finish();
 }
