@@ -1,5 +1,6 @@
 //! What the SIP core says of a placed call, and what is done with it.
 
+use dialer_media::Answer;
 use dialer_sip::{CallId, Ended, Ending, Event};
 use dialer_types::{AttemptId, CampaignId, Disposition, Now, PlacementId, SellerNo, SubjectId};
 
@@ -40,28 +41,37 @@ impl<F: Fences> Engine<F> {
     }
 
     fn answered(&mut self, call: CallId, sdp: Option<&[u8]>, now: Now) {
-        let Some((_, calling)) = self.call(call) else { return };
+        let Some((_, calling)) = self.call(call) else {
+            return;
+        };
         calling.answered_at = Some(now.wall);
         let (placement, port) = (calling.placement, calling.port);
-        let Some((remote, payload_type)) = sdp.and_then(|sdp| self.accept(sdp)) else {
+        let offer = self.offer(placement, port);
+        let accepted = sdp.and_then(|sdp| Answer::read(sdp, &offer).ok()).filter(Answer::may_send);
+        let Some(accepted) = accepted else {
             // Nothing can be said to the person: hang up rather than leave them in silence.
             self.endpoint.bye(call, now.mono);
             return;
         };
-        let Some((order, calling)) = self.call(call) else { return };
+        let Some((order, calling)) = self.call(call) else {
+            return;
+        };
         calling.media = true;
         let prompt = std::sync::Arc::clone(&order.campaign.prompt);
         self.outputs.push_back(Output::StartMedia(MediaStart {
             placement,
             port,
-            remote,
-            payload_type,
+            remote: accepted.remote,
+            codec: accepted.codec,
+            payload_type: accepted.payload_type,
             prompt,
         }));
     }
 
     fn ended(&mut self, ended: &Ended, now: Now) {
-        let Some((attempt, calling)) = self.finish(ended.call) else { return };
+        let Some((attempt, calling)) = self.finish(ended.call) else {
+            return;
+        };
         let failed = is_trunk_failure(ended);
         if !failed && ended.code.is_some() && self.trunks.responded(calling.trunk) {
             self.trunk_changed(calling.trunk, false, "answered");
@@ -83,7 +93,9 @@ impl<F: Fences> Engine<F> {
 
     /// The INVITE never left.
     fn not_sent(&mut self, call: CallId, now: Now) {
-        let Some((attempt, calling)) = self.finish(call) else { return };
+        let Some((attempt, calling)) = self.finish(call) else {
+            return;
+        };
         self.trunks.unsent(calling.trunk);
         self.free(&calling);
         let because = attempt.doom.map_or("lapsed", Doom::word);
@@ -101,7 +113,9 @@ impl<F: Fences> Engine<F> {
     /// The INVITE has left the socket: from here on the placement counts for ever.
     pub(crate) fn sent(&mut self, call: CallId, now: Now) {
         let node = self.config.node;
-        let Some((_, calling)) = self.call(call) else { return };
+        let Some((_, calling)) = self.call(call) else {
+            return;
+        };
         if std::mem::replace(&mut calling.sent, true) {
             return;
         }
@@ -117,7 +131,9 @@ impl<F: Fences> Engine<F> {
 
     /// The prompt is over, or its media failed: hang up.
     pub(crate) fn played(&mut self, placement: PlacementId, now: Now) {
-        let Some(call) = self.calling_of(placement) else { return };
+        let Some(call) = self.calling_of(placement) else {
+            return;
+        };
         self.endpoint.bye(call, now.mono);
     }
 
@@ -173,8 +189,7 @@ impl<F: Fences> Engine<F> {
                 to_cancel.push((calling.call, calling.sent));
             }
         }
-        let reason =
-            if doom == Doom::Suppressed { REASON_SUPPRESSED } else { REASON_STOPPING };
+        let reason = if doom == Doom::Suppressed { REASON_SUPPRESSED } else { REASON_STOPPING };
         for (call, sent) in to_cancel {
             if sent {
                 if F::SUPPRESSION_CANCELS {
@@ -196,7 +211,9 @@ impl<F: Fences> Engine<F> {
     }
 
     fn trunk_responded(&mut self, call: CallId) {
-        let Some((_, calling)) = self.call(call) else { return };
+        let Some((_, calling)) = self.call(call) else {
+            return;
+        };
         let trunk = calling.trunk;
         if self.trunks.responded(trunk) {
             self.trunk_changed(trunk, false, "answered");
@@ -235,10 +252,8 @@ impl<F: Fences> Engine<F> {
     fn finish(&mut self, call: CallId) -> Option<(crate::attempt::Attempt, Calling)> {
         let id = self.calls.remove(&call)?;
         let mut attempt = self.remove(id)?;
-        let state = std::mem::replace(
-            &mut attempt.state,
-            State::Gathering { heads: None, facts: None },
-        );
+        let state =
+            std::mem::replace(&mut attempt.state, State::Gathering { heads: None, facts: None });
         match state {
             State::Calling(calling) => {
                 self.placements.remove(&calling.placement);
@@ -259,6 +274,10 @@ fn disposition(ended: &Ended, sent: bool) -> Disposition {
     if !sent && ended.code.is_none() && !ended.answered {
         // The socket refused the first datagram and nothing ever came back: it never left.
         return Disposition::NotSent;
+    }
+    if ended.crossed {
+        // Somebody answered just as we gave up, and heard nothing.
+        return Disposition::Abandoned;
     }
     if ended.answered {
         return Disposition::Answered;

@@ -90,7 +90,9 @@ impl Clearance {
         {
             return Err(ClearanceError::Mismatch);
         }
-        if F::NOT_AFTER && (now.wall >= judged.not_after || now.wall >= judged.permit.stands_until()) {
+        if F::NOT_AFTER
+            && (now.wall >= judged.not_after || now.wall >= judged.permit.stands_until())
+        {
             return Err(ClearanceError::Lapsed);
         }
         let send_before = if F::NOT_AFTER {
@@ -136,5 +138,60 @@ impl Clearance {
     #[must_use]
     pub const fn send_before(&self) -> Instant {
         self.send_before
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests play the stores and need a base instant")]
+mod tests {
+    use dialer_policy::{Call, Evaluation, Facts, Options, Ruleset, Verdict};
+    use dialer_types::Purpose;
+
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(5);
+
+    fn now() -> Now {
+        // A Tuesday afternoon in London.
+        Now { wall: UnixMillis(1_796_137_200_000), mono: Instant::now() }
+    }
+
+    fn permit(now: Now) -> Permit {
+        let rules = Ruleset::shipped(Options { house: false }).expect("the shipped packs load");
+        let number = "+442079460123".parse().expect("a number");
+        let facts = Facts::of(Call::manual(number, Purpose::Informational));
+        match rules.evaluate(&facts, &Evaluation::LAW, now.wall) {
+            Verdict::Permit(permit) => permit,
+            other => panic!("expected a permit: {other:?}"),
+        }
+    }
+
+    fn clear(of: [u128; 3], late: Duration) -> Result<Clearance, ClearanceError> {
+        let now = now();
+        let [placement, reserved, received] = of.map(PlacementId);
+        let judged = Judged::new(placement, permit(now), LIFE, now.wall);
+        Clearance::new::<AllFences>(
+            &judged,
+            &Reservation::assertion(reserved),
+            &Receipt::assertion(received),
+            now.after(late),
+        )
+    }
+
+    #[test]
+    fn three_proofs_of_one_placement_make_a_clearance_and_of_two_do_not() {
+        assert!(clear([1, 1, 1], Duration::ZERO).is_ok());
+        for foreign in [[1, 2, 1], [1, 1, 2], [2, 1, 1]] {
+            let error = clear(foreign, Duration::ZERO).expect_err("foreign proof");
+            assert_eq!(error, ClearanceError::Mismatch, "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn a_clearance_is_made_until_the_last_millisecond_of_the_permits_life_and_not_after() {
+        let last = LIFE.checked_sub(Duration::from_millis(1)).expect("5 s");
+        let clearance = clear([1, 1, 1], last).expect("still standing");
+        assert_eq!(clearance.not_after(), now().wall.after(LIFE));
+        assert_eq!(clear([1, 1, 1], LIFE).expect_err("too late"), ClearanceError::Lapsed);
     }
 }

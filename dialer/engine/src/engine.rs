@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use dialer_media::Offer;
 use dialer_policy::Ruleset;
 use dialer_sip::{CallId, Endpoint};
 use dialer_types::{AttemptId, Mint, NodeId, Now, PlacementId};
@@ -246,7 +247,9 @@ impl<F: Fences> Engine<F> {
         ) {
             return;
         }
-        let Some(mut attempt) = self.remove(id) else { return };
+        let Some(mut attempt) = self.remove(id) else {
+            return;
+        };
         if !take(&mut attempt) {
             self.give_back(&attempt.order, Duration::from_secs(1), "gate_unavailable", now);
             return;
@@ -256,7 +259,9 @@ impl<F: Fences> Engine<F> {
             self.give_back(&attempt.order, Duration::ZERO, doom.word(), now);
             return;
         }
-        let State::Gathering { heads, facts } = &mut attempt.state else { return };
+        let State::Gathering { heads, facts } = &mut attempt.state else {
+            return;
+        };
         match (heads.take(), facts.take()) {
             (Some(heads), Some(facts)) => self.judge(attempt, &heads, &facts, now),
             (read, None) => {
@@ -296,7 +301,9 @@ impl<F: Fences> Engine<F> {
             && deadline <= now.mono
         {
             self.deadlines.remove(&(deadline, id));
-            let Some(attempt) = self.attempts.get(&id) else { continue };
+            let Some(attempt) = self.attempts.get(&id) else {
+                continue;
+            };
             match &attempt.state {
                 State::Gathering { .. } => self.gathered(id, now, |_| false),
                 State::Reserving(chosen) => {
@@ -310,15 +317,10 @@ impl<F: Fences> Engine<F> {
         }
     }
 
-    /// The SDP offer for a call on this port.
-    pub(crate) fn offer(&self, placement: PlacementId, port: u16) -> Vec<u8> {
-        let _ = (placement, port, self.config.rtp_address);
-        Vec::new()
-    }
-
-    /// Where and how an SDP answer wants its media.
-    pub(crate) fn accept(&self, sdp: &[u8]) -> Option<(SocketAddr, u8)> {
-        let _ = sdp;
-        None
+    /// The SDP offer for a placement on this port.
+    pub(crate) fn offer(&self, placement: PlacementId, port: u16) -> Offer {
+        // RFC 8866 section 5.2 wants a number: the time part of the id and some of its chance.
+        let id = u64::try_from(placement.0 >> 66).unwrap_or(0);
+        Offer::new(id, self.config.rtp_address, port)
     }
 }

@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use dialer_audit::Record;
 use dialer_limiter::{Demand, Entry, Head, MarkKind};
-use dialer_policy::{
-    Call, Evaluation, Facts, Past, Suppression, SuppressionScope, Verdict, Wait,
-};
-use dialer_types::{Now, Outcome, PlacementId, RuleId, SellerNo, SubjectId, UnixMillis};
+use dialer_policy::{Call, Evaluation, Facts, Past, Suppression, SuppressionScope, Verdict, Wait};
+use dialer_types::{Now, Outcome, PlacementId, RuleId, SellerNo, SubjectId, TrunkId, UnixMillis};
 
 use crate::{
     attempt::{Attempt, Chosen, State},
@@ -42,87 +41,78 @@ impl<F: Fences> Engine<F> {
         facts: &ContactFacts,
         now: Now,
     ) {
-        let order = &attempt.order;
-        let Some(trunk) = self.trunks.pick(&order.campaign.trunks, now.mono).map(|trunk| trunk.id)
-        else {
+        let preferred = &attempt.order.campaign.trunks;
+        let Some(trunk) = self.trunks.pick(preferred, now.mono).map(|trunk| trunk.id) else {
             self.give_back(&attempt.order, Duration::from_secs(2), "no_trunk", now);
             return;
         };
-        let mut denied_records = Vec::new();
+        let mut records = Vec::new();
         let mut best: Option<(Next, Vec<RuleId>)> = None;
-        for (position, subject) in &order.numbers {
-            let Some(number) = facts.numbers.iter().find(|number| number.subject == *subject) else {
+        for (position, subject) in attempt.order.numbers.clone() {
+            let Some(number) = facts.numbers.iter().find(|number| number.subject == subject) else {
                 continue;
             };
-            let concerned = concerned(order, *subject);
-            let placement = match attempt.minted {
-                Some(placement) if !F::FRESH_TOKEN => placement,
-                _ => PlacementId(self.mint.ulid(now.wall)),
-            };
-            attempt.minted = Some(placement);
-            let verdict = self.ruleset.evaluate(
-                &policy_facts(order, *subject, number, facts, heads),
-                &Evaluation {
-                    guard: if F::GUARD {
-                        self.config.permit_life + self.config.clock_bound
-                    } else {
-                        Duration::ZERO
-                    },
-                    abilities: order.campaign.abilities,
-                },
-                now.wall,
-            );
-            let scene = Scene {
-                node: self.config.node,
-                order,
-                subjects: concerned.clone(),
-                number,
-                ruleset: self.ruleset.version(),
-                now: now.wall,
-            };
-            let permitted = matches!(verdict, Verdict::Permit(_));
-            let record = decision(&scene, &verdict, permitted.then_some(placement));
-            denied_records.push(record);
-            match verdict {
-                Verdict::Permit(permit) => {
-                    let judged = Judged::new(placement, permit, self.config.permit_life, now.wall);
-                    let heads: Vec<_> =
-                        heads.iter().filter(|(id, _)| concerned.contains(id)).cloned().collect();
-                    let choice = Choice { subject: *subject, position: *position, number, trunk };
-                    let judgement = choose(order, choice, judged, &heads, denied_records, now.wall);
-                    self.follow(attempt, judgement, now);
-                    return;
-                }
-                Verdict::Defer(deferral) => {
-                    let rules: Vec<_> =
-                        deferral.denials.iter().map(|denial| denial.rule.clone()).collect();
-                    let because = blocking(&deferral.denials, deferral.until);
-                    let sooner = !matches!(&best, Some((Next::Due { at, .. }, _)) if *at <= deferral.until);
-                    if sooner {
-                        best = Some((Next::Due { at: deferral.until, because }, rules));
-                    }
-                }
-                Verdict::Refuse(refusal) => {
-                    if best.is_none() {
-                        let rules =
-                            refusal.denials.iter().map(|denial| denial.rule.clone()).collect();
-                        let cause = refusal.waits_for.first().map_or("never".into(), cause);
-                        best = Some((Next::Park { cause }, rules));
-                    }
-                }
+            let asked = Asked { subject, position, number, trunk };
+            let (placement, verdict, record) = self.ask(&mut attempt, &asked, facts, heads, now);
+            records.push(record);
+            if let Verdict::Permit(permit) = verdict {
+                let judged = Judged::new(placement, permit, self.config.permit_life, now.wall);
+                let judgement = choose(&attempt.order, &asked, judged, heads, records, now.wall);
+                self.follow(attempt, judgement, now);
+                return;
             }
+            best = sooner(best, &verdict);
         }
+        let order = &attempt.order;
         let judgement = match best {
             Some((next, rules)) => Judgement::Denied(Denied {
                 attempt: order.attempt,
                 campaign: order.campaign.id,
                 next: self.spread(next, now.wall),
-                records: denied_records,
+                records,
                 rules,
             }),
             None => Judgement::Unknown,
         };
         self.follow(attempt, judgement, now);
+    }
+
+    /// Judges one number, under a token of its own.
+    fn ask(
+        &mut self,
+        attempt: &mut Attempt,
+        asked: &Asked<'_>,
+        facts: &ContactFacts,
+        heads: &[(SubjectId, Head)],
+        now: Now,
+    ) -> (PlacementId, Verdict, Record) {
+        let placement = match attempt.minted {
+            Some(placement) if !F::FRESH_TOKEN => placement,
+            _ => PlacementId(self.mint.ulid(now.wall)),
+        };
+        attempt.minted = Some(placement);
+        let order = &attempt.order;
+        let terms = Evaluation {
+            guard: if F::GUARD {
+                self.config.permit_life + self.config.clock_bound
+            } else {
+                Duration::ZERO
+            },
+            abilities: order.campaign.abilities,
+        };
+        let policy_facts = policy_facts(order, asked, facts, heads, now.wall);
+        let verdict = self.ruleset.evaluate(&policy_facts, &terms, now.wall);
+        let scene = Scene {
+            node: self.config.node,
+            order,
+            subjects: concerned(order, asked.subject),
+            number: asked.number,
+            ruleset: self.ruleset.version(),
+            now: now.wall,
+        };
+        let permitted = matches!(verdict, Verdict::Permit(_));
+        let record = decision(&scene, &verdict, permitted.then_some(placement));
+        (placement, verdict, record)
     }
 
     fn follow(&mut self, mut attempt: Attempt, judgement: Judgement, now: Now) {
@@ -188,22 +178,44 @@ fn concerned(order: &Order, number: SubjectId) -> Vec<SubjectId> {
     subjects
 }
 
-/// The number that was chosen, and the trunk it goes to.
-struct Choice<'a> {
+/// A number that is judged, and the trunk it would go to.
+struct Asked<'a> {
     subject: SubjectId,
     position: u8,
     number: &'a NumberFacts,
-    trunk: dialer_types::TrunkId,
+    trunk: TrunkId,
+}
+
+/// Of two denials the one that ends first; a deferral before any refusal.
+fn sooner(best: Option<(Next, Vec<RuleId>)>, verdict: &Verdict) -> Option<(Next, Vec<RuleId>)> {
+    let rules = || verdict.denials().iter().map(|denial| denial.rule.clone()).collect();
+    match (verdict, &best) {
+        (Verdict::Permit(_), _) => best,
+        (Verdict::Defer(deferral), Some((Next::Due { at, .. }, _))) if *at <= deferral.until => {
+            best
+        }
+        (Verdict::Defer(deferral), _) => {
+            let because = blocking(&deferral.denials, deferral.until);
+            Some((Next::Due { at: deferral.until, because }, rules()))
+        }
+        (Verdict::Refuse(_), Some(_)) => best,
+        (Verdict::Refuse(refusal), None) => {
+            let cause = refusal.waits_for.first().map_or("never".into(), cause);
+            Some((Next::Park { cause }, rules()))
+        }
+    }
 }
 
 fn choose(
     order: &Order,
-    choice: Choice<'_>,
+    asked: &Asked<'_>,
     judged: Judged,
     heads: &[(SubjectId, Head)],
-    records: Vec<dialer_audit::Record>,
+    records: Vec<Record>,
     now: UnixMillis,
 ) -> Judgement {
+    let concerned = concerned(order, asked.subject);
+    let heads: Vec<_> = heads.iter().filter(|(id, _)| concerned.contains(id)).cloned().collect();
     let placement = judged.placement;
     let entry = Entry {
         key: Entry::key_of(placement),
@@ -215,15 +227,15 @@ fn choose(
         outcome: Outcome::Pending,
         inbound: false,
     };
-    let Ok(demand) = Demand::new(placement, heads, entry, now.before(HORIZON)) else {
+    let Ok(demand) = Demand::new(placement, &heads, entry, now.before(HORIZON)) else {
         return Judgement::Unknown;
     };
     Judgement::Permitted(Box::new(Chosen {
         judged,
-        number: choice.number.number,
-        number_subject: choice.subject,
-        position: choice.position,
-        trunk: choice.trunk,
+        number: asked.number.number,
+        number_subject: asked.subject,
+        position: asked.position,
+        trunk: asked.trunk,
         demand: Arc::new(demand),
         sip_call_id: format!("{placement}@ringfence"),
         records,
@@ -234,11 +246,12 @@ fn choose(
 /// The facts of a call to one number, relative to its seller, number, account and person.
 fn policy_facts(
     order: &Order,
-    subject: SubjectId,
-    number: &NumberFacts,
+    asked: &Asked<'_>,
     facts: &ContactFacts,
     heads: &[(SubjectId, Head)],
+    now: UnixMillis,
 ) -> Facts {
+    let (subject, number) = (asked.subject, asked.number);
     let seller = order.campaign.seller_no;
     let mut call = Call::manual(number.number, order.campaign.purpose);
     call.line = number.line;
@@ -253,7 +266,7 @@ fn policy_facts(
         consents: number.consents.clone(),
         suppressions: suppressions(&concerned(order, subject), seller, heads),
         lists: number.lists.clone(),
-        history: history(order, subject, heads),
+        history: history(order, subject, heads, now),
         emergency: facts.emergency.clone(),
     }
 }
@@ -280,8 +293,15 @@ fn suppressions(
         .collect()
 }
 
-/// Distinct placements over the union of the number, the account and the person.
-fn history(order: &Order, number: SubjectId, heads: &[(SubjectId, Head)]) -> Vec<Past> {
+/// Distinct placements over the union of the number, the account and the person. None is in the
+/// future: entries are rounded up to seconds and come from clocks that may be ahead of ours, and
+/// the evaluator does not count what has not happened yet.
+fn history(
+    order: &Order,
+    number: SubjectId,
+    heads: &[(SubjectId, Head)],
+    now: UnixMillis,
+) -> Vec<Past> {
     let mut distinct: BTreeMap<u64, Past> = BTreeMap::new();
     for (subject, head) in heads {
         let (same_number, same_account, same_person) =
@@ -291,7 +311,7 @@ fn history(order: &Order, number: SubjectId, heads: &[(SubjectId, Head)]) -> Vec
         }
         for entry in head.entries() {
             let past = distinct.entry(entry.key).or_insert_with(|| Past {
-                at: entry.at(),
+                at: entry.at().min(now),
                 same_number: false,
                 same_account: false,
                 same_person: false,

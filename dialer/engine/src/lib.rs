@@ -37,4 +37,4 @@ pub use retry::{OtherNumbers, RetryRules};
 pub use terms::{Campaign, ContactFacts, NumberFacts, Order, Trunk};
 
 /// What the driver sends and where: the SIP core stays behind this crate.
-pub use dialer_sip::{CallId, Credentials, Timers, Transmit, TransmitKind};
+pub use dialer_sip::{CallId, Config as SipConfig, Credentials, Timers, Transmit, TransmitKind};

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use dialer_audit::Record;
 use dialer_limiter::Demand;
+use dialer_media::Codec;
 use dialer_sip::Transmit;
 use dialer_types::{
     AttemptId, CampaignId, Disposition, PlacementId, RuleId, SellerId, SubjectId, TrunkId,
@@ -199,7 +200,9 @@ pub struct MediaStart {
     pub port: u16,
     /// To where.
     pub remote: SocketAddr,
-    /// RTP payload type: 0 PCMU, 8 PCMA.
+    /// In which format.
+    pub codec: Codec,
+    /// Under which RTP payload type: 0 for PCMU and 8 for PCMA, unless the answer says otherwise.
     pub payload_type: u8,
     /// Which prompt.
     pub prompt: Arc<str>,

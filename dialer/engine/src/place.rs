@@ -196,10 +196,8 @@ impl<F: Fences> Engine<F> {
         let trunk = self.trunks.get(chosen.trunk)?;
         let ours = self.config.sip.advertised;
         let (to, from) = (chosen.number.expose(), order.campaign.caller_id.expose());
-        let mut extra_headers = vec![(
-            "P-Asserted-Identity".to_owned(),
-            format!("<sip:{from}@{}>", ours.ip()),
-        )];
+        let mut extra_headers =
+            vec![("P-Asserted-Identity".to_owned(), format!("<sip:{from}@{}>", ours.ip()))];
         if self.config.campaign_header {
             extra_headers.push(("X-Ringfence-Campaign".to_owned(), order.campaign.name.clone()));
         }
@@ -210,7 +208,7 @@ impl<F: Fences> Engine<F> {
             from_display: String::new(),
             to_uri: format!("sip:{to}@{};user=phone", trunk.address.ip()),
             call_id: chosen.sip_call_id.clone(),
-            body: self.offer(chosen.judged.placement, port),
+            body: self.offer(chosen.judged.placement, port).to_string().into_bytes(),
             extra_headers,
             credentials: trunk.credentials.clone(),
             ring_timeout: order.campaign.ring_timeout,
@@ -239,7 +237,13 @@ impl<F: Fences> Engine<F> {
     }
 
     /// Committed, and provably never sent: it stops counting.
-    pub(crate) fn unsent(&mut self, order: &Order, chosen: &Chosen, because: &'static str, now: Now) {
+    pub(crate) fn unsent(
+        &mut self,
+        order: &Order,
+        chosen: &Chosen,
+        because: &'static str,
+        now: Now,
+    ) {
         let end = End {
             placement: chosen.judged.placement,
             subjects: chosen.subjects(),
@@ -337,10 +341,8 @@ impl<F: Fences> Engine<F> {
         }
         self.placements.remove(&placement);
         let mut attempt = self.remove(id)?;
-        let state = std::mem::replace(
-            &mut attempt.state,
-            State::Gathering { heads: None, facts: None },
-        );
+        let state =
+            std::mem::replace(&mut attempt.state, State::Gathering { heads: None, facts: None });
         Some((attempt, state))
     }
 }

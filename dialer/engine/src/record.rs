@@ -98,9 +98,7 @@ fn places(evidence: &Evidence, now: UnixMillis) -> Vec<Place> {
         .map(|zone| Place {
             jurisdiction: jurisdiction.clone(),
             zone: zone.name().to_owned(),
-            local_time: utc
-                .with_timezone(zone)
-                .to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
+            local_time: utc.with_timezone(zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, false),
         })
         .collect()
 }
@@ -113,10 +111,7 @@ fn lists(evidence: &Evidence, number: &NumberFacts) -> Vec<ListSeen> {
             list: seen.list.to_string(),
             version: String::new(),
             as_of: seen.as_of.map_or_else(String::new, |day| day.to_string()),
-            contains: number
-                .lists
-                .iter()
-                .any(|fact| fact.list == seen.list && fact.contains),
+            contains: number.lists.iter().any(|fact| fact.list == seen.list && fact.contains),
         })
         .collect()
 }

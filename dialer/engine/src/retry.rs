@@ -96,7 +96,11 @@ mod tests {
             (Disposition::NoAnswer, 1, Next::Finished { why: "no_answer".into() }),
             (Disposition::NotSent, 3, Next::Due { at: now, because: "not_sent".into() }),
         ] {
-            assert_eq!(rules.next(disposition, made, 3, OtherNumbers(false), now), expected, "{disposition} {made}");
+            assert_eq!(
+                rules.next(disposition, made, 3, OtherNumbers(false), now),
+                expected,
+                "{disposition} {made}"
+            );
         }
     }
 }

@@ -51,7 +51,11 @@ impl Trunks {
 
     /// The first of these that may take a call now.
     pub(crate) fn pick(&self, preferred: &[TrunkId], now: Instant) -> Option<&Trunk> {
-        preferred.iter().filter_map(|id| self.0.get(id)).find(|line| line.admits(now)).map(|l| &l.trunk)
+        preferred
+            .iter()
+            .filter_map(|id| self.0.get(id))
+            .find(|line| line.admits(now))
+            .map(|l| &l.trunk)
     }
 
     /// Whether the trunk may still take this call: asked again when the commit is back.
@@ -73,14 +77,18 @@ impl Trunks {
 
     /// The trunk answered as a working trunk does. Returns whether that closed the breaker.
     pub(crate) fn responded(&mut self, trunk: TrunkId) -> bool {
-        let Some(line) = self.0.get_mut(&trunk) else { return false };
+        let Some(line) = self.0.get_mut(&trunk) else {
+            return false;
+        };
         line.without_response = 0;
         line.open_until.take().is_some()
     }
 
     /// A call of the trunk is over. Returns whether its failure opened the breaker.
     pub(crate) fn ended(&mut self, trunk: TrunkId, failed: bool, now: Instant) -> bool {
-        let Some(line) = self.0.get_mut(&trunk) else { return false };
+        let Some(line) = self.0.get_mut(&trunk) else {
+            return false;
+        };
         line.live = line.live.saturating_sub(1);
         let was_open = line.open_until.is_some_and(|until| now < until);
         let opens = failed && line.without_response >= MAX_WITHOUT_RESPONSE;

@@ -61,8 +61,32 @@ impl Entry {
     }
 
     pub(crate) fn unpack(bytes: &[u8; ENTRY_BYTES]) -> Result<Self, HeadError> {
-        let [k0, k1, k2, k3, k4, k5, k6, k7, a0, a1, a2, a3, s0, s1, s2, s3, c0, c1, c2, c3, p, t, o, i] =
-            *bytes;
+        let [
+            k0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            a0,
+            a1,
+            a2,
+            a3,
+            s0,
+            s1,
+            s2,
+            s3,
+            c0,
+            c1,
+            c2,
+            c3,
+            p,
+            t,
+            o,
+            i,
+        ] = *bytes;
         Ok(Self {
             key: u64::from_be_bytes([k0, k1, k2, k3, k4, k5, k6, k7]),
             at_seconds: u32::from_be_bytes([a0, a1, a2, a3]),

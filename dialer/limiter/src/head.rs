@@ -256,8 +256,7 @@ mod tests {
     #[test]
     fn settling_changes_the_outcome_and_releasing_removes_the_entry() {
         let placement = PlacementId(77);
-        let head =
-            Head::new(Token(1)).with_entry(Token(77), entry(77, 5), UnixMillis(0)).unwrap();
+        let head = Head::new(Token(1)).with_entry(Token(77), entry(77, 5), UnixMillis(0)).unwrap();
         let settled = head.settled(Token(2), placement, Outcome::Busy).unwrap();
         assert_eq!(settled.entries().first().map(|entry| entry.outcome), Some(Outcome::Busy));
         assert!(head.released(Token(3), placement).unwrap().entries().is_empty());

@@ -47,7 +47,9 @@ const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\
 impl Carrier {
     /// A datagram came in; what goes out, and when.
     pub(crate) fn datagram(&mut self, bytes: &[u8], rng: &mut Rng) -> Vec<Sends> {
-        let Ok(message) = Message::parse(bytes) else { return Vec::new() };
+        let Ok(message) = Message::parse(bytes) else {
+            return Vec::new();
+        };
         let (Some(method), Some(call_id)) = (message.method(), message.call_id()) else {
             return Vec::new();
         };
@@ -89,7 +91,9 @@ impl Carrier {
         };
         let mut leg =
             Leg { invite: bytes.to_vec(), last: Vec::new(), acked: false, over: false, plan };
-        let Ok(message) = Message::parse(bytes) else { return Vec::new() };
+        let Ok(message) = Message::parse(bytes) else {
+            return Vec::new();
+        };
         let mut sends = Vec::new();
         if plan != Plan::Silent {
             sends.extend(respond(&message, 100, 0));
@@ -111,7 +115,9 @@ impl Carrier {
     }
 
     fn cancel(&mut self, call_id: &[u8], message: &Message<'_>) -> Vec<Sends> {
-        let Some(leg) = self.legs.get_mut(call_id) else { return Vec::new() };
+        let Some(leg) = self.legs.get_mut(call_id) else {
+            return Vec::new();
+        };
         let mut sends: Vec<_> = respond(message, 200, 0).into_iter().collect();
         if leg.plan == Plan::Ring && !leg.over {
             leg.over = true;
@@ -135,7 +141,9 @@ impl Carrier {
     /// Our BYE, if this leg hangs up by itself: after how long, and the bytes.
     pub(crate) fn hangs_up(&self, call_id: &[u8]) -> Option<Sends> {
         let leg = self.legs.get(call_id)?;
-        let Plan::Answer { ring_ms, hang_up_ms: Some(talk_ms) } = leg.plan else { return None };
+        let Plan::Answer { ring_ms, hang_up_ms: Some(talk_ms) } = leg.plan else {
+            return None;
+        };
         let invite = Message::parse(&leg.invite).ok()?;
         let from = text(invite.header("To")?);
         let to = text(invite.header("From")?);

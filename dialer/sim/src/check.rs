@@ -142,8 +142,12 @@ pub(crate) struct Log {
 impl Log {
     /// A response reached a node.
     pub(crate) fn heard(&mut self, at_ms: u64, _by: Incarnation, bytes: &[u8]) {
-        let Ok(message) = Message::parse(bytes) else { return };
-        let (Some(status), Some(call_id)) = (message.status(), message.call_id()) else { return };
+        let Ok(message) = Message::parse(bytes) else {
+            return;
+        };
+        let (Some(status), Some(call_id)) = (message.status(), message.call_id()) else {
+            return;
+        };
         if message.cseq().is_ok_and(|cseq| cseq.method == b"INVITE") {
             let kept = if status < 200 { &mut self.provisional } else { &mut self.last };
             kept.entry(text(call_id)).or_insert(at_ms);
@@ -191,7 +195,9 @@ fn calls<'a, F: Fences>(world: &'a World<F>, found: &mut Vec<Finding>) -> Vec<Ca
     let mut calls = Vec::new();
     let (mut placements, mut attempts) = (BTreeSet::new(), BTreeSet::new());
     for wire in world.log.wire.iter().filter(|wire| wire.leaving == Leaving::Invite) {
-        let Ok(message) = Message::parse(&wire.bytes) else { continue };
+        let Ok(message) = Message::parse(&wire.bytes) else {
+            continue;
+        };
         let call_id = message.call_id().map(text).unwrap_or_default();
         let placement = call_id.split('@').next().and_then(|id| id.parse::<PlacementId>().ok());
         let committed = placement.and_then(|id| Some((id, world.stores.placements.get(&id)?)));
@@ -206,7 +212,8 @@ fn calls<'a, F: Fences>(world: &'a World<F>, found: &mut Vec<Finding>) -> Vec<Ca
             find(found, Violation::Twice, wire.at_ms, placed.attempt.to_string());
         }
         let uri = message.request_uri().map(text).unwrap_or_default();
-        let number = world.people.numbers.iter().find(|number| uri.contains(&number.number.expose()));
+        let number =
+            world.people.numbers.iter().find(|number| uri.contains(&number.number.expose()));
         let contact = world.stores.contacts.get(&placed.attempt.contact);
         let (Some(number), Some(contact)) = (number, contact) else {
             find(found, Violation::NotCommitted, wire.at_ms, "nobody's number");
@@ -250,7 +257,12 @@ fn caps<F: Fences>(world: &World<F>, calls: &[Call<'_>], found: &mut Vec<Finding
         let day = |at_ms| local(world, call.number, at_ms).date_naive();
         let today = same.iter().filter(|other| day(other.at_ms) == day(call.at_ms)).count();
         if today >= PER_DAY {
-            find(found, Violation::OverCap, call.at_ms, format!("{} today: {}", today + 1, call.call_id));
+            find(
+                found,
+                Violation::OverCap,
+                call.at_ms,
+                format!("{} today: {}", today + 1, call.call_id),
+            );
         }
         if let Some(near) = same.iter().find(|other| call.at_ms < other.at_ms + GAP_S * 1_000) {
             let gap = call.at_ms - near.at_ms;
@@ -264,11 +276,8 @@ fn alone<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
     if call.number.british && !british_hours(&local(world, call.number, call.at_ms)) {
         find(found, Violation::OutsideWindow, call.at_ms, call.call_id.clone());
     }
-    if let Some((_, since)) = world
-        .log
-        .drains
-        .iter()
-        .find(|(by, since)| *by == call.by && call.at_ms > *since)
+    if let Some((_, since)) =
+        world.log.drains.iter().find(|(by, since)| *by == call.by && call.at_ms > *since)
     {
         find(found, Violation::WhileDraining, call.at_ms, format!("draining since {since}"));
     }
@@ -293,9 +302,10 @@ fn alone<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
             ringing(world, call, told.at_ms, found);
         }
     }
-    let consented = world.people.persons.get(call.person).is_some_and(|person| {
-        person.consents.iter().any(|consent| consent.seller == call.seller)
-    });
+    let consented =
+        world.people.persons.get(call.person).is_some_and(|person| {
+            person.consents.iter().any(|consent| consent.seller == call.seller)
+        });
     if !call.number.british && !consented {
         find(found, Violation::NoConsent, call.at_ms, call.call_id.clone());
     }
@@ -347,7 +357,8 @@ fn leaks<F: Fences>(world: &World<F>, found: &mut Vec<Finding>) {
         if let Some(engine) = node.engine.as_ref().filter(|_| node.paused_until <= world.now_ms)
             && (engine.live_attempts() > 0 || engine.live_calls() > 0)
         {
-            let what = format!("{} attempts, {} calls", engine.live_attempts(), engine.live_calls());
+            let what =
+                format!("{} attempts, {} calls", engine.live_attempts(), engine.live_calls());
             find(found, Violation::Leak, world.now_ms, what);
         }
     }
@@ -387,7 +398,9 @@ fn lawful<F: Fences>(
     let Some(seller) = world.people.campaigns.get(campaign).map(|c| c.seller_no) else {
         return false;
     };
-    let Some(who) = world.people.persons.get(person) else { return false };
+    let Some(who) = world.people.persons.get(person) else {
+        return false;
+    };
     who.numbers.iter().filter_map(|index| world.people.numbers.get(*index)).any(|number| {
         let subjects = reached(&world.people, person, number);
         let suppressed = world.log.opt_outs.iter().any(|out| {

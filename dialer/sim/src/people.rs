@@ -99,7 +99,8 @@ fn number(index: usize, rng: &mut Rng) -> Number {
     let digits = if british { 442_079_460_000 + index } else { 13_055_550_100 + index };
     Number {
         subject: SubjectId(i64::try_from(index).unwrap_or(0) + 1),
-        number: E164::from_digits(digits).unwrap_or_else(|_| unreachable!("twelve digits or eleven")),
+        number: E164::from_digits(digits)
+            .unwrap_or_else(|_| unreachable!("twelve digits or eleven")),
         line: if british { LineType::Landline } else { LineType::Wireless },
         british,
     }

@@ -178,7 +178,9 @@ impl Stores {
 
     /// Writes the outcome and moves the heads; says whether it was news.
     pub(crate) fn outcome(&mut self, placement: PlacementId, disposition: Disposition) -> bool {
-        let Some(placed) = self.placements.get_mut(&placement) else { return false };
+        let Some(placed) = self.placements.get_mut(&placement) else {
+            return false;
+        };
         match placed.outcomes.last() {
             None => {}
             Some(Disposition::Unknown) if disposition != Disposition::Unknown => {}
@@ -247,7 +249,9 @@ impl Stores {
         next: &Next,
         change: impl FnOnce(&mut Contact),
     ) {
-        let Some(contact) = self.contacts.get_mut(&attempt.contact) else { return };
+        let Some(contact) = self.contacts.get_mut(&attempt.contact) else {
+            return;
+        };
         if contact.place != Place::Leased(by) || contact.try_no != attempt.try_no {
             return;
         }

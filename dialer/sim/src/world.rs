@@ -128,7 +128,10 @@ pub fn run_fenced(seed: u64, faults: Faults, rules: &Arc<Ruleset>) -> Summary {
     run::<AllFences>(Plan { seed, faults, stores: StoreFences::ALL }, rules)
 }
 
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time; its value never matters")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an origin for virtual time; its value never matters"
+)]
 fn origin() -> Base {
     // 2026-12-01T20:52:00Z: the British window closes eight minutes into the run.
     Base { wall: UnixMillis(1_796_158_320_000), mono: std::time::Instant::now() }
@@ -157,7 +160,14 @@ impl<F: Fences> World<F> {
                 let place = Place::Due(base.wall_at(rng.between(0, 30_000)));
                 stores.contacts.insert(
                     id,
-                    Contact { campaign, person: index, try_no: 1, made: 0, next_position: 0, place },
+                    Contact {
+                        campaign,
+                        person: index,
+                        try_no: 1,
+                        made: 0,
+                        next_position: 0,
+                        place,
+                    },
                 );
             }
         }
@@ -274,7 +284,7 @@ impl<F: Fences> World<F> {
             Event::Apply(at, op) => self.apply(at, *op),
             Event::Answer(at, reply) => self.answer(at, *reply),
             Event::ToNode(node, from, bytes) => self.datagram(node, from, bytes),
-            Event::ToCarrier(trunk, bytes) => self.to_carrier(trunk, &bytes),
+            Event::ToCarrier(trunk, bytes) => self.carrier_hears(trunk, &bytes),
             Event::CarrierAgain(trunk, call_id, node, round) => {
                 self.carrier_again(trunk, call_id, node, round);
             }
@@ -305,7 +315,9 @@ impl<F: Fences> World<F> {
         if self.now_ms < TAKING_MS {
             self.at(self.now_ms + 200, Event::Tick(node));
         }
-        let Some(held) = self.nodes.get(node) else { return };
+        let Some(held) = self.nodes.get(node) else {
+            return;
+        };
         let ready = held.engine.is_some()
             && held.draining_since.is_none()
             && held.paused_until <= self.now_ms

@@ -9,6 +9,10 @@ use dialer_sim::{Faults, Plan, StoreFences, Violation, rules, run};
 const SEEDS: u64 = 4_000;
 
 /// Plays seeds until one of the expected promises is broken.
+#[expect(
+    clippy::print_stdout,
+    reason = "the seed that shows it, for whoever reads the test's output"
+)]
 fn must_break<F: Fences + std::fmt::Debug>(stores: StoreFences, expected: &[Violation]) {
     let rules = Arc::new(rules().expect("the shipped packs load"));
     for seed in 0..SEEDS {
@@ -43,12 +47,7 @@ engine_fence!(
     SAME_PLACEMENT,
     [Violation::NotCommitted]
 );
-engine_fence!(
-    without_not_after_a_late_invite_leaves,
-    NoNotAfter,
-    NOT_AFTER,
-    [Violation::TooLate]
-);
+engine_fence!(without_not_after_a_late_invite_leaves, NoNotAfter, NOT_AFTER, [Violation::TooLate]);
 engine_fence!(
     without_heads_before_facts_a_revoked_consent_dials,
     NoHeadsFirst,
@@ -72,6 +71,12 @@ engine_fence!(
     NoCancel,
     SUPPRESSION_CANCELS,
     [Violation::RangOn]
+);
+engine_fence!(
+    without_a_fresh_token_for_every_judgement_equal_tokens_hide_different_histories,
+    NoFreshToken,
+    FRESH_TOKEN,
+    [Violation::OverCap, Violation::Twice, Violation::NotCommitted, Violation::SentCalledUnsent]
 );
 engine_fence!(without_the_drain_a_stopping_node_dials, NoDrain, DRAIN, [Violation::WhileDraining]);
 
@@ -104,6 +109,11 @@ store_fence!(
     without_counting_the_unknown_a_crash_gives_calls_back,
     unknown_counts,
     [Violation::SentCalledUnsent, Violation::OverCap]
+);
+store_fence!(
+    without_the_attempts_key_a_late_commit_and_its_second_try_both_stand,
+    attempt_once,
+    [Violation::Outcomes, Violation::Twice]
 );
 store_fence!(
     without_the_bar_on_released_attempts_a_late_commit_stays_open,

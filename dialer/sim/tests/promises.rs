@@ -54,9 +54,8 @@ fn on_a_quiet_afternoon_every_lawful_call_is_made() {
 #[test]
 fn seeds_that_once_failed_stay_mended() {
     let kept = include_str!("failed_seeds.txt");
-    let seeds: Vec<u64> =
-        kept.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok()).collect();
-    play(seeds.into_iter(), Faults::All, 0);
+    let seeds = kept.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
+    play(seeds, Faults::All, 0);
 }
 
 #[test]

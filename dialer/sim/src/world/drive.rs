@@ -43,7 +43,9 @@ pub(crate) enum Reply {
 impl<F: Fences> World<F> {
     /// Hands an input to a node, or keeps it while the node is paused.
     pub(crate) fn give(&mut self, node: usize, input: Input<'static>) {
-        let Some(held) = self.nodes.get_mut(node) else { return };
+        let Some(held) = self.nodes.get_mut(node) else {
+            return;
+        };
         if held.engine.is_none() {
             return;
         }
@@ -68,7 +70,9 @@ impl<F: Fences> World<F> {
             self.carry_out(node, output);
         }
         let base = self.base;
-        let Some(held) = self.nodes.get_mut(node) else { return };
+        let Some(held) = self.nodes.get_mut(node) else {
+            return;
+        };
         let Some(wanted) = held.engine.as_ref().and_then(dialer_engine::Engine::poll_timeout)
         else {
             return;
@@ -83,7 +87,9 @@ impl<F: Fences> World<F> {
     }
 
     fn carry_out(&mut self, node: usize, output: Output) {
-        let Some(at) = self.nodes.get(node).map(|held| held.at) else { return };
+        let Some(at) = self.nodes.get(node).map(|held| held.at) else {
+            return;
+        };
         let op = match output {
             Output::ReadHeads(attempt, subjects) => Op::Heads(attempt, subjects),
             Output::LoadFacts(attempt) => Op::Facts(attempt),
@@ -139,16 +145,13 @@ impl<F: Fences> World<F> {
                 if self.stores.truth_up { self.facts(attempt).map(Box::new) } else { None },
             ),
             Op::Reserve(demand) => {
-                let granted =
-                    self.stores.cache_up.then(|| self.stores.cache.reserve(&demand));
+                let granted = self.stores.cache_up.then(|| self.stores.cache.reserve(&demand));
                 Reply::Reserved(demand.placement(), granted)
             }
             Op::Commit(commitment) => {
                 let placement = commitment.demand.placement();
-                let done = self
-                    .stores
-                    .truth_up
-                    .then(|| self.stores.commit(&commitment, at, self.now_ms));
+                let done =
+                    self.stores.truth_up.then(|| self.stores.commit(&commitment, at, self.now_ms));
                 if !self.stores.fences.commit_first {
                     return;
                 }
@@ -165,7 +168,8 @@ impl<F: Fences> World<F> {
         // An answer may be lost on its way; then the engine's patience runs out.
         let lost = self.faults == Faults::All && self.rng.chance(8);
         if !lost {
-            self.after(0, 10, Event::Answer(at, Box::new(reply)));
+            let slow = self.faults == Faults::All && self.rng.chance(30);
+            self.after(0, if slow { 3_000 } else { 10 }, Event::Answer(at, Box::new(reply)));
         } else if let Reply::Committed(placement, _) = reply
             && !self.stores.fences.timeout_denies
         {
@@ -301,7 +305,9 @@ impl<F: Fences> World<F> {
     }
 
     pub(crate) fn datagram(&mut self, node: usize, from: u8, bytes: Vec<u8>) {
-        let Some(held) = self.nodes.get_mut(node) else { return };
+        let Some(held) = self.nodes.get_mut(node) else {
+            return;
+        };
         if held.paused_until > self.now_ms {
             held.datagrams.push_back((from, bytes));
             return;
@@ -317,7 +323,9 @@ impl<F: Fences> World<F> {
     /// A pause is over: what waited comes in at once.
     pub(crate) fn resume(&mut self, node: usize) {
         loop {
-            let Some(held) = self.nodes.get_mut(node) else { return };
+            let Some(held) = self.nodes.get_mut(node) else {
+                return;
+            };
             if held.paused_until > self.now_ms {
                 return;
             }
@@ -331,16 +339,19 @@ impl<F: Fences> World<F> {
         }
     }
 
-    pub(crate) fn to_carrier(&mut self, trunk: u8, bytes: &[u8]) {
-        let Ok(message) = dialer_sip::wire::Message::parse(bytes) else { return };
+    pub(crate) fn carrier_hears(&mut self, trunk: u8, bytes: &[u8]) {
+        let Ok(message) = dialer_sip::wire::Message::parse(bytes) else {
+            return;
+        };
         let host = message.top_via().ok().map(|via| dialer_sip::wire::text(via.host));
-        let node = host.and_then(|host| {
-            host.rsplit('.').next()?.parse::<usize>().ok()?.checked_sub(100)
-        });
+        let node =
+            host.and_then(|host| host.rsplit('.').next()?.parse::<usize>().ok()?.checked_sub(100));
         let Some(node) = node else { return };
         let first_invite = message.method() == Some(b"INVITE");
         let call_id = message.call_id().map(<[u8]>::to_vec);
-        let Some(carrier) = self.carriers.get_mut(usize::from(trunk) - 1) else { return };
+        let Some(carrier) = self.carriers.get_mut(usize::from(trunk) - 1) else {
+            return;
+        };
         let sends = carrier.datagram(bytes, &mut self.rng);
         let hangs_up =
             call_id.as_ref().filter(|_| first_invite).and_then(|id| carrier.hangs_up(id));
@@ -359,7 +370,9 @@ impl<F: Fences> World<F> {
 
     /// The carrier repeats a 200 that nobody has acknowledged.
     pub(crate) fn carrier_again(&mut self, trunk: u8, call_id: Vec<u8>, node: usize, round: u32) {
-        let Some(carrier) = self.carriers.get(usize::from(trunk) - 1) else { return };
+        let Some(carrier) = self.carriers.get(usize::from(trunk) - 1) else {
+            return;
+        };
         if let Some(bytes) = carrier.retransmits(&call_id)
             && round < 8
         {

@@ -5,7 +5,10 @@ use dialer_limiter::Mark;
 use dialer_types::{SellerNo, SubjectId};
 
 use super::{Event, Faults, TAKING_MS, World};
-use crate::{check::OptOut, stores::Incarnation};
+use crate::{
+    check::OptOut,
+    stores::{Incarnation, Place},
+};
 
 /// Something that happens to the world.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +30,11 @@ pub(crate) enum Trouble {
 impl<F: Fences> World<F> {
     pub(crate) fn plan_trouble(&mut self) {
         let persons = u64::try_from(self.people.persons.len()).unwrap_or(1);
-        for _ in 0..self.rng.between(1, 4) {
+        for _ in 0..self.rng.between(2, 8) {
             let who = usize::try_from(self.rng.between(0, persons - 1)).unwrap_or(0);
             let trouble =
                 if self.rng.chance(600) { Trouble::Suppress(who) } else { Trouble::Revoke(who) };
-            self.after(5_000, TAKING_MS / 2, Event::Trouble(trouble));
+            self.after(500, TAKING_MS / 8, Event::Trouble(trouble));
         }
         if self.faults == Faults::None {
             return;
@@ -94,14 +97,22 @@ impl<F: Fences> World<F> {
                     self.snapshots.pop_front();
                 }
             }
-            Trouble::Suppress(who) => self.suppress(who),
-            Trouble::Revoke(who) => self.revoke(who),
+            Trouble::Suppress(who) => {
+                let who = self.somebody_under_way(who);
+                self.suppress(who);
+            }
+            Trouble::Revoke(who) => {
+                let who = self.somebody_under_way(who);
+                self.revoke(who);
+            }
             Trouble::Drain(node) => self.drain_node(node),
         }
     }
 
     fn crash(&mut self, node: usize) {
-        let Some(held) = self.nodes.get_mut(node) else { return };
+        let Some(held) = self.nodes.get_mut(node) else {
+            return;
+        };
         if held.engine.take().is_some() {
             self.dead.push((held.at, self.now_ms));
             held.waiting.clear();
@@ -112,7 +123,9 @@ impl<F: Fences> World<F> {
 
     fn drain_node(&mut self, node: usize) {
         let now_ms = self.now_ms;
-        let Some(held) = self.nodes.get_mut(node) else { return };
+        let Some(held) = self.nodes.get_mut(node) else {
+            return;
+        };
         if held.engine.is_some() && held.draining_since.is_none() {
             let at = held.at;
             held.draining_since = Some(now_ms);
@@ -121,6 +134,20 @@ impl<F: Fences> World<F> {
             // It ends by itself; a crash after a minute stands for the process's exit.
             self.at(now_ms + 60_000, Event::Trouble(Trouble::Crash(node)));
         }
+    }
+
+    /// Opt-outs come at the worst moment: mostly of a person who is being called just now.
+    fn somebody_under_way(&mut self, otherwise: usize) -> usize {
+        let under_way: Vec<usize> = self
+            .stores
+            .contacts
+            .values()
+            .filter(|contact| matches!(contact.place, Place::Leased(_)))
+            .map(|contact| contact.person)
+            .collect();
+        let last = u64::try_from(under_way.len()).unwrap_or(0).saturating_sub(1);
+        let pick = usize::try_from(self.rng.between(0, last)).unwrap_or(0);
+        under_way.get(pick).copied().filter(|_| self.rng.chance(800)).unwrap_or(otherwise)
     }
 
     /// A person opts out, at every seller or at one.
@@ -147,7 +174,9 @@ impl<F: Fences> World<F> {
         }
         let now_ms = self.now_ms;
         let seller = SellerNo(if self.rng.chance(500) { 1 } else { 2 });
-        let Some(person) = self.people.persons.get_mut(who) else { return };
+        let Some(person) = self.people.persons.get_mut(who) else {
+            return;
+        };
         let mut revoked = false;
         for consent in &mut person.consents {
             if consent.seller == seller && consent.revoked_at.is_none() {
@@ -165,7 +194,9 @@ impl<F: Fences> World<F> {
                 self.stores.advance(*subject, |head| Some(head.touched(token)));
             }
         }
-        let Some(person) = self.people.persons.get(who) else { return };
+        let Some(person) = self.people.persons.get(who) else {
+            return;
+        };
         // A revocation concerns the person, not everybody on a shared number.
         self.opted_out(vec![person.subject], seller, true);
     }
@@ -188,12 +219,15 @@ impl<F: Fences> World<F> {
     fn tell(&mut self, which: usize, subjects: &[SubjectId], seller: SellerNo) {
         let nodes: Vec<Incarnation> = self.nodes.iter().map(|node| node.at).collect();
         for at in nodes {
-            self.after(1, 120, Event::Told(at, which, subjects.to_vec(), seller));
+            let slowest = if self.rng.chance(300) { 3_000 } else { 120 };
+            self.after(1, slowest, Event::Told(at, which, subjects.to_vec(), seller));
         }
     }
 
     fn subjects_of(&self, who: usize) -> Vec<SubjectId> {
-        let Some(person) = self.people.persons.get(who) else { return Vec::new() };
+        let Some(person) = self.people.persons.get(who) else {
+            return Vec::new();
+        };
         person
             .numbers
             .iter()
