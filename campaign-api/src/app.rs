@@ -1,0 +1,117 @@
+//! What every request needs: the stores, the keys, the clock, fresh ids.
+
+use std::sync::{Mutex, PoisonError};
+
+use dialer_audit::Signer;
+use dialer_types::{Mint, UnixMillis};
+use schema::config::Config;
+use sqlx::{
+    PgPool, Row,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{StartError, clock::Clock, metrics::Metrics, redis::Link};
+
+/// How long a request waits for a Postgres connection before it is told to come back.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// The running API.
+#[derive(Debug)]
+pub struct App {
+    /// The truth.
+    pub pool: PgPool,
+    /// Told what changed.
+    pub redis: Link,
+    /// Keys of the numbers.
+    pub keys: schema::numbers::NumberKeys,
+    /// What checkpoints of this deployment verify under.
+    pub verifier: String,
+    /// Wall time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
+    mint: Mutex<Mint>,
+}
+
+impl App {
+    /// Connects to both stores.
+    ///
+    /// # Errors
+    /// See [`StartError`]: it names what is missing and where.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let pool = connect(config).await?;
+        let place = || config.postgres.url.to_string();
+        let deployment = sqlx::query("SELECT mode, clock_offset_ms FROM deployment")
+            .fetch_one(&pool)
+            .await
+            .map_err(|reason| StartError::NoSchema { place: place(), reason })?;
+        let (mode, offset): (String, i64) = deployment
+            .try_get(0)
+            .and_then(|mode| Ok((mode, deployment.try_get(1)?)))
+            .map_err(|reason| StartError::NoSchema { place: place(), reason })?;
+        if offset != 0 && mode != "demo" {
+            return Err(StartError::ClockOffset(offset));
+        }
+        let redis = Link::connect(&config.redis)
+            .await
+            .map_err(|reason| StartError::Redis { place: config.redis.to_string(), reason })?;
+        let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)
+            .map_err(|error| StartError::Keys(format!("the audit signing key: {error}")))?;
+        Ok(Self {
+            pool,
+            redis,
+            keys: config.keys.numbers.clone(),
+            verifier: signer.verifier().to_string(),
+            clock: Clock::new(offset),
+            metrics: Metrics::new().map_err(|error| StartError::Keys(error.to_string()))?,
+            mint: Mutex::new(new_mint()?),
+        })
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn ulid(&self) -> u128 {
+        let now = self.now();
+        self.mint.lock().unwrap_or_else(PoisonError::into_inner).ulid(now)
+    }
+
+    /// A mint of its own for work that makes many ids.
+    ///
+    /// # Errors
+    /// If the operating system gives no random bytes.
+    pub fn new_mint(&self) -> Result<Mint, StartError> {
+        new_mint()
+    }
+}
+
+/// A pool that has reached Postgres once.
+///
+/// # Errors
+/// If it cannot be reached.
+pub async fn connect(config: &Config) -> Result<PgPool, StartError> {
+    let failed = |reason| StartError::Postgres { place: config.postgres.url.to_string(), reason };
+    let options: PgConnectOptions = config.postgres.url.expose().parse().map_err(failed)?;
+    PgPoolOptions::new()
+        .max_connections(config.postgres.max_connections)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options.application_name("campaign-api"))
+        .await
+        .map_err(failed)
+}
+
+/// A mint seeded by the operating system.
+///
+/// # Errors
+/// If it gives no random bytes.
+pub fn new_mint() -> Result<Mint, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| StartError::Keys(format!("no random bytes: {error}")))?;
+    Ok(Mint::new(seed))
+}

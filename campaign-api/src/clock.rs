@@ -1,0 +1,35 @@
+//! The only reader of the clocks in this process.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use dialer_types::UnixMillis;
+
+/// Wall time, moved by the stored offset of a demo deployment.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    offset_ms: i64,
+}
+
+impl Clock {
+    /// The clock of a deployment. Only a demo may have an offset; the caller has checked that.
+    #[must_use]
+    pub const fn new(offset_ms: i64) -> Self {
+        Self { offset_ms }
+    }
+
+    /// Now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+    pub fn now(&self) -> UnixMillis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        UnixMillis(millis.saturating_add(self.offset_ms))
+    }
+}
+
+/// For measuring how long a request took.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+pub fn mono() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,134 @@
+//! The routes. Everything but `/healthz` asks for a key, here, once, for all of them.
+
+pub mod attempts;
+pub mod audit;
+pub mod auth;
+pub mod campaigns;
+pub mod consents;
+pub mod contacts;
+pub mod counts;
+pub mod earlier;
+pub mod error;
+pub mod extract;
+pub mod health;
+pub mod lists;
+pub mod sellers;
+pub mod suppressions;
+pub mod time;
+pub mod trunks;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{app::App, clock};
+use error::Problem;
+
+/// The largest JSON body: a thousand earlier attempts take a third of it.
+const MAX_BODY: usize = 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Ringfence",
+        description = "Campaigns, lists, consents, suppressions and the attempt audit of an outbound \
+                       dialer that places no call its rules deny.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&BearerKey),
+    security(("key" = [])),
+    components(schemas(error::ProblemBody))
+)]
+struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        if let Some(components) = document.components.as_mut() {
+            let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+            components.add_security_scheme("key", scheme);
+        }
+    }
+}
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(sellers::create, sellers::list))
+        .routes(routes!(trunks::create, trunks::list))
+        .routes(routes!(campaigns::create, campaigns::list))
+        .routes(routes!(campaigns::show))
+        .routes(routes!(campaigns::start))
+        .routes(routes!(campaigns::pause))
+        .routes(routes!(campaigns::stop))
+        .routes(routes!(contacts::list))
+        .routes(routes!(lists::import))
+        .routes(routes!(lists::template))
+        .routes(routes!(lists::show))
+        .routes(routes!(lists::faults))
+        .routes(routes!(consents::record))
+        .routes(routes!(suppressions::record))
+        .routes(routes!(earlier::record))
+        .routes(routes!(attempts::list))
+        .routes(routes!(attempts::show))
+        .routes(routes!(attempts::correct))
+        .routes(routes!(audit::export))
+        .routes(routes!(audit::checkpoint))
+        .routes(routes!(audit::key))
+}
+
+/// The `OpenAPI` 3.1 document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The API.
+pub fn router(app: Arc<App>) -> Router {
+    let (router, document) = routes().split_for_parts();
+    let document = Arc::new(document);
+    router
+        .route("/openapi.json", get(move || std::future::ready(Json(Arc::clone(&document)))))
+        .fallback(|| std::future::ready(Problem::not_found("no such address")))
+        .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::require_key))
+        .route("/healthz", get(health::healthz))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), measure))
+        .with_state(app)
+}
+
+/// Metrics and health, for operations, on a listener of its own.
+pub fn admin_router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::healthz))
+        .with_state(app)
+}
+
+async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let began = clock::mono();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    app.metrics.requests.with_label_values(&[route.as_str(), status.as_str()]).inc();
+    app.metrics
+        .request_seconds
+        .with_label_values(&[route.as_str()])
+        .observe(began.elapsed().as_secs_f64());
+    response
+}

@@ -1,0 +1,424 @@
+//! Attempts with their evidence: what was judged, placed and how it ended. Numbers are masked.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use dialer_audit::{Record, record::Ended};
+use dialer_limiter::Token;
+use dialer_types::{
+    AttemptId, CampaignId, ContactId, Disposition, NodeId, PlacementId, SubjectId, TrunkId,
+    UnixMillis,
+};
+use schema::{
+    heads::move_heads,
+    rows::{self, AuditEntry},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    auth::{Attempts as AttemptRight, May},
+    contacts::{disposition_word, masked},
+    error::{Problem, is_duplicate},
+    extract::{Asked, Body, Faults, Id, page},
+    time::Time,
+};
+use crate::{app::App, events};
+
+/// Which attempts.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only of this campaign (ULID).
+    pub campaign: Option<String>,
+    /// Only on this contact (ULID).
+    pub contact: Option<String>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// Rows, 1 to 1000 (100).
+    pub limit: Option<i64>,
+}
+
+/// An attempt, in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Attempt {
+    /// Contact ULID, `-`, number of the try.
+    pub id: String,
+    /// ULID.
+    pub campaign: String,
+    /// The seller's own id of the person.
+    pub person: String,
+    /// When it was taken up.
+    pub at: Time,
+    /// Masked.
+    pub number: Option<String>,
+    /// How it ended; absent while it is under way.
+    pub disposition: Option<String>,
+}
+
+/// A page of attempts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Attempts {
+    /// In the order of their contacts and tries.
+    pub items: Vec<Attempt>,
+    /// Where the next page starts.
+    pub next: Option<String>,
+}
+
+/// A judgement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Judgement {
+    /// When.
+    pub at: Time,
+    /// `permit`, `defer` or `refuse`.
+    pub verdict: String,
+    /// With a deferral: the first lawful moment.
+    pub until: Option<Time>,
+    /// Every rule that denied.
+    pub rules: Vec<String>,
+    /// Its place in the audit, once the tree has it; the evidence is there.
+    pub audit_index: Option<i64>,
+}
+
+/// How a placement ended. A correction is a revision of its own; both stay.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ending {
+    /// 0 is what the dialer recorded.
+    pub revision: i16,
+    /// How.
+    pub disposition: String,
+    /// Final SIP status.
+    pub sip_code: Option<i16>,
+    /// Q.850 cause.
+    pub q850: Option<i16>,
+    /// Milliseconds of ringing.
+    pub ring_ms: Option<i64>,
+    /// When it was answered.
+    pub answered_at: Option<Time>,
+    /// When it was over.
+    pub ended_at: Time,
+    /// The dialer, or the user who corrected it: ULID.
+    pub recorded_by: String,
+}
+
+/// One INVITE.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Placement {
+    /// ULID.
+    pub id: String,
+    /// By which trunk: ULID.
+    pub trunk: String,
+    /// Masked.
+    pub number: String,
+    /// When it was committed.
+    pub at: Time,
+    /// Its INVITE could not leave later.
+    pub not_after: Time,
+    /// Its Call-ID.
+    pub sip_call_id: String,
+    /// How it ended, with corrections.
+    pub outcomes: Vec<Ending>,
+}
+
+/// An attempt with its evidence. One that was refused or deferred has decisions and no placement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttemptDetail {
+    /// Contact ULID, `-`, number of the try.
+    pub id: String,
+    /// ULID.
+    pub campaign: String,
+    /// The seller's own id of the person.
+    pub person: String,
+    /// When it was taken up; absent if nothing was placed.
+    pub at: Option<Time>,
+    /// Every judgement, permits and denials alike.
+    pub decisions: Vec<Judgement>,
+    /// What was placed.
+    pub placements: Vec<Placement>,
+}
+
+fn ulid(id: Uuid) -> String {
+    PlacementId(id.as_u128()).to_string()
+}
+
+fn try_of(attempt: AttemptId) -> i16 {
+    i16::try_from(attempt.try_no).unwrap_or(i16::MAX)
+}
+
+/// Attempts, by campaign or contact.
+#[utoipa::path(get, path = "/v1/attempts", tag = "attempts", params(Which),
+    responses((status = 200, body = Attempts), (status = "default", body = super::error::ProblemBody)))]
+pub(super) async fn list(
+    _: May<AttemptRight>,
+    State(app): State<Arc<App>>,
+    Asked(which): Asked<Which>,
+) -> Result<Json<Attempts>, Problem> {
+    let mut faults = Faults::default();
+    let campaign: Option<CampaignId> =
+        which.campaign.as_deref().and_then(|id| faults.parse("campaign", id));
+    let contact: Option<ContactId> =
+        which.contact.as_deref().and_then(|id| faults.parse("contact", id));
+    let after: Option<AttemptId> = which.after.as_deref().and_then(|id| faults.parse("after", id));
+    faults.finish()?;
+    let limit = page(which.limit);
+    let rows = sqlx::query(
+        "SELECT a.contact_id, a.try_no, a.campaign_id, p.external_id, a.at, n.cipher,
+                (SELECT o.disposition FROM outcome o WHERE o.placement_id = l.id
+                 ORDER BY o.revision DESC LIMIT 1)
+         FROM attempt a
+         JOIN contact c ON c.id = a.contact_id JOIN person p ON p.subject_id = c.person_subject
+         LEFT JOIN placement l ON l.contact_id = a.contact_id AND l.try_no = a.try_no
+         LEFT JOIN number n ON n.subject_id = l.number_subject
+         WHERE ($1::uuid IS NULL OR a.campaign_id = $1) AND ($2::uuid IS NULL OR a.contact_id = $2)
+           AND ($3::uuid IS NULL OR (a.contact_id, a.try_no) > ($3, $4))
+         ORDER BY a.contact_id, a.try_no LIMIT $5",
+    )
+    .bind(campaign.map(|id| Uuid::from_u128(id.0)))
+    .bind(contact.map(|id| Uuid::from_u128(id.0)))
+    .bind(after.map(|id| Uuid::from_u128(id.contact.0)))
+    .bind(after.map_or(0, try_of))
+    .bind(limit)
+    .fetch_all(&app.pool)
+    .await?;
+    let items = rows.iter().map(|row| read(&app, row)).collect::<Result<Vec<_>, Problem>>()?;
+    let full = i64::try_from(items.len()).is_ok_and(|rows| rows == limit);
+    let next = items.last().filter(|_| full).map(|attempt| attempt.id.clone());
+    Ok(Json(Attempts { items, next }))
+}
+
+fn read(app: &App, row: &PgRow) -> Result<Attempt, Problem> {
+    let cipher: Option<Vec<u8>> = row.try_get(5)?;
+    Ok(Attempt {
+        id: format!("{}-{}", ulid(row.try_get(0)?), row.try_get::<i16, _>(1)?),
+        campaign: ulid(row.try_get(2)?),
+        person: row.try_get(3)?,
+        at: Time::at(row.try_get(4)?),
+        number: cipher.map(|cipher| masked(app, &cipher)).transpose()?,
+        disposition: row.try_get::<Option<i16>, _>(6)?.map(disposition_word),
+    })
+}
+
+/// One attempt with its evidence.
+#[utoipa::path(get, path = "/v1/attempts/{id}", tag = "attempts",
+    params(("id" = String, Path, description = "contact ULID, '-', try")),
+    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody)))]
+pub(super) async fn show(
+    _: May<AttemptRight>,
+    State(app): State<Arc<App>>,
+    Id(id): Id<AttemptId>,
+) -> Result<Json<AttemptDetail>, Problem> {
+    let mut connection = app.pool.acquire().await?;
+    detail(&app, &mut connection, id).await.map(Json)
+}
+
+async fn detail(
+    app: &App,
+    connection: &mut PgConnection,
+    id: AttemptId,
+) -> Result<AttemptDetail, Problem> {
+    let missing = || Problem::not_found(format!("no attempt {id}"));
+    let row = sqlx::query(
+        "SELECT c.campaign_id, p.external_id, a.at FROM contact c
+         JOIN person p ON p.subject_id = c.person_subject
+         LEFT JOIN attempt a ON a.contact_id = c.id AND a.try_no = $2
+         WHERE c.id = $1",
+    )
+    .bind(Uuid::from_u128(id.contact.0))
+    .bind(try_of(id))
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or_else(missing)?;
+    let at = row.try_get::<Option<i64>, _>(2)?.map(Time::at);
+    let decisions = decisions(connection, id).await?;
+    if at.is_none() && decisions.is_empty() {
+        return Err(missing());
+    }
+    Ok(AttemptDetail {
+        id: id.to_string(),
+        campaign: ulid(row.try_get(0)?),
+        person: row.try_get(1)?,
+        at,
+        decisions,
+        placements: placements(app, connection, id).await?,
+    })
+}
+
+async fn decisions(
+    connection: &mut PgConnection,
+    id: AttemptId,
+) -> Result<Vec<Judgement>, Problem> {
+    let rows = sqlx::query(
+        "SELECT d.at, d.verdict, d.until, d.rules, l.index FROM decision d
+         LEFT JOIN audit_leaf l ON l.entry_id = d.entry_id
+         WHERE d.contact_id = $1 AND d.try_no = $2 ORDER BY d.id",
+    )
+    .bind(Uuid::from_u128(id.contact.0))
+    .bind(try_of(id))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Judgement {
+                at: Time::at(row.try_get(0)?),
+                verdict: row.try_get(1)?,
+                until: row.try_get::<Option<i64>, _>(2)?.map(Time::at),
+                rules: row.try_get(3)?,
+                audit_index: row.try_get(4)?,
+            })
+        })
+        .collect()
+}
+
+async fn placements(
+    app: &App,
+    connection: &mut PgConnection,
+    id: AttemptId,
+) -> Result<Vec<Placement>, Problem> {
+    let rows = sqlx::query(
+        "SELECT l.id, l.trunk_id, n.cipher, l.at, l.not_after, l.sip_call_id, o.revision,
+                o.disposition, o.sip_code, o.q850, o.ring_ms, o.answered_at, o.ended_at, o.recorded_by
+         FROM placement l JOIN number n ON n.subject_id = l.number_subject
+         LEFT JOIN outcome o ON o.placement_id = l.id
+         WHERE l.contact_id = $1 AND l.try_no = $2 ORDER BY l.id, o.revision",
+    )
+    .bind(Uuid::from_u128(id.contact.0))
+    .bind(try_of(id))
+    .fetch_all(connection)
+    .await?;
+    let mut placements: Vec<Placement> = Vec::new();
+    for row in &rows {
+        let id = ulid(row.try_get(0)?);
+        if placements.last().is_none_or(|placement| placement.id != id) {
+            placements.push(Placement {
+                id,
+                trunk: TrunkId(row.try_get::<Uuid, _>(1)?.as_u128()).to_string(),
+                number: masked(app, row.try_get(2)?)?,
+                at: Time::at(row.try_get(3)?),
+                not_after: Time::at(row.try_get(4)?),
+                sip_call_id: row.try_get(5)?,
+                outcomes: Vec::new(),
+            });
+        }
+        let Some(revision) = row.try_get::<Option<i16>, _>(6)? else { continue };
+        let ending = Ending {
+            revision,
+            disposition: disposition_word(row.try_get(7)?),
+            sip_code: row.try_get(8)?,
+            q850: row.try_get(9)?,
+            ring_ms: row.try_get(10)?,
+            answered_at: row.try_get::<Option<i64>, _>(11)?.map(Time::at),
+            ended_at: Time::at(row.try_get(12)?),
+            recorded_by: NodeId(row.try_get::<Uuid, _>(13)?.as_u128()).to_string(),
+        };
+        if let Some(placement) = placements.last_mut() {
+            placement.outcomes.push(ending);
+        }
+    }
+    Ok(placements)
+}
+
+/// How an attempt really ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Correction {
+    /// The right disposition. Never `not_sent`: only the dialer can prove that.
+    #[schema(value_type = String)]
+    pub disposition: Disposition,
+}
+
+/// Corrects how an attempt ended: a revision more, both stay on record. Rules count the correction.
+#[utoipa::path(post, path = "/v1/attempts/{id}/correction", tag = "attempts",
+    params(("id" = String, Path, description = "contact ULID, '-', try")), request_body = Correction,
+    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody)))]
+pub(super) async fn correct(
+    May(caller, _): May<AttemptRight>,
+    State(app): State<Arc<App>>,
+    Id(id): Id<AttemptId>,
+    Body(correction): Body<Correction>,
+) -> Result<Json<AttemptDetail>, Problem> {
+    let Some(outcome) = correction.disposition.outcome() else {
+        let mut faults = Faults::default();
+        faults.add("disposition", "not_sent needs a proof that only the dialer has");
+        faults.finish()?;
+        return Err(Problem::internal("a fault was not reported"));
+    };
+    let now = app.now();
+    let event = Token(app.ulid());
+    let mut transaction = app.pool.begin().await?;
+    let row = sqlx::query(
+        "SELECT id, number_subject, person_subject, account_subject, campaign_id
+         FROM placement WHERE contact_id = $1 AND try_no = $2",
+    )
+    .bind(Uuid::from_u128(id.contact.0))
+    .bind(try_of(id))
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or_else(|| Problem::not_found(format!("no placement of attempt {id}")))?;
+    let placement = PlacementId(row.try_get::<Uuid, _>(0)?.as_u128());
+    let mut subjects = vec![SubjectId(row.try_get(1)?), SubjectId(row.try_get(2)?)];
+    subjects.extend(row.try_get::<Option<i64>, _>(3)?.map(SubjectId));
+    // The heads are locked first: a settle and a correction follow one another.
+    let moved =
+        move_heads(&mut transaction, &subjects, |_, head| head.settled(event, placement, outcome))
+            .await?;
+    let ended = revise(&mut transaction, caller.user, placement, correction.disposition).await?;
+    let body = Ended { attempt: id, placement, ..ended };
+    let entry = AuditEntry {
+        campaign: Some(CampaignId(row.try_get::<Uuid, _>(4)?.as_u128())),
+        attempt: Some(id),
+        placement: Some(placement),
+        ..AuditEntry::of(Record::new(None, body.into(), now))
+    };
+    rows::append_audit(&mut transaction, &[entry]).await?;
+    let detail = detail(&app, &mut transaction, id).await?;
+    transaction.commit().await?;
+    events::follow(&app, &moved).await;
+    Ok(Json(detail))
+}
+
+/// Adds the revision; returns what the audit says of it, but for whose it is.
+async fn revise(
+    connection: &mut PgConnection,
+    user: Uuid,
+    placement: PlacementId,
+    disposition: Disposition,
+) -> Result<Ended, Problem> {
+    let row = sqlx::query(
+        "INSERT INTO outcome (placement_id, revision, disposition, sip_code, q850, ring_ms,
+                              answered_at, ended_at, recorded_by)
+         SELECT placement_id, revision + 1, $2, sip_code, q850, ring_ms, answered_at, ended_at, $3
+         FROM outcome WHERE placement_id = $1 AND disposition <> $4
+           AND revision = (SELECT max(revision) FROM outcome WHERE placement_id = $1)
+         RETURNING sip_code, q850, ring_ms, answered_at, ended_at",
+    )
+    .bind(Uuid::from_u128(placement.0))
+    .bind(i16::from(disposition.code()))
+    .bind(user)
+    .bind(i16::from(Disposition::NotSent.code()))
+    .fetch_optional(connection)
+    .await;
+    let row = match row {
+        Err(error) if is_duplicate(&error) => {
+            return Err(Problem::conflict("try_again", "another correction came first"));
+        }
+        other => other?.ok_or_else(|| {
+            let detail = "the attempt has not ended yet, or its INVITE was never sent";
+            Problem::conflict("nothing_to_correct", detail)
+        })?,
+    };
+    let small = |index: usize| -> Result<Option<i16>, sqlx::Error> { row.try_get(index) };
+    Ok(Ended {
+        attempt: AttemptId { contact: ContactId(0), try_no: 0 },
+        placement,
+        disposition,
+        sip_code: small(0)?.and_then(|code| u16::try_from(code).ok()),
+        q850: small(1)?.and_then(|cause| u8::try_from(cause).ok()),
+        ring_ms: row.try_get::<Option<i64>, _>(2)?.and_then(|ms| u32::try_from(ms).ok()),
+        answered_at: row.try_get::<Option<i64>, _>(3)?.map(UnixMillis),
+        ended_at: Some(UnixMillis(row.try_get(4)?)),
+        correction: true,
+    })
+}

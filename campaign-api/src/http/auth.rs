@@ -1,0 +1,91 @@
+//! Who asks, and what they may do.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+
+use super::error::Problem;
+use crate::{
+    app::App,
+    users::{self, Caller, Role},
+};
+
+/// Lets a request pass that carries a key, and remembers whose.
+pub(super) async fn require_key(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key.trim());
+    let Some(key) = key else { return Err(Problem::no_key()) };
+    let caller = users::find(&app.pool, key).await?.ok_or_else(Problem::no_key)?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// A group of endpoints, and the roles it is open to besides admin.
+pub trait Right {
+    /// Which.
+    const ROLES: &'static [Role];
+}
+
+macro_rules! rights {
+    ($($(#[$doc:meta])* $name:ident = [$($role:ident),*];)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+        impl Right for $name {
+            const ROLES: &'static [Role] = &[$(Role::$role),*];
+        }
+    )+};
+}
+
+rights! {
+    /// Looking at what is set up.
+    Look = [CampaignManager, Compliance, Operator];
+    /// Sellers, campaigns, lists.
+    Campaigns = [CampaignManager];
+    /// Consents.
+    Consents = [CampaignManager];
+    /// Opt-outs: everybody who may hear one.
+    Suppressions = [CampaignManager, Compliance];
+    /// Attempts made elsewhere.
+    Earlier = [CampaignManager, Compliance];
+    /// Attempts and their evidence; the audit.
+    Attempts = [Compliance];
+    /// Trunks.
+    Trunks = [Operator];
+}
+
+/// The caller, who has the right `R`. Put it first among a handler's arguments: what a caller may
+/// not do is refused before its body is read.
+#[derive(Debug)]
+pub struct May<R>(pub Caller, pub(super) PhantomData<R>);
+
+impl<R: Right, S: Sync> FromRequestParts<S> for May<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = *parts.extensions.get::<Caller>().ok_or_else(Problem::no_key)?;
+        if caller.role == Role::Admin || R::ROLES.contains(&caller.role) {
+            return Ok(Self(caller, PhantomData));
+        }
+        let allowed: Vec<&str> = R::ROLES.iter().map(|role| role.as_str()).collect();
+        Err(Problem::role(format!(
+            "your role is {}; this is open to admin, {}",
+            caller.role,
+            allowed.join(", ")
+        )))
+    }
+}

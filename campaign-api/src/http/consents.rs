@@ -1,0 +1,215 @@
+//! Consents given and taken back.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use dialer_audit::{
+    Record,
+    record::{Body as AuditBody, ConsentGiven, Revoked, Token as AuditToken},
+};
+use dialer_limiter::Token;
+use dialer_types::{
+    E164, LineType, PlacementId, Purpose, SellerId, SubjectId, Technology, UnixMillis,
+};
+use schema::{
+    heads::move_heads,
+    rows::{self, AuditEntry},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    auth::{Consents, May},
+    error::Problem,
+    extract::{Body, Faults},
+    sellers::number_of,
+    suppressions::Recorded,
+    time::Time,
+};
+use crate::{app::App, events};
+
+/// Forms of consent.
+pub(crate) const FORMS: [&str; 3] = ["prior_express", "prior_express_written", "opt_in"];
+
+/// Whether a consent is given or taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentKind {
+    /// Given.
+    Grant,
+    /// Taken back.
+    Revoke,
+}
+
+impl ConsentKind {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+/// A consent, or the end of one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewConsent {
+    /// To whom: ULID.
+    #[schema(value_type = String)]
+    pub seller: SellerId,
+    /// The seller's own id of the person.
+    pub person: String,
+    /// E.164, if it concerns one number only.
+    pub number: Option<String>,
+    /// `grant` or `revoke`.
+    pub kind: ConsentKind,
+    /// `prior_express`, `prior_express_written` or `opt_in`.
+    pub form: String,
+    /// For which purpose.
+    #[schema(value_type = String)]
+    pub purpose: Purpose,
+    /// For which technology only.
+    #[schema(value_type = Option<String>)]
+    pub technology: Option<Technology>,
+    /// When; absent: now.
+    pub at: Option<Time>,
+    /// Where the evidence of it is kept.
+    pub source: String,
+}
+
+/// Records a consent or its revocation. A revocation that was answered with success stops every
+/// call that is not yet on the wire and cancels those that ring.
+#[utoipa::path(post, path = "/v1/consents", tag = "consents", request_body = NewConsent,
+    responses((status = 200, body = Recorded),
+        (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
+         body = super::error::ProblemBody),
+        (status = "default", body = super::error::ProblemBody)))]
+pub(super) async fn record(
+    _: May<Consents>,
+    State(app): State<Arc<App>>,
+    Body(new): Body<NewConsent>,
+) -> Result<Json<Recorded>, Problem> {
+    let now = app.now();
+    let number = check(&new, now)?;
+    let at = new.at.map_or(now, |at| at.0);
+    let event = Token(app.ulid());
+    let mut transaction = app.pool.begin().await?;
+    let seller_no = number_of(&mut transaction, new.seller).await?;
+    let (person, number) = name(&app, &mut transaction, &new, number, now).await?;
+    insert(&mut transaction, &new, person, number, at, now).await?;
+    let mut subjects = events::numbers_of(&mut transaction, person).await?;
+    subjects.extend(number);
+    subjects.push(person);
+    let moved =
+        move_heads(&mut transaction, &subjects, |_, head| Some(head.touched(event))).await?;
+    let woken = match new.kind {
+        ConsentKind::Grant => events::wake(&mut transaction, &[person], "consent", now).await?,
+        ConsentKind::Revoke => 0,
+    };
+    let subjects: Vec<SubjectId> = moved.iter().map(|moved| moved.subject).collect();
+    let concerned = number.map_or_else(|| subjects.clone(), |number| vec![number, person]);
+    let body = audit_body(&new, concerned, event, at);
+    rows::append_audit(&mut transaction, &[AuditEntry::of(Record::new(None, body, now))]).await?;
+    transaction.commit().await?;
+    match new.kind {
+        ConsentKind::Revoke => events::announce_opt_out(&app, &moved, seller_no)
+            .await
+            .map_err(Problem::recorded_not_announced)?,
+        ConsentKind::Grant => events::follow(&app, &moved).await,
+    }
+    Ok(Json(Recorded {
+        event: PlacementId(event.0).to_string(),
+        subjects: subjects.iter().map(|subject| subject.0).collect(),
+        woken,
+    }))
+}
+
+fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
+    let mut faults = Faults::default();
+    faults.text("person", &new.person, 200);
+    faults.text("source", &new.source, 500);
+    if !FORMS.contains(&new.form.as_str()) {
+        faults.add("form", format!("must be one of {}", FORMS.join(", ")));
+    }
+    if new.at.is_some_and(|at| at.0 > now) {
+        faults.add("at", "must not be in the future");
+    }
+    let number = new.number.as_deref().and_then(|number| faults.parse("number", number));
+    faults.finish().map(|()| number)
+}
+
+async fn name(
+    app: &App,
+    connection: &mut PgConnection,
+    new: &NewConsent,
+    number: Option<E164>,
+    now: UnixMillis,
+) -> Result<(SubjectId, Option<SubjectId>), Problem> {
+    let mut mint = app.new_mint().map_err(Problem::internal)?;
+    let person = rows::persons(connection, new.seller, &[&new.person], &mut mint, now).await?;
+    let person = person.first().ok_or_else(|| Problem::internal("no person was made"))?.subject;
+    let wanted: Vec<_> = number.into_iter().map(|number| (number, LineType::Unknown)).collect();
+    let number = rows::numbers(connection, &app.keys, &wanted, &mut mint, now).await?;
+    Ok((person, number.first().map(|found| found.subject)))
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    new: &NewConsent,
+    person: SubjectId,
+    number: Option<SubjectId>,
+    at: UnixMillis,
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO consent_event (seller_id, person_subject, number_subject, kind, form, purpose,
+            technology, at, source, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(Uuid::from_u128(new.seller.0))
+    .bind(person.0)
+    .bind(number.map(|number| number.0))
+    .bind(new.kind.as_str())
+    .bind(&new.form)
+    .bind(i16::from(new.purpose.code()))
+    .bind(new.technology.map(|technology| i16::from(technology.code())))
+    .bind(at.0)
+    .bind(&new.source)
+    .bind(now.0)
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+fn audit_body(
+    new: &NewConsent,
+    subjects: Vec<SubjectId>,
+    event: Token,
+    at: UnixMillis,
+) -> AuditBody {
+    let event = AuditToken(event.0);
+    let seller = Some(new.seller);
+    match new.kind {
+        ConsentKind::Grant => ConsentGiven {
+            event,
+            subjects,
+            seller,
+            form: new.form.clone(),
+            purpose: new.purpose,
+            technology: new.technology,
+            given_at: at,
+            evidence: new.source.clone(),
+        }
+        .into(),
+        ConsentKind::Revoke => Revoked {
+            event,
+            subjects,
+            seller,
+            purpose: Some(new.purpose),
+            source: new.source.clone(),
+            revoked_at: at,
+        }
+        .into(),
+    }
+}

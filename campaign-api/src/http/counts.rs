@@ -1,0 +1,145 @@
+//! Where a campaign's contacts are, and what became of its attempts.
+
+use std::collections::BTreeMap;
+
+use dialer_types::{CampaignId, Disposition, UnixMillis};
+use serde::Serialize;
+use sqlx::{PgConnection, Row};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{error::Problem, time::Time};
+
+/// How old a heartbeat may be before its dialer is taken for dead, milliseconds.
+const DEAD_AFTER_MS: i64 = 15_000;
+
+/// Counts of one campaign.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Counts {
+    /// All contacts: the sum of waiting, due, leased, parked and finished.
+    pub contacts: i64,
+    /// For the campaign to start.
+    pub waiting: i64,
+    /// To be called now or at a known moment.
+    pub due: i64,
+    /// In a dialer's hands.
+    pub leased: i64,
+    /// Refused, by what they wait for.
+    pub parked: BTreeMap<String, i64>,
+    /// Done with, by why.
+    pub finished: BTreeMap<String, i64>,
+    /// Attempts made.
+    pub attempts: i64,
+    /// Of them answered.
+    pub answered: i64,
+    /// Attempts by how they ended.
+    pub dispositions: BTreeMap<String, i64>,
+    /// Judgements that refused, by each rule that denied.
+    pub refused: BTreeMap<String, i64>,
+    /// Contacts that are due later because of a rule, by rule.
+    pub deferred: BTreeMap<String, i64>,
+    /// When the next contact becomes due.
+    pub next_due_at: Option<Time>,
+}
+
+/// What is counted, by name. A rule's id holds a dot, a disposition does not: `due.because` is
+/// either.
+const COUNTS: &str = "
+    SELECT 'state', state::text, count(*) FROM contact WHERE campaign_id = $1 GROUP BY 2
+    UNION ALL
+    SELECT 'parked', cause, count(*) FROM parked WHERE campaign_id = $1 GROUP BY 2
+    UNION ALL
+    SELECT 'finished', coalesce(finished, 'finished'), count(*) FROM contact
+        WHERE campaign_id = $1 AND state = 5 GROUP BY 2
+    UNION ALL
+    SELECT 'attempts', '', count(*) FROM attempt WHERE campaign_id = $1
+    UNION ALL
+    SELECT 'disposition', disposition::text, count(*) FROM (
+        SELECT DISTINCT ON (o.placement_id) o.disposition FROM placement p
+        JOIN outcome o ON o.placement_id = p.id
+        WHERE p.campaign_id = $1 ORDER BY o.placement_id, o.revision DESC) AS latest GROUP BY 2
+    UNION ALL
+    SELECT 'refused', rule, count(*) FROM decision, unnest(rules) AS rule
+        WHERE campaign_id = $1 AND verdict = 'refuse' GROUP BY 2
+    UNION ALL
+    SELECT 'deferred', because, count(*) FROM due
+        WHERE campaign_id = $1 AND because LIKE '%.%' GROUP BY 2
+    UNION ALL
+    SELECT 'next_due_at', '', min(due_at) FROM due WHERE campaign_id = $1";
+
+pub(super) async fn counts_of(
+    connection: &mut PgConnection,
+    campaign: CampaignId,
+) -> Result<Counts, Problem> {
+    let rows = sqlx::query(COUNTS).bind(Uuid::from_u128(campaign.0)).fetch_all(connection).await?;
+    let mut counts = Counts::default();
+    for row in rows {
+        let (what, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let Some(count) = row.try_get::<Option<i64>, _>(2)? else { continue };
+        match (what.as_str(), name.as_str()) {
+            ("state", state) => {
+                counts.contacts += count;
+                match state {
+                    "1" => counts.waiting = count,
+                    "2" => counts.due = count,
+                    "3" => counts.leased = count,
+                    _ => {}
+                }
+            }
+            ("attempts", _) => counts.attempts = count,
+            ("next_due_at", _) => counts.next_due_at = Some(Time::at(count)),
+            ("disposition", code) => {
+                let disposition = code.parse().ok().and_then(Disposition::from_code);
+                if matches!(disposition, Some(Disposition::Answered | Disposition::Abandoned)) {
+                    counts.answered += count;
+                }
+                let word = disposition.map_or(code, |disposition| disposition.as_str());
+                counts.dispositions.insert(word.to_owned(), count);
+            }
+            ("parked", _) => drop(counts.parked.insert(name.clone(), count)),
+            ("finished", _) => drop(counts.finished.insert(name.clone(), count)),
+            ("refused", _) => drop(counts.refused.insert(name.clone(), count)),
+            _ => drop(counts.deferred.insert(name.clone(), count)),
+        }
+    }
+    Ok(counts)
+}
+
+/// Why a running campaign cannot place a call: it has no trunk that any live dialer could use.
+pub(super) async fn stalled(
+    connection: &mut PgConnection,
+    campaign: CampaignId,
+    status: &str,
+    now: UnixMillis,
+) -> Result<Option<String>, Problem> {
+    if status != "running" {
+        return Ok(None);
+    }
+    let row = sqlx::query(
+        "WITH live AS (
+             SELECT id FROM node WHERE stopped_at IS NULL AND heartbeat_at > $2
+         ), usable AS (
+             SELECT 1 FROM campaign_trunk t CROSS JOIN live
+             WHERE t.campaign_id = $1 AND NOT EXISTS (
+                 SELECT FROM trunk_state s
+                 WHERE s.node = live.id AND s.trunk_id = t.trunk_id AND s.open)
+         )
+         SELECT EXISTS (SELECT FROM live), EXISTS (SELECT FROM usable),
+                (SELECT string_agg(DISTINCT tr.name || ': ' || s.reason, '; ')
+                 FROM campaign_trunk t JOIN trunk tr ON tr.id = t.trunk_id
+                 JOIN trunk_state s ON s.trunk_id = t.trunk_id AND s.open
+                 WHERE t.campaign_id = $1 AND s.node IN (SELECT id FROM live))",
+    )
+    .bind(Uuid::from_u128(campaign.0))
+    .bind(now.0.saturating_sub(DEAD_AFTER_MS))
+    .fetch_one(connection)
+    .await?;
+    let (live, usable): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let reasons: Option<String> = row.try_get(2)?;
+    Ok(match (live, usable, reasons) {
+        (_, true, _) => None,
+        (false, false, _) => Some("stalled: no dialer is running".to_owned()),
+        (true, false, Some(reasons)) => Some(format!("stalled: no trunk ({reasons})")),
+        (true, false, None) => Some("stalled: no trunk".to_owned()),
+    })
+}

@@ -1,0 +1,256 @@
+//! Errors as RFC 9457 problems with a stable `code`.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use schema::{heads::HeadsError, rows::RowsError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a request gets instead of an answer.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    faults: Vec<Fault>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Fault {
+    /// In which line of a file, or which item of an array (from 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Which field.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault in a field of the body.
+    pub(crate) fn of(field: &str, reason: impl Into<String>) -> Self {
+        Self { line: None, field: field.to_owned(), reason: reason.into() }
+    }
+}
+
+/// The body of a problem (`application/problem+json`).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// `urn:ringfence:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem, in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable: programs may match it.
+    pub code: String,
+    /// This problem, in words.
+    pub detail: String,
+    /// Every fault, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+impl Problem {
+    const fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: String,
+    ) -> Self {
+        Self { status, code, title, detail, faults: Vec::new() }
+    }
+
+    /// 422: understood, and not possible as it stands.
+    pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
+        let detail = match faults.as_slice() {
+            [fault] => format!("{}: {}", fault.field, fault.reason),
+            faults => format!("{} faults", faults.len()),
+        };
+        Self {
+            faults,
+            ..Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "The request is not valid",
+                detail,
+            )
+        }
+    }
+
+    /// 400: not even readable.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        let title = "The request cannot be read";
+        Self::new(StatusCode::BAD_REQUEST, "malformed", title, detail.into())
+    }
+
+    /// 413.
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        let title = "The body is too large";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", title, detail.into())
+    }
+
+    /// 401.
+    pub(crate) fn no_key() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "key_required",
+            "A valid API key is required",
+            "send the header 'Authorization: Bearer KEY' with a key that is not revoked".to_owned(),
+        )
+    }
+
+    /// 403.
+    pub(crate) fn role(detail: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "role_not_allowed", "Not allowed for this role", detail)
+    }
+
+    /// 404.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail.into())
+    }
+
+    /// 405.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "Not possible here",
+            "the address exists, and not for this method".to_owned(),
+        )
+    }
+
+    /// 409 with a code of its own.
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, "Not possible in the present state", detail.into())
+    }
+
+    /// 503: the opt-out stands, and running calls may not know.
+    pub(crate) fn recorded_not_announced(reason: impl std::fmt::Display) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "recorded_not_announced",
+            "Recorded, but ringing calls could not be reached",
+            format!(
+                "the event is recorded durably and no new call is placed against it; Redis could not \
+                 be told ({reason}), so a call that rings right now may go on; send the request again \
+                 to reach it"
+            ),
+        )
+    }
+
+    /// 422: the file broke off or cannot be read on; what came before is kept.
+    pub(crate) fn list_failed(list: dialer_types::ListId, reason: impl std::fmt::Display) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "list_failed",
+            "The list was not imported to its end",
+            format!("{reason}; the rows before it are kept, see /v1/lists/{list}"),
+        )
+    }
+
+    /// Whether the same request may succeed at once.
+    pub(crate) fn is_try_again(&self) -> bool {
+        self.code == "try_again"
+    }
+
+    /// 500: a mistake of ours; the reason goes to the log only.
+    pub(crate) fn internal(reason: impl std::fmt::Display) -> Self {
+        tracing::error!(%reason, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The request failed",
+            "the reason is in the log of campaign-api".to_owned(),
+        )
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) {
+            tracing::warn!(%error, "Postgres is not available");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "postgres_unavailable",
+                "Postgres is not available",
+                "nothing was recorded; send the request again later".to_owned(),
+            );
+        }
+        if let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code)
+            && matches!(&*code, "40001" | "40P01")
+        {
+            let detail = "two changes met; nothing was recorded; send the request again";
+            return Self::conflict("try_again", detail);
+        }
+        Self::internal(error)
+    }
+}
+
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Connection exceptions, out of connections, shutting down or starting up.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P")
+        }),
+        _ => false,
+    }
+}
+
+/// Whether the database refused because a unique value exists.
+pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+impl From<RowsError> for Problem {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Sql(error) => error.into(),
+            RowsError::Record(dialer_audit::CanonicalError::TelephoneNumber) => {
+                let reason = "a text holds a telephone number; the audit keeps none";
+                Self::invalid(vec![Fault::of("body", reason)])
+            }
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<HeadsError> for Problem {
+    fn from(error: HeadsError) -> Self {
+        match error {
+            HeadsError::Sql(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            kind: format!("urn:ringfence:problem:{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: self.detail,
+            faults: self.faults,
+        };
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], text).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}

@@ -1,0 +1,288 @@
+//! Opt-outs (G7): one transaction moves every head concerned, then Redis and every dialer hear it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{Json, extract::State};
+use dialer_audit::{
+    Record,
+    record::{Suppressed, Token as AuditToken},
+};
+use dialer_limiter::{Head, Mark, Token};
+use dialer_types::{E164, LineType, PlacementId, SellerId, SellerNo, SubjectId, UnixMillis};
+use schema::{
+    heads::{Moved, move_heads},
+    rows::{self, AuditEntry},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    auth::{May, Suppressions},
+    error::Problem,
+    extract::{Body, Faults},
+    sellers::number_of,
+    time::Time,
+};
+use crate::{app::App, events};
+
+/// Whether a suppression begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionKind {
+    /// Do not call.
+    #[default]
+    Add,
+    /// The entry is withdrawn.
+    Lift,
+}
+
+/// A do-not-call entry, or the end of one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSuppression {
+    /// For one seller (ULID); absent: for every seller.
+    #[schema(value_type = Option<String>)]
+    pub seller: Option<SellerId>,
+    /// E.164. A number that nobody has yet is kept: it holds when somebody gets it.
+    pub number: Option<String>,
+    /// The seller's own id of a person: the person and every number of theirs. Needs `seller`.
+    pub person: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// `add` (default) or `lift`.
+    #[serde(default)]
+    pub kind: SuppressionKind,
+    /// Since when; absent: now.
+    pub at: Option<Time>,
+}
+
+/// What an event moved.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Recorded {
+    /// The event: the new token of the heads it moved. ULID.
+    pub event: String,
+    /// The subjects (numbers and persons) whose heads it moved.
+    pub subjects: Vec<i64>,
+    /// Contacts that waited for this and are due now.
+    pub woken: u64,
+}
+
+/// The subjects that an entry names.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    number: Option<SubjectId>,
+    person: Option<SubjectId>,
+}
+
+/// Records a do-not-call entry. Once this answers with success, no call to the subjects is placed
+/// and those that ring are being cancelled.
+#[utoipa::path(post, path = "/v1/suppressions", tag = "suppressions", request_body = NewSuppression,
+    responses((status = 200, body = Recorded),
+        (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
+         body = super::error::ProblemBody),
+        (status = "default", body = super::error::ProblemBody)))]
+pub(super) async fn record(
+    _: May<Suppressions>,
+    State(app): State<Arc<App>>,
+    Body(new): Body<NewSuppression>,
+) -> Result<Json<Recorded>, Problem> {
+    let now = app.now();
+    let number = check(&new, now)?;
+    let event = Token(app.ulid());
+    let mut transaction = app.pool.begin().await?;
+    let seller_no = match new.seller {
+        Some(seller) => number_of(&mut transaction, seller).await?,
+        None => 0,
+    };
+    let named = name(&app, &mut transaction, &new, number, now).await?;
+    insert(&mut transaction, &new, named, now).await?;
+    let mark =
+        Mark::suppressed(new.seller.map(|_| SellerNo(u32::try_from(seller_no).unwrap_or(0))));
+    let moved = match new.kind {
+        SuppressionKind::Add => add(&mut transaction, named, mark, event).await?,
+        SuppressionKind::Lift => lift(&mut transaction, &new, named, mark, event).await?,
+    };
+    let subjects: Vec<SubjectId> = moved.iter().map(|moved| moved.subject).collect();
+    let woken = match new.kind {
+        SuppressionKind::Lift => {
+            events::wake(&mut transaction, &subjects, "suppression", now).await?
+        }
+        SuppressionKind::Add => 0,
+    };
+    let lifted = if new.kind == SuppressionKind::Lift { "lifted: " } else { "" };
+    let body = Suppressed {
+        event: AuditToken(event.0),
+        subjects: subjects.clone(),
+        seller: new.seller,
+        source: "api".to_owned(),
+        effective_at: new.at.map_or(now, |at| at.0),
+        reason: format!("{lifted}{}", new.reason),
+    };
+    rows::append_audit(&mut transaction, &[AuditEntry::of(Record::new(None, body.into(), now))])
+        .await?;
+    transaction.commit().await?;
+    match new.kind {
+        SuppressionKind::Add => events::announce_opt_out(&app, &moved, seller_no)
+            .await
+            .map_err(Problem::recorded_not_announced)?,
+        SuppressionKind::Lift => events::follow(&app, &moved).await,
+    }
+    Ok(Json(Recorded {
+        event: PlacementId(event.0).to_string(),
+        subjects: subjects.iter().map(|subject| subject.0).collect(),
+        woken,
+    }))
+}
+
+fn check(new: &NewSuppression, now: UnixMillis) -> Result<Option<E164>, Problem> {
+    let mut faults = Faults::default();
+    faults.text("reason", &new.reason, 500);
+    if let Some(person) = &new.person {
+        faults.text("person", person, 200);
+        if new.seller.is_none() {
+            faults.add("seller", "is missing: a person's id is an id of one seller");
+        }
+    }
+    if new.number.is_none() && new.person.is_none() {
+        faults.add("number", "is missing: name a number, a person or both");
+    }
+    if new.at.is_some_and(|at| at.0 > now) {
+        faults.add("at", "must not be in the future: an entry holds at once");
+    }
+    let number = new.number.as_deref().and_then(|number| faults.parse("number", number));
+    faults.finish().map(|()| number)
+}
+
+/// Finds or makes the person and the number: one that nobody has yet must hold later.
+async fn name(
+    app: &App,
+    connection: &mut PgConnection,
+    new: &NewSuppression,
+    number: Option<E164>,
+    now: UnixMillis,
+) -> Result<Named, Problem> {
+    let mut mint = app.new_mint().map_err(Problem::internal)?;
+    let person = match (&new.person, new.seller) {
+        (Some(person), Some(seller)) => {
+            let found = rows::persons(connection, seller, &[person], &mut mint, now).await?;
+            found.first().map(|found| found.subject)
+        }
+        _ => None,
+    };
+    let number = match number {
+        Some(number) => {
+            let wanted = [(number, LineType::Unknown)];
+            let found = rows::numbers(connection, &app.keys, &wanted, &mut mint, now).await?;
+            found.first().map(|found| found.subject)
+        }
+        None => None,
+    };
+    Ok(Named { number, person })
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    new: &NewSuppression,
+    named: Named,
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    let kind = match new.kind {
+        SuppressionKind::Add => "add",
+        SuppressionKind::Lift => "lift",
+    };
+    sqlx::query(
+        "INSERT INTO suppression_event (seller_id, number_subject, person_subject, kind, reason, at,
+                                        recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(new.seller.map(|seller| Uuid::from_u128(seller.0)))
+    .bind(named.number.map(|number| number.0))
+    .bind(named.person.map(|person| person.0))
+    .bind(kind)
+    .bind(&new.reason)
+    .bind(new.at.map_or(now, |at| at.0).0)
+    .bind(now.0)
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+/// The head with the mark; where there is no room for one more seller, everybody is bound.
+fn marked(head: &Head, event: Token, mark: Mark) -> Option<Head> {
+    head.with_mark(event, mark).or_else(|_| head.with_mark(event, Mark::suppressed(None))).ok()
+}
+
+async fn add(
+    connection: &mut PgConnection,
+    named: Named,
+    mark: Mark,
+    event: Token,
+) -> Result<Vec<Moved>, Problem> {
+    let mut subjects: Vec<SubjectId> = named.number.into_iter().chain(named.person).collect();
+    if let Some(person) = named.person {
+        subjects.extend(events::numbers_of(connection, person).await?);
+    }
+    let mut full = None;
+    let moved = move_heads(connection, &subjects, |subject, head| {
+        let next = marked(head, event, mark);
+        if next.is_none() {
+            full = Some(subject);
+        }
+        next
+    })
+    .await?;
+    match full {
+        // Cannot be: room is kept for the mark that binds everybody. Never an empty success.
+        Some(subject) => {
+            Err(Problem::internal(format!("the head of subject {} took no mark", subject.0)))
+        }
+        None => Ok(moved),
+    }
+}
+
+/// Takes marks away where no other entry of the same seller still stands: a number stays marked
+/// while an entry on the number itself, or on another person who has it, is not lifted.
+async fn lift(
+    connection: &mut PgConnection,
+    new: &NewSuppression,
+    named: Named,
+    mark: Mark,
+    event: Token,
+) -> Result<Vec<Moved>, Problem> {
+    let mut numbers: BTreeSet<SubjectId> = named.number.into_iter().collect();
+    if let Some(person) = named.person {
+        numbers.extend(events::numbers_of(connection, person).await?);
+    }
+    let all: Vec<SubjectId> = numbers.iter().copied().chain(named.person).collect();
+    // Locked first: an entry that is added meanwhile waits, and marks again.
+    schema::heads::lock_heads(connection, &all).await?;
+    let ids: Vec<i64> = numbers.iter().map(|number| number.0).collect();
+    let standing: Vec<i64> = sqlx::query_scalar(
+        "WITH latest AS (
+             SELECT DISTINCT ON (number_subject) number_subject AS subject, kind
+             FROM suppression_event
+             WHERE number_subject = ANY($1) AND seller_id IS NOT DISTINCT FROM $2
+             ORDER BY number_subject, id DESC
+         ), persons AS (
+             SELECT DISTINCT n.number_subject, c.person_subject FROM contact_number n
+             JOIN contact c ON c.id = n.contact_id WHERE n.number_subject = ANY($1)
+         ), latest_person AS (
+             SELECT DISTINCT ON (p.number_subject, p.person_subject) p.number_subject AS subject,
+                    e.kind
+             FROM persons p JOIN suppression_event e ON e.person_subject = p.person_subject
+                  AND e.seller_id IS NOT DISTINCT FROM $2
+             ORDER BY p.number_subject, p.person_subject, e.id DESC
+         )
+         SELECT subject FROM latest WHERE kind = 'add'
+         UNION SELECT subject FROM latest_person WHERE kind = 'add'",
+    )
+    .bind(ids)
+    .bind(new.seller.map(|seller| Uuid::from_u128(seller.0)))
+    .fetch_all(&mut *connection)
+    .await?;
+    Ok(move_heads(connection, &all, |subject, head| {
+        (!standing.contains(&subject.0)).then(|| head.without_mark(event, mark))
+    })
+    .await?)
+}
