@@ -1,1 +1,21 @@
-//! The dialing process.
+//! The dialing process: IO only, no rules. What may be called is decided in `dialer-policy`, what is
+//! done in `dialer-engine`; here are the clock, the sockets, the stores and the tasks between them.
+#![warn(missing_docs)]
+
+pub mod admin;
+pub mod app;
+pub mod batch;
+pub mod campaigns;
+pub mod cli;
+pub mod clock;
+pub mod driver;
+pub mod gate;
+pub mod inbox;
+pub mod lists;
+pub mod metrics;
+pub mod outbox;
+pub mod rtp;
+pub mod rules;
+pub mod scheduler;
+pub mod store;
+pub mod trunks;

@@ -1,0 +1,246 @@
+//! The running campaigns, read again each second and whenever somebody says they changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use dialer_engine::{Campaign, Input, RetryRules};
+use dialer_policy::{Abilities, Ability};
+use dialer_types::{
+    CampaignId, CampaignNo, Disposition, Purpose, SellerId, SellerNo, Technology, TrunkId,
+};
+use sqlx::{Row, postgres::PgRow};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    inbox::Inbox,
+    store::{StoreError, Stores},
+    trunks::Shares,
+};
+
+/// How often campaigns and trunks are read again.
+const EVERY: Duration = Duration::from_secs(1);
+/// The law's shortest ringing (`min_ring`).
+const MIN_RING: Duration = Duration::from_secs(15);
+
+/// A running campaign and how fast it goes in all.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Its terms.
+    pub terms: Arc<Campaign>,
+    /// Thousandths of a call per second, over all nodes.
+    pub milli_cps: u64,
+    /// Calls alive at once, over all nodes.
+    pub max_concurrent: u32,
+}
+
+/// The running campaigns by id.
+pub type Campaigns = BTreeMap<CampaignId, Running>;
+
+/// What the campaign's prompt announces, and what this build can do for it. A key press, an
+/// abandonment message and lookups of reassigned numbers it cannot do, whatever is asked.
+fn abilities(announces: &[String], ring_timeout: Duration) -> Abilities {
+    const ANNOUNCED: [Ability; 5] = [
+        Ability::Identity,
+        Ability::PurposeStatement,
+        Ability::CallbackNumber,
+        Ability::AiDisclosure,
+        Ability::RecordingNotice,
+    ];
+    let mut abilities: Abilities = announces
+        .iter()
+        .filter_map(|word| match word.as_str() {
+            "purpose" => Some(Ability::PurposeStatement),
+            word => Ability::from_word(word),
+        })
+        .filter(|ability| ANNOUNCED.contains(ability))
+        .collect();
+    abilities = abilities.with(Ability::CallerId).with(Ability::Retention);
+    if ring_timeout >= MIN_RING {
+        abilities = abilities.with(Ability::MinRing);
+    }
+    abilities
+}
+
+/// The retry rules of `campaign.retry`: disposition to delay in seconds.
+///
+/// # Errors
+/// What is not understood.
+pub fn retry_rules(json: &str) -> Result<RetryRules, String> {
+    let delays: BTreeMap<String, u64> =
+        serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let delays = delays
+        .into_iter()
+        .map(|(word, seconds)| {
+            let disposition: Disposition = word.parse().map_err(|error| format!("{error}"))?;
+            Ok((disposition, Duration::from_secs(seconds)))
+        })
+        .collect::<Result<Vec<_>, String>>()?;
+    Ok(RetryRules::new(delays))
+}
+
+impl Stores {
+    /// The running campaigns. One that is not understood is left out and said loudly: what is not
+    /// understood is not called for.
+    ///
+    /// # Errors
+    /// If Postgres is not there.
+    pub async fn campaigns(&self) -> Result<Campaigns, StoreError> {
+        let rows = sqlx::query(
+            "SELECT a.id, a.no, a.name, a.seller_id, s.no, a.purpose, a.technology, a.caller_id,
+                    a.announces, a.prompt, a.milli_cps, a.max_concurrent, a.max_tries,
+                    a.ring_timeout_ms, a.retry::text,
+                    ARRAY(SELECT t.trunk_id FROM campaign_trunk t WHERE t.campaign_id = a.id
+                          ORDER BY t.priority, t.trunk_id)
+             FROM campaign a JOIN seller s ON s.id = a.seller_id WHERE a.status = 'running'",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut campaigns = Campaigns::new();
+        for row in &rows {
+            match running(row) {
+                Ok(running) => {
+                    campaigns.insert(running.terms.id, running);
+                }
+                Err(error) => tracing::error!(%error, "a campaign is not run"),
+            }
+        }
+        Ok(campaigns)
+    }
+}
+
+fn running(row: &PgRow) -> Result<Running, StoreError> {
+    let bad = |what: &str| StoreError::row("campaign", what);
+    let id: Uuid = row.try_get(0)?;
+    let number = |at: usize, what: &'static str| -> Result<u32, StoreError> {
+        let value: i32 = row.try_get(at)?;
+        u32::try_from(value).map_err(|_| bad(what))
+    };
+    let code = |at: usize, what: &'static str| -> Result<u8, StoreError> {
+        let value: i16 = row.try_get(at)?;
+        u8::try_from(value).map_err(|_| bad(what))
+    };
+    let announces: Vec<String> = row.try_get(8)?;
+    let (seller, caller_id): (Uuid, String) = (row.try_get(3)?, row.try_get(7)?);
+    let prompt: String = row.try_get(9)?;
+    let (milli_cps, max_tries): (i64, i16) = (row.try_get(10)?, row.try_get(12)?);
+    let ring_timeout = Duration::from_millis(u64::from(number(13, "ring_timeout_ms")?));
+    let retry: String = row.try_get(14)?;
+    let trunks: Vec<Uuid> = row.try_get(15)?;
+    let terms = Campaign {
+        id: CampaignId(id.as_u128()),
+        no: CampaignNo(number(1, "no")?),
+        name: row.try_get(2)?,
+        seller: SellerId(seller.as_u128()),
+        seller_no: SellerNo(number(4, "seller.no")?),
+        purpose: Purpose::from_code(code(5, "purpose")?).ok_or_else(|| bad("purpose"))?,
+        technology: Technology::from_code(code(6, "technology")?)
+            .ok_or_else(|| bad("technology"))?,
+        abilities: abilities(&announces, ring_timeout),
+        caller_id: caller_id.parse().map_err(|_| bad("caller_id is not a number"))?,
+        ring_timeout,
+        max_tries: u16::try_from(max_tries).map_err(|_| bad("max_tries"))?,
+        retry: retry_rules(&retry).map_err(|why| StoreError::row("campaign.retry", why))?,
+        trunks: trunks.into_iter().map(|trunk| TrunkId(trunk.as_u128())).collect(),
+        prompt: Arc::from(prompt),
+    };
+    Ok(Running {
+        terms: Arc::new(terms),
+        milli_cps: u64::try_from(milli_cps).map_err(|_| bad("milli_cps"))?,
+        max_concurrent: number(11, "max_concurrent")?,
+    })
+}
+
+/// Reads campaigns and trunks until the end; tells the shard what was halted and which trunks
+/// there are.
+pub async fn watch(
+    stores: Arc<Stores>,
+    campaigns: Arc<ArcSwap<Campaigns>>,
+    shares: Shares,
+    inbox: Inbox,
+    reload: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let mut trunks = crate::trunks::Trunks::default();
+    let mut without_trunk = BTreeSet::new();
+    loop {
+        for campaign in reread(&stores, &campaigns, &mut without_trunk).await {
+            inbox.send(Input::Halted(campaign)).await;
+        }
+        if let Some(changed) = trunks.refresh(&stores, &shares).await {
+            inbox.send(Input::Trunks(changed)).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = reload.notified() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Reads the running campaigns; returns those that run no more.
+async fn reread(
+    stores: &Stores,
+    campaigns: &ArcSwap<Campaigns>,
+    without_trunk: &mut BTreeSet<CampaignId>,
+) -> Vec<CampaignId> {
+    let now = match stores.postgres(stores.campaigns()).await {
+        Ok(now) => now,
+        Err(error) => {
+            tracing::debug!(%error, "campaigns are not read");
+            return Vec::new();
+        }
+    };
+    let halted: Vec<_> =
+        campaigns.load().keys().filter(|id| !now.contains_key(*id)).copied().collect();
+    say_without_trunk(&now, without_trunk);
+    campaigns.store(Arc::new(now));
+    halted
+}
+
+fn say_without_trunk(campaigns: &Campaigns, said: &mut BTreeSet<CampaignId>) {
+    said.retain(|id| campaigns.get(id).is_some_and(|running| running.terms.trunks.is_empty()));
+    for running in campaigns.values() {
+        if running.terms.trunks.is_empty() && said.insert(running.terms.id) {
+            tracing::warn!(campaign = %running.terms.id, "stalled: no trunk");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_are_abilities_and_what_media_cannot_do_is_none() {
+        let words =
+            ["identity", "purpose", "callback_number", "opt_out_key", "abandon_message", "song"];
+        let announces: Vec<_> = words.iter().map(ToString::to_string).collect();
+        let found = abilities(&announces, Duration::from_secs(15));
+        for ability in Ability::ALL {
+            let expected = matches!(
+                ability,
+                Ability::Identity
+                    | Ability::PurposeStatement
+                    | Ability::CallbackNumber
+                    | Ability::CallerId
+                    | Ability::MinRing
+                    | Ability::Retention
+            );
+            assert_eq!(found.has(*ability), expected, "{}", ability.as_str());
+        }
+        assert!(!abilities(&[], Duration::from_millis(14_999)).has(Ability::MinRing));
+    }
+
+    #[test]
+    fn retry_rules_are_read_by_disposition_and_an_unknown_word_is_named() {
+        assert!(retry_rules(r#"{"busy": 60, "no_answer": 3600}"#).is_ok());
+        assert!(retry_rules(r#"{"bussy": 60}"#).unwrap_err().contains("bussy"));
+        assert!(retry_rules("[]").is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! Whether contacts may be taken: every store answers and no message can be missed (G5).
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
+};
+
+use crate::metrics::{Metrics, gauge_value};
+
+/// What must be there for contacts to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Need {
+    /// The truth answers.
+    Postgres = 1,
+    /// The copy answers.
+    Redis = 2,
+    /// Suppressions are being heard.
+    Subscription = 4,
+    /// This node's heartbeat is written.
+    Heartbeat = 8,
+}
+
+impl Need {
+    const ALL: [Self; 4] = [Self::Postgres, Self::Redis, Self::Subscription, Self::Heartbeat];
+
+    /// The label of the metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Subscription => "subscription",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    met: AtomicU8,
+    /// Things to write down that have not been written.
+    ledger: AtomicUsize,
+    metrics: Metrics,
+}
+
+/// The state of the gate, shared by every task. Starts closed.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Inner>);
+
+/// Things to write down before nothing new is taken: half of what may wait.
+pub const LEDGER_FULL: usize = 5_000;
+
+impl Gate {
+    /// Closed until every [`Need`] is met.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        for need in Need::ALL {
+            metrics.store_up.with_label_values(&[need.as_str()]).set(0);
+        }
+        Self(Arc::new(Inner { met: AtomicU8::new(0), ledger: AtomicUsize::new(0), metrics }))
+    }
+
+    /// Says whether a need is met now. Logs when that changes.
+    pub fn report(&self, need: Need, met: bool) {
+        let bit = need as u8;
+        let before = if met {
+            self.0.met.fetch_or(bit, Ordering::AcqRel)
+        } else {
+            self.0.met.fetch_and(!bit, Ordering::AcqRel)
+        };
+        if (before & bit != 0) == met {
+            return;
+        }
+        self.0.metrics.store_up.with_label_values(&[need.as_str()]).set(i64::from(met));
+        self.0.metrics.gate_open.set(i64::from(self.is_open()));
+        if met {
+            tracing::info!(need = need.as_str(), "the gate's need is met");
+        } else {
+            tracing::warn!(need = need.as_str(), "the gate is closed: nothing is placed");
+        }
+    }
+
+    /// Whether one need is met.
+    #[must_use]
+    pub fn met(&self, need: Need) -> bool {
+        self.0.met.load(Ordering::Acquire) & need as u8 != 0
+    }
+
+    /// Whether contacts may be taken.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        Need::ALL.into_iter().all(|need| self.met(need))
+            && self.0.ledger.load(Ordering::Acquire) < LEDGER_FULL
+    }
+
+    /// The needs that are not met, for `/readyz`.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let missing = Need::ALL.into_iter().filter(|need| !self.met(*need)).map(Need::as_str);
+        let full = self.0.ledger.load(Ordering::Acquire) >= LEDGER_FULL;
+        missing.chain(full.then_some("ledger")).collect()
+    }
+
+    /// One more thing to write down.
+    pub fn owed(&self) {
+        let owed = self.0.ledger.fetch_add(1, Ordering::AcqRel) + 1;
+        self.0.metrics.ledger_depth.set(gauge_value(owed));
+    }
+
+    /// So many things were written down.
+    pub fn paid(&self, count: usize) {
+        let owed = self.0.ledger.fetch_sub(count, Ordering::AcqRel) - count;
+        self.0.metrics.ledger_depth.set(gauge_value(owed));
+    }
+
+    /// Things that are not written down yet.
+    #[must_use]
+    pub fn debt(&self) -> usize {
+        self.0.ledger.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_is_open_only_while_every_need_is_met_and_the_ledger_has_room() {
+        let gate = Gate::new(Metrics::new().unwrap());
+        for need in Need::ALL {
+            assert!(!gate.is_open());
+            gate.report(need, true);
+        }
+        assert!(gate.is_open());
+        gate.report(Need::Redis, false);
+        assert!(!gate.is_open());
+        assert_eq!(gate.missing(), ["redis"]);
+        gate.report(Need::Redis, true);
+        for _ in 0..LEDGER_FULL {
+            gate.owed();
+        }
+        assert!(!gate.is_open());
+        gate.paid(1);
+        assert!(gate.is_open());
+    }
+}

@@ -1,0 +1,182 @@
+//! The way out of a shard: what the engine wants done, handed to those who do it. Never waits.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use arc_swap::ArcSwap;
+use dialer_engine::{Answer, Input, Output};
+use dialer_types::{AttemptId, CampaignId, SellerNo, SubjectId, TrunkId};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use crate::{
+    campaigns::Campaigns,
+    gate::Gate,
+    metrics::Metrics,
+    rtp,
+    scheduler::Loads,
+    store::{heads, ledger::Item, reserve, subscribe::Live},
+};
+
+/// A trunk's breaker opened or closed.
+pub type TrunkNews = (TrunkId, bool, &'static str);
+
+/// The queues of those who do things.
+#[derive(Debug)]
+pub struct Outbox {
+    /// Reads heads.
+    pub heads: mpsc::Sender<heads::Wish>,
+    /// Reads facts.
+    pub facts: mpsc::Sender<AttemptId>,
+    /// Takes slots and reserves.
+    pub reserve: mpsc::Sender<reserve::Wish>,
+    /// Commits.
+    pub commit: mpsc::Sender<dialer_engine::Commitment>,
+    /// Drops stale copies.
+    pub forget: mpsc::Sender<Vec<SubjectId>>,
+    /// Writes down.
+    pub ledger: mpsc::Sender<Item>,
+    /// Writes down what became of trunks.
+    pub trunks: mpsc::Sender<TrunkNews>,
+    /// Plays.
+    pub media: rtp::Media,
+    /// What is committed and not over.
+    pub live: Live,
+    /// Contacts in the shard.
+    pub loads: Loads,
+    /// The running campaigns.
+    pub campaigns: Arc<ArcSwap<Campaigns>>,
+    /// Counts what is owed to the ledger.
+    pub gate: Gate,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What the ledger's queue had no room for. Nothing new is taken while there is any, so it
+    /// holds no more than what was under way.
+    pub backlog: VecDeque<Item>,
+}
+
+impl Outbox {
+    /// Hands one thing over. Returns the answer where nobody could take it: unavailable. A
+    /// datagram is not for here and comes back.
+    pub fn hand(&mut self, output: Output) -> Handed {
+        match output {
+            Output::Transmit(transmit) => return Handed::Send(transmit),
+            Output::ReadHeads(attempt, subjects) => {
+                if self.heads.try_send(heads::Wish { attempt, subjects }).is_err() {
+                    return Handed::Refused(Input::Heads(attempt, Answer::Unavailable));
+                }
+            }
+            Output::LoadFacts(attempt) => {
+                if self.facts.try_send(attempt).is_err() {
+                    return Handed::Refused(Input::Facts(attempt, Answer::Unavailable));
+                }
+            }
+            Output::Reserve(trunk, demand) => {
+                let placement = demand.placement();
+                if self.reserve.try_send(reserve::Wish { trunk, demand }).is_err() {
+                    return Handed::Refused(Input::Reserved(placement, Answer::Unavailable));
+                }
+            }
+            Output::Commit(commitment) => return self.commit(*commitment),
+            // A stale copy that stays wastes a judgement and permits nothing.
+            Output::Forget(subjects) => {
+                self.forget.try_send(subjects).ok();
+            }
+            Output::StartMedia(start) => {
+                let placement = start.placement;
+                if !self.media.tell(rtp::Command::Start(start)) {
+                    return Handed::Refused(Input::Played(placement));
+                }
+            }
+            Output::StopMedia(placement, port) => {
+                self.media.tell(rtp::Command::Stop(placement, port));
+            }
+            Output::TrunkChanged { trunk, open, reason } => {
+                self.trunks.try_send((trunk, open, reason)).ok();
+            }
+            Output::Deny(denied) => {
+                self.done(denied.campaign);
+                for rule in &denied.rules {
+                    self.metrics.denied.with_label_values(&[rule.as_str()]).inc();
+                }
+                self.owe(Item::Deny(denied));
+            }
+            Output::Return(returned) => {
+                self.done(returned.campaign);
+                self.metrics.returned.with_label_values(&[returned.because]).inc();
+                self.owe(Item::Return(returned));
+            }
+            Output::Release(released) => {
+                self.done(released.campaign);
+                self.live.end(released.placement);
+                self.metrics.released.inc();
+                self.owe(Item::Release(released));
+            }
+            Output::Settle(settlement) => {
+                self.done(settlement.campaign);
+                self.live.end(settlement.placement);
+                self.metrics
+                    .dispositions
+                    .with_label_values(&[settlement.disposition.as_str()])
+                    .inc();
+                self.owe(Item::Settle(settlement));
+            }
+            Output::Record(record) => self.owe(Item::Record(record)),
+        }
+        Handed::Done
+    }
+
+    fn commit(&self, commitment: dialer_engine::Commitment) -> Handed {
+        let placement = commitment.demand.placement();
+        let subjects = commitment.demand.claims().iter().map(|claim| claim.subject).collect();
+        self.live.begin(placement, subjects, self.seller_of(commitment.campaign));
+        if self.commit.try_send(commitment).is_err() {
+            return Handed::Refused(Input::Committed(placement, Answer::Unavailable));
+        }
+        Handed::Done
+    }
+
+    /// The seller's small number; of a campaign that was halted meanwhile only marks that bind
+    /// everybody are looked for, and the halt itself stops what is not on the wire.
+    fn seller_of(&self, campaign: CampaignId) -> SellerNo {
+        let campaigns = self.campaigns.load();
+        campaigns.get(&campaign).map_or(SellerNo(0), |running| running.terms.seller_no)
+    }
+
+    fn done(&self, campaign: CampaignId) {
+        self.loads.end(campaign);
+    }
+
+    fn owe(&mut self, item: Item) {
+        self.gate.owed();
+        self.backlog.push_back(item);
+        self.flush();
+    }
+
+    /// Hands the ledger what it has room for, in order.
+    pub fn flush(&mut self) {
+        while let Some(item) = self.backlog.pop_front() {
+            match self.ledger.try_send(item) {
+                Ok(()) => {}
+                Err(TrySendError::Full(item) | TrySendError::Closed(item)) => {
+                    self.backlog.push_front(item);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What became of an output.
+#[derive(Debug)]
+pub enum Handed {
+    /// Somebody does it.
+    Done,
+    /// Nobody can: this is the answer.
+    Refused(Input<'static>),
+    /// A datagram, to be sent.
+    Send(dialer_engine::Transmit),
+}
+
+/// The queue of commitments is as deep as two batches, so that a slow Postgres is noticed early.
+pub const COMMIT_ROOM: usize = 2 * crate::batch::MOST * 2;
+/// Wishes that may wait.
+pub const WISH_ROOM: usize = 1_024;

@@ -1,0 +1,273 @@
+//! The media thread: bound ports, a wheel of 20 ms, prompts read once.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use dialer_engine::{Input, MediaStart};
+use dialer_media::{Codec, FRAME, Playout, Prompt, tone};
+use dialer_types::{Mint, PlacementId};
+use socket2::{Domain, Socket, Type};
+
+use crate::{
+    clock::Clock,
+    inbox::Inbox,
+    metrics::{Metrics, gauge_value},
+};
+
+/// Commands that may wait.
+const ROOM: usize = 8_192;
+/// What is received is not read; this little of it is kept.
+const RECEIVE_BUFFER: usize = 4_096;
+/// The prompt of a campaign whose WAV is missing or broken: nobody is met by silence.
+const TONE: (u16, u32) = (440, 2_000);
+
+/// What the media thread is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Play.
+    Start(MediaStart),
+    /// The call is over.
+    Stop(PlacementId, u16),
+    /// End.
+    Quit,
+}
+
+/// The media thread's inbox. Never blocks.
+#[derive(Debug, Clone)]
+pub struct Media(mpsc::SyncSender<Command>);
+
+impl Media {
+    /// Tells it. Returns whether it took the command.
+    pub fn tell(&self, command: Command) -> bool {
+        self.0.try_send(command).is_ok()
+    }
+}
+
+/// Sockets bound on the even ports of a range, by port. A port that somebody else has is left out.
+///
+/// # Errors
+/// If none can be bound.
+pub fn bind(address: IpAddr, ports: Range<u16>) -> io::Result<BTreeMap<u16, UdpSocket>> {
+    let mut sockets = BTreeMap::new();
+    let mut refused = None;
+    for port in ports.filter(|port| port % 2 == 0) {
+        match bind_one(SocketAddr::new(address, port)) {
+            Ok(socket) => {
+                sockets.insert(port, socket);
+            }
+            Err(error) => refused = Some((port, error)),
+        }
+    }
+    match refused {
+        Some((_, error)) if sockets.is_empty() => Err(error),
+        Some((port, error)) => {
+            tracing::warn!(port, %error, "some media ports are taken; the others are used");
+            Ok(sockets)
+        }
+        None if sockets.is_empty() => {
+            Err(io::Error::other("the range of media ports holds no even port"))
+        }
+        None => Ok(sockets),
+    }
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Starts the media thread.
+///
+/// # Errors
+/// If no thread can be started.
+pub fn spawn(
+    sockets: BTreeMap<u16, UdpSocket>,
+    prompts: &Path,
+    clock: Clock,
+    inbox: Inbox,
+    metrics: Metrics,
+    mint: Mint,
+) -> io::Result<(Media, thread::JoinHandle<()>)> {
+    let (sender, commands) = mpsc::sync_channel(ROOM);
+    let wheel = Wheel {
+        sockets,
+        prompts: Prompts { folder: prompts.to_owned(), read: BTreeMap::new() },
+        playing: BTreeMap::new(),
+        clock,
+        inbox,
+        metrics,
+        mint,
+    };
+    let thread =
+        thread::Builder::new().name("media".to_owned()).spawn(move || wheel.run(&commands))?;
+    Ok((Media(sender), thread))
+}
+
+struct Playing {
+    port: u16,
+    remote: SocketAddr,
+    playout: Playout,
+}
+
+struct Wheel {
+    sockets: BTreeMap<u16, UdpSocket>,
+    prompts: Prompts,
+    playing: BTreeMap<PlacementId, Playing>,
+    clock: Clock,
+    inbox: Inbox,
+    metrics: Metrics,
+    mint: Mint,
+}
+
+impl Wheel {
+    fn run(mut self, commands: &mpsc::Receiver<Command>) {
+        let mut next = self.clock.now().mono;
+        loop {
+            let wait = next.saturating_duration_since(self.clock.now().mono);
+            let told = if self.playing.is_empty() {
+                commands.recv_timeout(Duration::from_secs(1))
+            } else {
+                commands.recv_timeout(wait)
+            };
+            let now = self.clock.now().mono;
+            match told {
+                Ok(Command::Start(start)) => self.start(&start, now),
+                Ok(Command::Stop(placement, _)) => {
+                    self.playing.remove(&placement);
+                }
+                Ok(Command::Quit) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if now >= next {
+                self.turn(now);
+                next = (next + FRAME).max(now);
+            }
+            self.metrics.playing.set(gauge_value(self.playing.len()));
+        }
+    }
+
+    fn start(&mut self, start: &MediaStart, now: Instant) {
+        let codec = Codec::ALL.into_iter().find(|codec| codec.payload_type() == start.payload_type);
+        let Some(codec) = codec.filter(|_| self.sockets.contains_key(&start.port)) else {
+            tracing::error!(port = start.port, "media cannot be played; the call ends");
+            self.inbox.send_blocking(Input::Played(start.placement));
+            return;
+        };
+        let frames = self.prompts.get(&start.prompt).frames(codec);
+        let [s0, s1, s2, s3, q0, q1, t0, t1] = self.mint.bits().to_be_bytes();
+        let playout = Playout::new(
+            frames,
+            u32::from_be_bytes([s0, s1, s2, s3]),
+            u16::from_be_bytes([q0, q1]),
+            u32::from_be_bytes([t0, t1, s1, q0]),
+            now,
+        );
+        let playing = Playing { port: start.port, remote: start.remote, playout };
+        self.playing.insert(start.placement, playing);
+    }
+
+    /// Sends what is due.
+    fn turn(&mut self, now: Instant) {
+        let sockets = &self.sockets;
+        let inbox = &self.inbox;
+        self.playing.retain(|placement, playing| {
+            let socket = sockets.get(&playing.port);
+            while let Some(packet) = playing.playout.poll_packet(now) {
+                // A lost packet is a lost packet: the call goes on.
+                socket.map(|socket| socket.send_to(packet, playing.remote).ok());
+            }
+            let finished = playing.playout.finished(now);
+            if finished {
+                inbox.send_blocking(Input::Played(*placement));
+            }
+            !finished
+        });
+    }
+}
+
+/// Prompts by name, read when first wanted.
+struct Prompts {
+    folder: PathBuf,
+    read: BTreeMap<Arc<str>, Prompt>,
+}
+
+impl Prompts {
+    fn get(&mut self, name: &Arc<str>) -> Prompt {
+        if let Some(prompt) = self.read.get(name) {
+            return prompt.clone();
+        }
+        let prompt = match read_wav(&self.folder, name) {
+            Ok(prompt) => prompt,
+            Err(error) => {
+                tracing::error!(prompt = %name, error = %error, "a prompt cannot be used: a tone is played");
+                default_prompt()
+            }
+        };
+        self.read.insert(Arc::clone(name), prompt.clone());
+        prompt
+    }
+}
+
+fn default_prompt() -> Prompt {
+    // Two seconds at 8 kHz are neither empty nor too long.
+    Prompt::from_samples(&tone(TONE.0, TONE.1), 8_000)
+        .unwrap_or_else(|error| unreachable!("the default prompt: {error}"))
+}
+
+/// Reads `NAME` or `NAME.wav` of the prompt folder: PCM of 16 bits; the first channel counts.
+fn read_wav(folder: &Path, name: &str) -> anyhow::Result<Prompt> {
+    let plain = Path::new(name).file_name().is_some_and(|file| file == name);
+    anyhow::ensure!(plain, "a prompt is named without a folder");
+    let path = folder.join(name);
+    let path = if path.is_file() { path } else { folder.join(format!("{name}.wav")) };
+    let mut reader = hound::WavReader::new(io::Cursor::new(fs::read(&path)?))?;
+    let spec = reader.spec();
+    anyhow::ensure!(
+        spec.sample_format == hound::SampleFormat::Int && spec.bits_per_sample == 16,
+        "a prompt is PCM of 16 bits a sample"
+    );
+    let channels = usize::from(spec.channels.max(1));
+    let samples: Vec<i16> = reader.samples().step_by(channels).collect::<Result<_, _>>()?;
+    Ok(Prompt::from_samples(&samples, spec.sample_rate)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wav_is_read_by_name_and_a_missing_or_foreign_one_is_refused() {
+        let folder = std::env::temp_dir().join(format!("rf-prompts-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(folder.join("hello.wav"), spec).unwrap();
+        for sample in tone(440, 100) {
+            writer.write_sample(sample).unwrap();
+            writer.write_sample(0_i16).unwrap();
+        }
+        writer.finalize().unwrap();
+        let prompt = read_wav(&folder, "hello").unwrap();
+        assert_eq!(prompt.duration(), Duration::from_millis(100));
+        assert!(read_wav(&folder, "hello.wav").is_ok());
+        assert!(read_wav(&folder, "missing").is_err());
+        assert!(read_wav(&folder, "../hello").is_err());
+        assert_eq!(default_prompt().duration(), Duration::from_secs(2));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,208 @@
+//! The stores: Postgres, the truth, and Redis, its copy (DESIGN section 4). Every call has a time
+//! bound; late, failed and unreadable are one answer, `Answer::Unavailable` (G5).
+
+pub mod audit;
+pub mod commit;
+pub mod deny;
+pub mod export;
+pub mod facts;
+pub mod heads;
+pub mod ledger;
+pub mod node;
+pub mod postgres;
+pub mod reap;
+pub mod redis;
+pub mod release;
+pub mod reserve;
+pub mod settle;
+pub mod subscribe;
+pub mod take;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use dialer_limiter::Token;
+use dialer_types::{Mint, NodeId, SubjectId, UnixMillis};
+use schema::{heads::HeadsError, numbers::NumberKeys, rows::RowsError};
+use sqlx::PgPool;
+
+use crate::{
+    clock::Clock,
+    gate::{Gate, Need},
+    metrics::Metrics,
+};
+
+/// How long a store may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Postgres failed.
+    #[error("postgres: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// Redis failed.
+    #[error("redis: {0}")]
+    Redis(#[from] ::redis::RedisError),
+    /// It took longer than [`PATIENCE`].
+    #[error("no answer in time")]
+    Late,
+    /// A head is missing or cannot be read.
+    #[error(transparent)]
+    Heads(HeadsError),
+    /// A record has no canonical bytes, or a row was lost.
+    #[error(transparent)]
+    Rows(RowsError),
+    /// A value in the database is outside its vocabulary.
+    #[error("{table}: {what}")]
+    Row {
+        /// Where.
+        table: &'static str,
+        /// What.
+        what: String,
+    },
+}
+
+impl From<HeadsError> for StoreError {
+    fn from(error: HeadsError) -> Self {
+        match error {
+            HeadsError::Sql(error) => Self::Sql(error),
+            other => Self::Heads(other),
+        }
+    }
+}
+
+impl From<RowsError> for StoreError {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Sql(error) => Self::Sql(error),
+            other => Self::Rows(other),
+        }
+    }
+}
+
+impl StoreError {
+    /// A value that is not understood.
+    pub(crate) fn row(table: &'static str, what: impl Into<String>) -> Self {
+        Self::Row { table, what: what.into() }
+    }
+
+    /// Whether trying the same again may work: the store was away, late, or in somebody's way.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Late | Self::Redis(_) => true,
+            Self::Heads(_) | Self::Rows(_) | Self::Row { .. } => false,
+            Self::Sql(sqlx::Error::Database(error)) => {
+                // 08 connection, 25 read-only standby, 40 serialisation and deadlock, 53 resources,
+                // 55 locks, 57 operator intervention, 58 system errors.
+                let code = error.code().unwrap_or_default();
+                ["08", "25", "40", "53", "55", "57", "58"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+            }
+            Self::Sql(
+                sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                | sqlx::Error::TypeNotFound { .. }
+                | sqlx::Error::RowNotFound
+                | sqlx::Error::Encode(_)
+                | sqlx::Error::Decode(_),
+            ) => false,
+            Self::Sql(_) => true,
+        }
+    }
+}
+
+/// What every store task needs.
+#[derive(Debug)]
+pub struct Stores {
+    /// The truth.
+    pub pool: PgPool,
+    /// The copy.
+    pub redis: redis::Redis,
+    /// Time.
+    pub clock: Clock,
+    /// Whether contacts may be taken.
+    pub gate: Gate,
+    /// Counters.
+    pub metrics: Metrics,
+    /// This incarnation.
+    pub node: NodeId,
+    /// Opens numbers.
+    pub keys: NumberKeys,
+    mint: Mutex<Mint>,
+}
+
+impl Stores {
+    /// Puts the stores together. `seed`: 32 unpredictable bytes for the tokens of events.
+    #[must_use]
+    pub const fn new(
+        pool: PgPool,
+        redis: redis::Redis,
+        clock: Clock,
+        gate: Gate,
+        metrics: Metrics,
+        node: NodeId,
+        keys: NumberKeys,
+        seed: Mint,
+    ) -> Self {
+        Self { pool, redis, clock, gate, metrics, node, keys, mint: Mutex::new(seed) }
+    }
+
+    /// A token nobody has used.
+    pub fn token(&self) -> Token {
+        self.token_at(self.clock.now().wall)
+    }
+
+    fn token_at(&self, now: UnixMillis) -> Token {
+        Token(self.mint.lock().unwrap_or_else(PoisonError::into_inner).ulid(now))
+    }
+
+    /// Bounds a call of Postgres in time, and tells the gate what it showed.
+    ///
+    /// # Errors
+    /// As the call, or [`StoreError::Late`].
+    pub async fn postgres<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.bounded(Need::Postgres, call).await
+    }
+
+    /// Bounds a call of Redis in time, and tells the gate what it showed.
+    ///
+    /// # Errors
+    /// As the call, or [`StoreError::Late`].
+    pub async fn redis<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.bounded(Need::Redis, call).await
+    }
+
+    async fn bounded<T>(
+        &self,
+        need: Need,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let answer = tokio::time::timeout(PATIENCE, call).await.unwrap_or(Err(StoreError::Late));
+        if let Err(error) = &answer {
+            self.metrics.store_errors.with_label_values(&[need.as_str()]).inc();
+            tracing::debug!(store = need.as_str(), %error, "a store call failed");
+            if !matches!(error, StoreError::Sql(sqlx::Error::Database(_))) && error.is_passing() {
+                // Closed at once; the next probe that is answered opens it again.
+                self.gate.report(need, false);
+            }
+        }
+        answer
+    }
+}
+
+/// The ids of subjects as Postgres wants them.
+pub(crate) fn raw(subjects: &[SubjectId]) -> Vec<i64> {
+    subjects.iter().map(|subject| subject.0).collect()
+}

@@ -1,0 +1,258 @@
+//! The audit sequencer: gives committed audit entries their place in the tree and signs its state.
+//!
+//! One process at a time, by an advisory lock on a connection of its own: that connection also
+//! writes the leaves, so who has lost the lock writes none.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dialer_audit::{Checkpoint, Hash, Signer, Tree, leaf_hash};
+use dialer_types::Now;
+use futures_util::TryStreamExt;
+use sqlx::{Connection, PgConnection, Row};
+use tokio_util::sync::CancellationToken;
+
+use super::{StoreError, Stores};
+
+/// Key of the advisory lock: "rf-audit" in ASCII.
+const LOCK: i64 = 0x7266_2d61_7564_6974;
+/// How often entries are looked for.
+const EVERY: Duration = Duration::from_millis(200);
+/// How often a checkpoint is signed, at most.
+const SIGN_EVERY: Duration = Duration::from_secs(1);
+/// Leaves of one transaction.
+const AT_ONCE: i64 = 5_000;
+/// How long an id that was skipped may still turn up: longer than any transaction here. A full
+/// look each minute finds what turned up later than that.
+const GAP_LIFE: Duration = Duration::from_secs(60);
+/// Most skipped ids that are looked for one by one.
+const MAX_GAPS: usize = 10_000;
+
+/// Sequences until the end; then once more, so that what was written last is in the tree.
+pub async fn serve(stores: Arc<Stores>, signer: Signer, origin: String, stop: CancellationToken) {
+    loop {
+        if let Err(error) = elected(&stores, &signer, &origin, &stop).await {
+            tracing::warn!(%error, "the audit sequencer begins again");
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(EVERY * 5) => {}
+        }
+    }
+}
+
+async fn elected(
+    stores: &Stores,
+    signer: &Signer,
+    origin: &str,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let mut connection = stores.pool.acquire().await?.detach();
+    // Reading a long log back takes longer than a statement on the hot path may.
+    sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+    let won: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(LOCK)
+        .fetch_one(&mut connection)
+        .await?;
+    if !won {
+        connection.close().await?;
+        return Ok(());
+    }
+    let mut sequencer = Sequencer::restore(&mut connection, origin).await?;
+    tracing::debug!(leaves = sequencer.tree.size(), "this process sequences the audit");
+    loop {
+        let last = stop.is_cancelled();
+        loop {
+            let now = stores.clock.now();
+            let count = sequencer.sequence(&mut connection, now).await?;
+            let full = i64::try_from(count).is_ok_and(|count| count >= AT_ONCE);
+            sequencer.sign(&mut connection, signer, now, last && !full).await?;
+            stores
+                .metrics
+                .audit_leaves
+                .set(i64::try_from(sequencer.tree.size()).unwrap_or(i64::MAX));
+            if !full {
+                break;
+            }
+        }
+        if last {
+            connection.close().await?;
+            return Ok(());
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// The tree and what has been put into it.
+#[derive(Debug)]
+pub struct Sequencer {
+    tree: Tree,
+    origin: String,
+    /// The largest entry id in the tree.
+    last_id: i64,
+    /// Ids below it that were not there, and when that was seen.
+    gaps: BTreeMap<i64, Now>,
+    looked: Option<Now>,
+    signed: Option<(u64, Now)>,
+}
+
+impl Sequencer {
+    /// Reads the tree of what is there.
+    ///
+    /// # Errors
+    /// If Postgres fails, or the leaves are not dense: then somebody has tampered with them.
+    pub async fn restore(connection: &mut PgConnection, origin: &str) -> Result<Self, StoreError> {
+        let mut tree = Tree::new();
+        let mut last_id = 0;
+        let mut rows =
+            sqlx::query("SELECT index, entry_id, leaf_hash FROM audit_leaf ORDER BY index")
+                .fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await? {
+            let (index, hash): (i64, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
+            if u64::try_from(index) != Ok(tree.size()) {
+                return Err(StoreError::row("audit_leaf", format!("index {index} is not dense")));
+            }
+            let hash = hash.try_into().map_err(|_| StoreError::row("audit_leaf", "leaf_hash"))?;
+            tree.append(Hash(hash));
+            last_id = last_id.max(row.try_get(1)?);
+        }
+        drop(rows);
+        let signed: Option<i64> = sqlx::query_scalar("SELECT max(size) FROM audit_checkpoint")
+            .fetch_one(connection)
+            .await?;
+        let signed = signed.and_then(|size| u64::try_from(size).ok());
+        if signed.is_some_and(|size| size > tree.size()) {
+            return Err(StoreError::row(
+                "audit_leaf",
+                "fewer leaves than a checkpoint was signed for",
+            ));
+        }
+        let origin = origin.to_owned();
+        Ok(Self { tree, origin, last_id, gaps: BTreeMap::new(), looked: None, signed: None })
+    }
+
+    /// Its size.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Puts committed entries that are not in the tree into it, in id order; returns how many. An
+    /// id becomes visible when its transaction commits, which may be after a larger one.
+    ///
+    /// # Errors
+    /// If Postgres fails; the tree is as before then.
+    pub async fn sequence(
+        &mut self,
+        connection: &mut PgConnection,
+        now: Now,
+    ) -> Result<usize, StoreError> {
+        self.gaps.retain(|_, seen| now.mono.saturating_duration_since(seen.mono) < GAP_LIFE);
+        let full = self
+            .looked
+            .is_none_or(|looked| now.mono.saturating_duration_since(looked.mono) >= GAP_LIFE);
+        let mut tx = connection.begin().await?;
+        let rows = if full {
+            sqlx::query(
+                "SELECT e.id, e.leaf FROM audit_entry e
+                 WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.entry_id = e.id)
+                 ORDER BY e.id LIMIT $1",
+            )
+            .bind(AT_ONCE)
+            .fetch_all(&mut *tx)
+            .await?
+        } else {
+            sqlx::query(
+                "SELECT e.id, e.leaf FROM audit_entry e WHERE e.id > $1 OR e.id = ANY($2)
+                 ORDER BY e.id LIMIT $3",
+            )
+            .bind(self.last_id)
+            .bind(self.gaps.keys().copied().collect::<Vec<_>>())
+            .bind(AT_ONCE)
+            .fetch_all(&mut *tx)
+            .await?
+        };
+        let mut tree = self.tree.clone();
+        let (mut indexes, mut ids, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            let leaf: &[u8] = row.try_get(1)?;
+            let hash = leaf_hash(leaf);
+            indexes.push(i64::try_from(tree.size()).unwrap_or(i64::MAX));
+            ids.push(row.try_get::<i64, _>(0)?);
+            hashes.push(hash.0.to_vec());
+            tree.append(hash);
+        }
+        if !ids.is_empty() {
+            sqlx::query(
+                "INSERT INTO audit_leaf (index, entry_id, leaf_hash)
+                 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])",
+            )
+            .bind(indexes)
+            .bind(&ids)
+            .bind(hashes)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        self.tree = tree;
+        if full && ids.len() < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
+            self.looked = Some(now);
+        }
+        self.remember(&ids, now);
+        Ok(ids.len())
+    }
+
+    /// Notes which ids were skipped.
+    fn remember(&mut self, ids: &[i64], now: Now) {
+        for id in ids {
+            self.gaps.remove(id);
+            for gap in (self.last_id.saturating_add(1)..*id).take(MAX_GAPS) {
+                if self.gaps.len() < MAX_GAPS {
+                    self.gaps.insert(gap, now);
+                }
+            }
+            self.last_id = self.last_id.max(*id);
+        }
+    }
+
+    /// Signs the tree's state, once a second at most unless it is the `last` time.
+    ///
+    /// # Errors
+    /// If Postgres fails.
+    pub async fn sign(
+        &mut self,
+        connection: &mut PgConnection,
+        signer: &Signer,
+        now: Now,
+        last: bool,
+    ) -> Result<(), StoreError> {
+        let size = self.tree.size();
+        let soon = |at: &Now| now.mono.saturating_duration_since(at.mono) < SIGN_EVERY;
+        match &self.signed {
+            Some((signed, _)) if *signed == size => return Ok(()),
+            Some((_, at)) if soon(at) && !last => return Ok(()),
+            _ => {}
+        }
+        let checkpoint = Checkpoint::of(self.origin.clone(), &self.tree);
+        let note = signer
+            .sign(&checkpoint)
+            .map_err(|error| StoreError::row("audit_checkpoint", error.to_string()))?;
+        sqlx::query(
+            "INSERT INTO audit_checkpoint (size, root, note, at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (size) DO NOTHING",
+        )
+        .bind(i64::try_from(size).unwrap_or(i64::MAX))
+        .bind(checkpoint.root.0.to_vec())
+        .bind(note)
+        .bind(now.wall.0)
+        .execute(connection)
+        .await?;
+        self.signed = Some((size, now));
+        Ok(())
+    }
+}

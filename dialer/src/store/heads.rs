@@ -1,0 +1,124 @@
+//! Reading heads: Redis in one round trip, what it has not from Postgres in one query.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dialer_engine::{Answer, Input};
+use dialer_limiter::Head;
+use dialer_types::{AttemptId, SubjectId};
+use sqlx::Row;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+use super::{StoreError, Stores, raw};
+use crate::{batch, inbox::Inbox};
+
+/// Batches of reads under way at once.
+const IN_FLIGHT: usize = 4;
+
+/// One attempt's wish.
+#[derive(Debug)]
+pub struct Wish {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Whose heads.
+    pub subjects: Vec<SubjectId>,
+}
+
+/// Serves wishes until nobody can make one any more.
+pub async fn serve(
+    stores: Arc<Stores>,
+    mut wishes: mpsc::Receiver<Wish>,
+    inbox: Inbox,
+    tasks: TaskTracker,
+) {
+    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    loop {
+        let batch = batch::collect(&mut wishes, batch::MOST).await;
+        if batch.is_empty() {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let (stores, inbox) = (Arc::clone(&stores), inbox.clone());
+        tasks.spawn(async move {
+            let _room = permit;
+            let mut subjects: Vec<_> =
+                batch.iter().flat_map(|wish| wish.subjects.clone()).collect();
+            subjects.sort_unstable();
+            subjects.dedup();
+            let heads = stores.read_heads(&subjects).await;
+            for wish in batch {
+                let answer = match &heads {
+                    Ok(heads) => select(heads, &wish.subjects),
+                    Err(_) => Answer::Unavailable,
+                };
+                inbox.send(Input::Heads(wish.attempt, answer)).await;
+            }
+        });
+    }
+}
+
+fn select(
+    heads: &BTreeMap<SubjectId, Head>,
+    wanted: &[SubjectId],
+) -> Answer<Vec<(SubjectId, Head)>> {
+    let all: Option<Vec<_>> = wanted
+        .iter()
+        .map(|subject| heads.get(subject).map(|head| (*subject, head.clone())))
+        .collect();
+    all.map_or(Answer::Unavailable, Answer::Given)
+}
+
+impl Stores {
+    /// The heads of these subjects, as far as there are any that can be read.
+    ///
+    /// # Errors
+    /// If a store is not there or late.
+    pub async fn read_heads(
+        &self,
+        subjects: &[SubjectId],
+    ) -> Result<BTreeMap<SubjectId, Head>, StoreError> {
+        let copies = self.redis(self.redis.read(subjects)).await?;
+        let mut heads = BTreeMap::new();
+        let mut missing = BTreeMap::new();
+        for (subject, copy) in subjects.iter().zip(copies) {
+            match copy.as_deref().map(Head::decode) {
+                Some(Ok(head)) => {
+                    heads.insert(*subject, head);
+                }
+                found => {
+                    missing.insert(*subject, found.is_some());
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(heads);
+        }
+        let wanted: Vec<_> = missing.keys().copied().collect();
+        let mut load = Vec::with_capacity(wanted.len());
+        for (subject, bytes) in self.postgres(self.true_heads(&wanted)).await? {
+            match Head::decode(&bytes) {
+                Ok(head) => {
+                    heads.insert(subject, head);
+                    load.push((subject, bytes, missing.get(&subject).copied().unwrap_or(false)));
+                }
+                Err(error) => {
+                    tracing::error!(subject = subject.0, %error, "a head in postgres cannot be read");
+                }
+            }
+        }
+        self.redis(self.redis.load(&load)).await?;
+        Ok(heads)
+    }
+
+    async fn true_heads(
+        &self,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Vec<u8>)>, StoreError> {
+        let rows =
+            sqlx::query("SELECT subject_id, head FROM subject_head WHERE subject_id = ANY($1)")
+                .bind(raw(subjects))
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(|row| Ok((SubjectId(row.try_get(0)?), row.try_get(1)?))).collect()
+    }
+}

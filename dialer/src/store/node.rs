@@ -1,0 +1,155 @@
+//! This incarnation of the process among the others.
+
+use std::{sync::Arc, time::Duration};
+
+use dialer_types::{NodeId, UnixMillis};
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{StoreError, Stores};
+use crate::{gate::Need, metrics::gauge_value, trunks::Shares};
+
+/// How often the heartbeat is written.
+pub const BEAT: Duration = Duration::from_secs(1);
+/// A heartbeat older than this is a dead node's.
+pub const DEAD_AFTER: Duration = Duration::from_secs(15);
+
+/// Why this process may not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Two live processes under one name would take each other's work.
+    #[error("another dialer named {0:?} is running: give this one another [dialer] name")]
+    NameTaken(String),
+    /// Postgres failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for NodeError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Stores {
+    /// Makes sure that no live process has this name: an older incarnation whose heartbeat still
+    /// moves is one. Returns the older incarnations that are dead, to be reaped.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn older_incarnations(&self, name: &str) -> Result<Vec<NodeId>, NodeError> {
+        let before = self.unstopped(name).await?;
+        let fresh = self.clock.now().wall.before(DEAD_AFTER);
+        if before.iter().any(|(_, beat)| *beat >= fresh) {
+            tokio::time::sleep(BEAT + BEAT / 2).await;
+            let after = self.unstopped(name).await?;
+            let moved = |(id, beat): &(NodeId, UnixMillis)| {
+                after.iter().any(|(other, later)| other == id && later > beat)
+            };
+            if before.iter().any(moved) {
+                return Err(NodeError::NameTaken(name.to_owned()));
+            }
+        }
+        Ok(before.into_iter().map(|(id, _)| id).collect())
+    }
+
+    async fn unstopped(&self, name: &str) -> Result<Vec<(NodeId, UnixMillis)>, NodeError> {
+        let rows = sqlx::query(
+            "SELECT id, heartbeat_at FROM node WHERE name = $1 AND stopped_at IS NULL AND id <> $2",
+        )
+        .bind(name)
+        .bind(Uuid::from_u128(self.node.0))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut nodes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id: Uuid = row.try_get(0)?;
+            nodes.push((NodeId(id.as_u128()), UnixMillis(row.try_get(1)?)));
+        }
+        Ok(nodes)
+    }
+
+    /// Writes this node down.
+    ///
+    /// # Errors
+    /// If Postgres refuses.
+    pub async fn register(&self, name: &str) -> Result<(), StoreError> {
+        let now = self.clock.now().wall.0;
+        sqlx::query(
+            "INSERT INTO node (id, name, started_at, heartbeat_at) VALUES ($1, $2, $3, $3)",
+        )
+        .bind(Uuid::from_u128(self.node.0))
+        .bind(name)
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes the heartbeat; `None` if somebody has declared this node dead. Otherwise how many
+    /// nodes are alive.
+    async fn beat(&self) -> Result<Option<usize>, StoreError> {
+        let now = self.clock.now().wall;
+        let done =
+            sqlx::query("UPDATE node SET heartbeat_at = $2 WHERE id = $1 AND stopped_at IS NULL")
+                .bind(Uuid::from_u128(self.node.0))
+                .bind(now.0)
+                .execute(&self.pool)
+                .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let live: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM node WHERE stopped_at IS NULL AND heartbeat_at >= $1",
+        )
+        .bind(now.before(DEAD_AFTER).0)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Some(usize::try_from(live).unwrap_or(1).max(1)))
+    }
+
+    /// Marks a node as stopped: nothing of it is open any more.
+    ///
+    /// # Errors
+    /// If Postgres refuses.
+    pub async fn stopped(&self, node: NodeId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE node SET stopped_at = $2 WHERE id = $1 AND stopped_at IS NULL")
+            .bind(Uuid::from_u128(node.0))
+            .bind(self.clock.now().wall.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Writes the heartbeat until the end. `dead` is told when others have declared this node dead:
+/// then it must stop, because its contacts are somebody else's.
+pub async fn beat(
+    stores: Arc<Stores>,
+    shares: Shares,
+    stop: CancellationToken,
+    dead: CancellationToken,
+) {
+    loop {
+        match stores.postgres(stores.beat()).await {
+            Ok(Some(live)) => {
+                shares.set_nodes(live);
+                stores.metrics.nodes.set(gauge_value(live));
+                stores.gate.report(Need::Heartbeat, true);
+                stores.gate.report(Need::Postgres, true);
+            }
+            Ok(None) => {
+                tracing::error!("another node has taken this one for dead: it stops");
+                stores.gate.report(Need::Heartbeat, false);
+                dead.cancel();
+                return;
+            }
+            Err(_) => stores.gate.report(Need::Heartbeat, false),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Dead nodes: their open placements become *outcome unknown*, which counts as made (G8), and
+//! their leased contacts are due again.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dialer_audit::{Record, record::Ended};
+use dialer_engine::{OtherNumbers, RetryRules, Settlement, Spoken};
+use dialer_types::{
+    AttemptId, CampaignId, ContactId, Disposition, NodeId, Now, PlacementId, SubjectId,
+};
+use sqlx::{Row, postgres::PgRow};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    StoreError, Stores,
+    ledger::Item,
+    node::{BEAT, DEAD_AFTER},
+};
+use crate::{campaigns, gate::Need};
+
+/// Placements settled in one transaction.
+const AT_ONCE: i64 = 64;
+/// How often placements are looked for that a commit under way left behind a node that had been
+/// reaped already, and how old they may be.
+const STRAGGLERS_EVERY: u32 = 30;
+const STRAGGLERS_WITHIN: Duration = Duration::from_secs(3600);
+
+/// Looks for dead nodes until the end. Only a node that has itself been in touch for as long as a
+/// heartbeat may be old judges others: after an outage of Postgres everybody looks dead.
+pub async fn serve(stores: Arc<Stores>, stop: CancellationToken) {
+    let mut in_touch = Duration::ZERO;
+    let mut beats = 0_u32;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+        if !stores.gate.met(Need::Heartbeat) || !stores.gate.met(Need::Postgres) {
+            in_touch = Duration::ZERO;
+            continue;
+        }
+        in_touch += BEAT;
+        if in_touch <= DEAD_AFTER {
+            continue;
+        }
+        beats = beats.wrapping_add(1);
+        if let Err(error) = stores.reap_all(beats.is_multiple_of(STRAGGLERS_EVERY)).await {
+            tracing::warn!(%error, "dead nodes are not reaped yet");
+        }
+    }
+}
+
+impl Stores {
+    async fn reap_all(&self, stragglers: bool) -> Result<(), StoreError> {
+        if stragglers {
+            self.reap_stragglers().await?;
+        }
+        for node in self.dead().await? {
+            self.reap(node).await?;
+        }
+        Ok(())
+    }
+
+    async fn dead(&self) -> Result<Vec<NodeId>, StoreError> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM node WHERE stopped_at IS NULL AND heartbeat_at < $1 AND id <> $2",
+        )
+        .bind(self.clock.now().wall.before(DEAD_AFTER).0)
+        .bind(Uuid::from_u128(self.node.0))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(|id| NodeId(id.as_u128())).collect())
+    }
+
+    /// Finishes what a dead node left, and marks it as stopped. Two that reap one node at a time do
+    /// no harm: an outcome is written once.
+    ///
+    /// # Errors
+    /// If Postgres fails; the rest is reaped next time.
+    pub async fn reap(&self, node: NodeId) -> Result<(), StoreError> {
+        tracing::warn!(%node, "reaping a dead node");
+        loop {
+            let open = self.open_placements(&[node], self.clock.now()).await?;
+            let count = open.len();
+            if count == 0 {
+                break;
+            }
+            self.write(node, &open).await?;
+            self.metrics.reaped.inc_by(count as u64);
+        }
+        self.give_back_leases(node).await?;
+        self.stopped(node).await
+    }
+
+    /// A commit that was under way when its node was reaped may have succeeded after that. Its
+    /// contact, which nobody can place under that try any more, goes on to the next.
+    async fn reap_stragglers(&self) -> Result<(), StoreError> {
+        let nodes: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM node WHERE stopped_at >= $1")
+            .bind(self.clock.now().wall.before(STRAGGLERS_WITHIN).0)
+            .fetch_all(&self.pool)
+            .await?;
+        let nodes: Vec<_> = nodes.into_iter().map(|id| NodeId(id.as_u128())).collect();
+        let open = self.open_placements(&nodes, self.clock.now()).await?;
+        if open.is_empty() {
+            return Ok(());
+        }
+        self.write(self.node, &open).await?;
+        self.metrics.reaped.inc_by(open.len() as u64);
+        for item in &open {
+            let Item::Settle(settlement) = item else { continue };
+            sqlx::query(
+                "UPDATE contact SET try_no = try_no + 1, made = made + 1
+                 WHERE id = $1 AND try_no = $2 AND (node IS NULL OR node <> $3)",
+            )
+            .bind(Uuid::from_u128(settlement.attempt.contact.0))
+            .bind(super::commit::try_no(settlement.attempt))
+            .bind(Uuid::from_u128(self.node.0))
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn open_placements(&self, nodes: &[NodeId], now: Now) -> Result<Vec<Item>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT p.id, p.contact_id, p.try_no, p.campaign_id, p.number_subject, p.person_subject,
+                    p.account_subject, c.made, c.next_position, a.max_tries, a.retry::text,
+                    (SELECT max(n.position) FROM contact_number n WHERE n.contact_id = p.contact_id),
+                    (SELECT n.position FROM contact_number n WHERE n.contact_id = p.contact_id
+                     AND n.number_subject = p.number_subject LIMIT 1)
+             FROM placement p JOIN contact c ON c.id = p.contact_id
+             JOIN campaign a ON a.id = p.campaign_id
+             WHERE p.node = ANY($1)
+               AND NOT EXISTS (SELECT FROM outcome o WHERE o.placement_id = p.id)
+             ORDER BY p.at LIMIT $2",
+        )
+        .bind(nodes.iter().map(|node| Uuid::from_u128(node.0)).collect::<Vec<_>>())
+        .bind(AT_ONCE)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut rules: BTreeMap<u128, RetryRules> = BTreeMap::new();
+        rows.iter().map(|row| self.unknown(row, &mut rules, now)).collect()
+    }
+
+    fn unknown(
+        &self,
+        row: &PgRow,
+        rules: &mut BTreeMap<u128, RetryRules>,
+        now: Now,
+    ) -> Result<Item, StoreError> {
+        let (id, contact, campaign): (Uuid, Uuid, Uuid) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
+        let small = |at: usize| -> Result<u16, StoreError> {
+            let value: i16 = row.try_get(at)?;
+            Ok(u16::try_from(value).unwrap_or(0))
+        };
+        let account: Option<i64> = row.try_get(6)?;
+        let mut subjects = vec![SubjectId(row.try_get(4)?), SubjectId(row.try_get(5)?)];
+        subjects.extend(account.map(SubjectId));
+        subjects.sort_unstable();
+        subjects.dedup();
+        let retry = match rules.entry(campaign.as_u128()) {
+            std::collections::btree_map::Entry::Occupied(held) => held.into_mut(),
+            std::collections::btree_map::Entry::Vacant(free) => {
+                let text: String = row.try_get(10)?;
+                free.insert(campaigns::retry_rules(&text).unwrap_or_default())
+            }
+        };
+        let (made, max_tries) = (small(7)?.saturating_add(1), small(9)?);
+        let (last, dialed): (Option<i16>, Option<i16>) = (row.try_get(11)?, row.try_get(12)?);
+        let next_position = match (dialed, last) {
+            (Some(dialed), Some(last)) if dialed < last => dialed.saturating_add(1),
+            _ => 0,
+        };
+        let placement = PlacementId(id.as_u128());
+        let attempt = AttemptId { contact: ContactId(contact.as_u128()), try_no: small(2)? };
+        let ended = Ended {
+            attempt,
+            placement,
+            disposition: Disposition::Unknown,
+            sip_code: None,
+            q850: None,
+            ring_ms: None,
+            answered_at: None,
+            ended_at: Some(now.wall),
+            correction: false,
+        };
+        Ok(Item::Settle(Box::new(Settlement {
+            placement,
+            attempt,
+            campaign: CampaignId(campaign.as_u128()),
+            subjects,
+            disposition: Disposition::Unknown,
+            spoken: Spoken::default(),
+            next: retry.next(Disposition::Unknown, made, max_tries, OtherNumbers(false), now.wall),
+            made,
+            next_position: u8::try_from(next_position).unwrap_or(0),
+            record: Record::new(Some(self.node), ended.into(), now.wall),
+            at: now.wall,
+        })))
+    }
+
+    /// Contacts that a dead node had taken and placed no call for: the same try is due again.
+    async fn give_back_leases(&self, node: NodeId) -> Result<(), StoreError> {
+        sqlx::query(
+            "WITH back AS (
+                 UPDATE contact SET state = 2, node = NULL WHERE node = $1 AND state = 3
+                 RETURNING id, campaign_id)
+             INSERT INTO due (contact_id, campaign_id, due_at, because)
+             SELECT id, campaign_id, $2, 'node_died' FROM back ON CONFLICT (contact_id) DO NOTHING",
+        )
+        .bind(Uuid::from_u128(node.0))
+        .bind(self.clock.now().wall.0)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Reserving: a send slot of the trunk, then Redis.
+//!
+//! Order of charging (DESIGN section 4, *Rates*): judge, slot, reserve, commit. Each trunk has one
+//! queue, so its slots go out in the order they were asked for and nobody starves.
+
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use dialer_engine::{Answer, Conflict, Input};
+use dialer_limiter::{Demand, Reservation};
+use dialer_types::TrunkId;
+use governor::{
+    DefaultDirectRateLimiter, Quota,
+    clock::{Clock as _, DefaultClock},
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+
+use super::{PATIENCE, Stores};
+use crate::{inbox::Inbox, trunks::Shares};
+
+/// Reservations that may wait for a slot of one trunk.
+const ROOM: usize = 256;
+/// Reservations at Redis at once.
+const IN_FLIGHT: usize = 64;
+/// Slots given out at once make up for timers that wake a little late.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// What the engine asked for.
+#[derive(Debug)]
+pub struct Wish {
+    /// By which trunk.
+    pub trunk: TrunkId,
+    /// For what.
+    pub demand: Arc<Demand>,
+}
+
+/// Serves wishes until nobody can make one any more.
+pub async fn serve(
+    stores: Arc<Stores>,
+    mut wishes: mpsc::Receiver<Wish>,
+    shares: Shares,
+    inbox: Inbox,
+    tasks: TaskTracker,
+) {
+    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    let mut lines: BTreeMap<TrunkId, mpsc::Sender<Arc<Demand>>> = BTreeMap::new();
+    while let Some(wish) = wishes.recv().await {
+        let line = lines.entry(wish.trunk).or_insert_with(|| {
+            let (sender, queue) = mpsc::channel(ROOM);
+            let line = Line {
+                stores: Arc::clone(&stores),
+                trunk: wish.trunk,
+                shares: shares.clone(),
+                inbox: inbox.clone(),
+                tasks: tasks.clone(),
+                room: Arc::clone(&room),
+            };
+            tasks.spawn(line.serve(queue));
+            sender
+        });
+        shares.waiting(wish.trunk, 1);
+        if let Err(refused) = line.try_send(wish.demand) {
+            shares.waiting(wish.trunk, -1);
+            let placement = refused.into_inner().placement();
+            inbox.send(Input::Reserved(placement, Answer::Unavailable)).await;
+        }
+    }
+}
+
+struct Line {
+    stores: Arc<Stores>,
+    trunk: TrunkId,
+    shares: Shares,
+    inbox: Inbox,
+    tasks: TaskTracker,
+    room: Arc<Semaphore>,
+}
+
+impl Line {
+    async fn serve(self, mut queue: mpsc::Receiver<Arc<Demand>>) {
+        let mut slots = Slots::default();
+        while let Some(demand) = queue.recv().await {
+            let slot = slots.take(|| self.shares.milli_cps(self.trunk));
+            let slot = tokio::time::timeout(PATIENCE, slot).await;
+            self.shares.waiting(self.trunk, -1);
+            if slot.is_err() {
+                let placement = demand.placement();
+                self.inbox.send(Input::Reserved(placement, Answer::Unavailable)).await;
+                continue;
+            }
+            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
+            let (stores, inbox) = (Arc::clone(&self.stores), self.inbox.clone());
+            self.tasks.spawn(async move {
+                let _room = permit;
+                let answer = stores.reserve(&demand).await;
+                inbox.send(Input::Reserved(demand.placement(), answer)).await;
+            });
+        }
+    }
+}
+
+/// The send slots of one trunk on this node.
+#[derive(Default)]
+struct Slots {
+    milli_cps: u64,
+    limiter: Option<DefaultDirectRateLimiter>,
+    clock: DefaultClock,
+}
+
+impl Slots {
+    /// Waits for a slot at the share that holds at each look.
+    async fn take(&mut self, share: impl Fn() -> u64) {
+        loop {
+            self.follow(share());
+            let wait = match self.limiter.as_ref().map(DefaultDirectRateLimiter::check) {
+                Some(Ok(())) => return,
+                Some(Err(until)) => until.wait_time_from(self.clock.now()),
+                None => Duration::from_millis(100),
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Makes the limiter anew where the share has changed; what was used before is forgotten only
+    /// within the slack, because a new limiter starts with one slot at most taken away.
+    fn follow(&mut self, milli_cps: u64) {
+        if self.milli_cps == milli_cps {
+            return;
+        }
+        self.milli_cps = milli_cps;
+        self.limiter = quota(milli_cps).map(|quota| {
+            let limiter = DefaultDirectRateLimiter::direct(quota);
+            // A changed share does not begin with a burst.
+            while limiter.check().is_ok() {}
+            limiter
+        });
+    }
+}
+
+/// A slot each `1 / rate` seconds; as many at once as [`SLACK`] would have given.
+fn quota(milli_cps: u64) -> Option<Quota> {
+    let nanos = 1_000_000_000_000_u64.checked_div(milli_cps)?;
+    let period = Duration::from_nanos(nanos.max(1));
+    let burst = u32::try_from(SLACK.as_nanos() / period.as_nanos().max(1)).unwrap_or(u32::MAX);
+    let burst = NonZeroU32::new(burst.max(1)).unwrap_or(NonZeroU32::MIN);
+    Some(Quota::with_period(period)?.allow_burst(burst))
+}
+
+impl Stores {
+    /// Reserves in Redis.
+    pub async fn reserve(&self, demand: &Demand) -> Answer<Result<Reservation, Conflict>> {
+        match self.redis(self.redis.reserve(demand)).await {
+            Ok(true) => {
+                #[expect(clippy::disallowed_methods, reason = "this store reserved just now")]
+                let reservation = Reservation::assertion(demand.placement());
+                Answer::Given(Ok(reservation))
+            }
+            Ok(false) => {
+                self.metrics.reserve_conflicts.inc();
+                Answer::Given(Err(Conflict))
+            }
+            Err(_) => Answer::Unavailable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_has_the_rate_of_the_share_and_a_burst_of_ten_milliseconds() {
+        for (milli_cps, period_ms, burst) in
+            [(1_000, 1_000, 1), (50_000, 20, 1), (1_000_000, 1, 10)]
+        {
+            let quota = quota(milli_cps).unwrap();
+            assert_eq!(quota.replenish_interval(), Duration::from_millis(period_ms), "{milli_cps}");
+            assert_eq!(quota.burst_size().get(), burst, "{milli_cps}");
+        }
+        assert!(quota(0).is_none());
+    }
+}

@@ -1,0 +1,9 @@
+//! The stores against a real PostgreSQL and a real Redis.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod audit;
+mod commit;
+mod differential;
+mod ledger;
+mod nodes;
+mod world;
