@@ -91,13 +91,25 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 /// The `OpenAPI` 3.1 document.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    named(routes().into_openapi())
+}
+
+/// Operation ids are unique in a document: the tag goes before the function's name.
+fn named(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let tag = operation.tags.iter().flatten().next().map_or("", String::as_str);
+            let id = operation.operation_id.as_deref().unwrap_or_default();
+            operation.operation_id = Some(format!("{}_{id}", tag.replace(' ', "_")));
+        }
+    }
+    document
 }
 
 /// The API.
 pub fn router(app: Arc<App>) -> Router {
     let (router, document) = routes().split_for_parts();
-    let document = Arc::new(document);
+    let document = Arc::new(named(document));
     router
         .route("/openapi.json", get(move || std::future::ready(Json(Arc::clone(&document)))))
         .fallback(|| std::future::ready(Problem::not_found("no such address")))

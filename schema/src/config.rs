@@ -168,7 +168,7 @@ pub struct Dialer {
     pub lists: PathBuf,
     /// Folder of the rule packs; `None` for those built in.
     pub packs: Option<PathBuf>,
-    /// File of the house rules; `None` for those built in.
+    /// File of overrides of the house rules; `None` for the house rules as they are.
     pub house: Option<PathBuf>,
     /// UDP ports of RTP, end excluded.
     pub rtp_ports: Range<u16>,

@@ -150,7 +150,7 @@ fn try_of(attempt: AttemptId) -> i16 {
 
 /// Attempts, by campaign or contact.
 #[utoipa::path(get, path = "/v1/attempts", tag = "attempts", params(Which),
-    responses((status = 200, body = Attempts), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Attempts), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(
     _: May<AttemptRight>,
     State(app): State<Arc<App>>,
@@ -204,7 +204,7 @@ fn read(app: &App, row: &PgRow) -> Result<Attempt, Problem> {
 /// One attempt with its evidence.
 #[utoipa::path(get, path = "/v1/attempts/{id}", tag = "attempts",
     params(("id" = String, Path, description = "contact ULID, '-', try")),
-    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn show(
     _: May<AttemptRight>,
     State(app): State<Arc<App>>,
@@ -332,7 +332,7 @@ pub struct Correction {
 /// Corrects how an attempt ended: a revision more, both stay on record. Rules count the correction.
 #[utoipa::path(post, path = "/v1/attempts/{id}/correction", tag = "attempts",
     params(("id" = String, Path, description = "contact ULID, '-', try")), request_body = Correction,
-    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn correct(
     May(caller, _): May<AttemptRight>,
     State(app): State<Arc<App>>,

@@ -52,7 +52,7 @@ pub struct Which {
 /// The leaves in their order, up to the latest checkpoint.
 #[utoipa::path(get, path = "/v1/audit/export", tag = "audit", params(Which),
     responses((status = 200, description = "rows, one a leaf", body = String),
-              (status = "default", body = super::error::ProblemBody)))]
+              (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn export(
     _: May<AttemptRight>,
     State(app): State<Arc<App>>,
@@ -171,7 +171,7 @@ pub(super) fn csv_line<T: AsRef<[u8]>>(cells: &[T]) -> Result<Vec<u8>, csv::Erro
 /// The latest signed checkpoint (C2SP signed note).
 #[utoipa::path(get, path = "/v1/audit/checkpoint", tag = "audit",
     responses((status = 200, body = String, content_type = "text/plain"),
-              (status = "default", body = super::error::ProblemBody)))]
+              (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn checkpoint(
     _: May<AttemptRight>,
     State(app): State<Arc<App>>,
@@ -185,7 +185,7 @@ pub(super) async fn checkpoint(
 /// The key that checkpoints verify under.
 #[utoipa::path(get, path = "/v1/audit/key", tag = "audit",
     responses((status = 200, body = String, content_type = "text/plain"),
-              (status = "default", body = super::error::ProblemBody)))]
+              (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn key(_: May<AttemptRight>, State(app): State<Arc<App>>) -> String {
     std::future::ready(format!("{}\n", app.verifier)).await
 }

@@ -128,7 +128,7 @@ fn check(settings: &Settings) -> Result<i64, Problem> {
 
 /// Makes a campaign, as a draft.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = Settings,
-    responses((status = 201, body = Campaign), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 201, body = Campaign), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn create(
     May(caller, _): May<CampaignRight>,
     State(app): State<Arc<App>>,
@@ -251,7 +251,7 @@ async fn load(app: &App, id: CampaignId) -> Result<Campaign, Problem> {
 
 /// Every campaign.
 #[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns",
-    responses((status = 200, body = Campaigns), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Campaigns), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(
     _: May<Look>,
     State(app): State<Arc<App>>,
@@ -269,7 +269,7 @@ pub(super) async fn list(
 /// One campaign, with its counts.
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns",
     params(("id" = String, Path, description = "ULID")),
-    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn show(
     _: May<Look>,
     State(app): State<Arc<App>>,
@@ -281,7 +281,7 @@ pub(super) async fn show(
 /// Sets a campaign going: every contact that waits becomes due.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/start", tag = "campaigns",
     params(("id" = String, Path, description = "ULID")),
-    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn start(
     May(caller, _): May<CampaignRight>,
     State(app): State<Arc<App>>,
@@ -293,7 +293,7 @@ pub(super) async fn start(
 /// Halts a campaign; what is due stays due.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns",
     params(("id" = String, Path, description = "ULID")),
-    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn pause(
     May(caller, _): May<CampaignRight>,
     State(app): State<Arc<App>>,
@@ -305,7 +305,7 @@ pub(super) async fn pause(
 /// Stops a campaign: nothing of it is due any more. It can be started again.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns",
     params(("id" = String, Path, description = "ULID")),
-    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn stop(
     May(caller, _): May<CampaignRight>,
     State(app): State<Arc<App>>,

@@ -84,8 +84,8 @@ pub struct NewConsent {
 #[utoipa::path(post, path = "/v1/consents", tag = "consents", request_body = NewConsent,
     responses((status = 200, body = Recorded),
         (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
-         body = super::error::ProblemBody),
-        (status = "default", body = super::error::ProblemBody)))]
+         body = super::error::ProblemBody, content_type = "application/problem+json"),
+        (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
     _: May<Consents>,
     State(app): State<Arc<App>>,

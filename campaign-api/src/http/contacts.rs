@@ -74,9 +74,9 @@ pub struct Contacts {
 }
 
 /// A campaign's contacts.
-#[utoipa::path(get, path = "/v1/campaigns/{id}/contacts", tag = "campaigns",
+#[utoipa::path(get, path = "/v1/campaigns/{id}/contacts", tag = "contacts",
     params(("id" = String, Path, description = "ULID"), Which),
-    responses((status = 200, body = Contacts), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Contacts), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(
     _: May<Look>,
     State(app): State<Arc<App>>,

@@ -104,7 +104,7 @@ struct Item {
 /// length with the same names as columns, where good rows are kept.
 #[utoipa::path(post, path = "/v1/earlier-attempts", tag = "earlier attempts",
     request_body(content((Vec<Earlier> = "application/json"), (String = "text/csv"))),
-    responses((status = 200, body = Report), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Report), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
     _: May<EarlierRight>,
     State(app): State<Arc<App>>,

@@ -84,7 +84,7 @@ pub struct Named {
 #[utoipa::path(post, path = "/v1/campaigns/{id}/lists", tag = "lists",
     params(("id" = String, Path, description = "ULID of the campaign"), Named),
     request_body(content = String, content_type = "text/csv"),
-    responses((status = 201, body = List), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 201, body = List), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn import(
     _: May<CampaignRight>,
     State(app): State<Arc<App>>,
@@ -261,7 +261,7 @@ async fn load(connection: &mut PgConnection, id: ListId) -> Result<List, Problem
 /// One list.
 #[utoipa::path(get, path = "/v1/lists/{id}", tag = "lists",
     params(("id" = String, Path, description = "ULID")),
-    responses((status = 200, body = List), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = List), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn show(
     _: May<Look>,
     State(app): State<Arc<App>>,
@@ -274,7 +274,7 @@ pub(super) async fn show(
 /// The header line of a contact list.
 #[utoipa::path(get, path = "/v1/lists/template", tag = "lists",
     responses((status = 200, body = String, content_type = "text/csv"),
-              (status = "default", body = super::error::ProblemBody)))]
+              (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn template(_: May<Look>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8")];
     std::future::ready((kind, template_text()).into_response()).await
@@ -284,7 +284,7 @@ pub(super) async fn template(_: May<Look>) -> Response {
 #[utoipa::path(get, path = "/v1/lists/{id}/faults", tag = "lists",
     params(("id" = String, Path, description = "ULID")),
     responses((status = 200, body = String, content_type = "text/csv"),
-              (status = "default", body = super::error::ProblemBody)))]
+              (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn faults(
     _: May<Look>,
     State(app): State<Arc<App>>,

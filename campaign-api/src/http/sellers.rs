@@ -46,7 +46,7 @@ pub struct Sellers {
 
 /// Makes a seller.
 #[utoipa::path(post, path = "/v1/sellers", tag = "sellers", request_body = NewSeller,
-    responses((status = 201, body = Seller), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 201, body = Seller), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn create(
     _: May<Campaigns>,
     State(app): State<Arc<App>>,
@@ -76,7 +76,7 @@ pub(super) async fn create(
 
 /// Every seller.
 #[utoipa::path(get, path = "/v1/sellers", tag = "sellers",
-    responses((status = 200, body = Sellers), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Sellers), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(
     _: May<Look>,
     State(app): State<Arc<App>>,

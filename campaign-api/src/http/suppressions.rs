@@ -81,8 +81,8 @@ struct Named {
 #[utoipa::path(post, path = "/v1/suppressions", tag = "suppressions", request_body = NewSuppression,
     responses((status = 200, body = Recorded),
         (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
-         body = super::error::ProblemBody),
-        (status = "default", body = super::error::ProblemBody)))]
+         body = super::error::ProblemBody, content_type = "application/problem+json"),
+        (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
     _: May<Suppressions>,
     State(app): State<Arc<App>>,

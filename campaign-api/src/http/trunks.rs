@@ -95,7 +95,7 @@ fn check_address(faults: &mut Faults, address: &str) {
 
 /// Makes a trunk.
 #[utoipa::path(post, path = "/v1/trunks", tag = "trunks", request_body = NewTrunk,
-    responses((status = 201, body = Trunk), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 201, body = Trunk), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn create(
     _: May<TrunkRight>,
     State(app): State<Arc<App>>,
@@ -159,7 +159,7 @@ pub(super) async fn create(
 
 /// Every trunk.
 #[utoipa::path(get, path = "/v1/trunks", tag = "trunks",
-    responses((status = 200, body = Trunks), (status = "default", body = super::error::ProblemBody)))]
+    responses((status = 200, body = Trunks), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(
     _: May<Look>,
     State(app): State<Arc<App>>,

@@ -1,0 +1,152 @@
+//! Attempts with their evidence, corrections, and the audit to take away.
+
+use dialer_audit::{Checkpoint, Row, Signer, Tree, leaf_hash};
+use dialer_limiter::{Entry, Head, Token};
+use dialer_types::{CampaignNo, Outcome, PlacementId, Purpose, SellerNo, Technology, UnixMillis};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use sqlx::{Connection, PgConnection, Row as _};
+use uuid::Uuid;
+
+use crate::world::World;
+
+const PLACEMENT: PlacementId = PlacementId(0x0199_0000_0000_0000_0000_0000_0000_0077);
+
+/// One contact with one attempt that was placed and ended as unknown; returns the attempt's id.
+async fn placed(world: &World) -> String {
+    let (seller, trunk) = (world.seller("one").await, world.trunk().await);
+    let campaign = world.campaign(&seller, "c", &[&trunk]).await;
+    let path = format!("/v1/campaigns/{campaign}");
+    world.csv(&format!("{path}/lists?name=l"), "external_id,phone_1\nann,+13055550101\n").await;
+    let id = Uuid::from_u128(PLACEMENT.0);
+    world
+        .execute(&format!(
+            "INSERT INTO attempt SELECT c.id, 1, c.campaign_id, k.seller_id, 1000
+                 FROM contact c JOIN campaign k ON k.id = c.campaign_id;
+             INSERT INTO placement SELECT '{id}', c.id, 1, c.campaign_id, n.number_subject,
+                 c.person_subject, NULL, t.id, gen_random_uuid(), 1000, 9000, 'call-1@x'
+                 FROM contact c JOIN contact_number n ON n.contact_id = c.id, trunk t;
+             INSERT INTO decision (contact_id, try_no, campaign_id, at, verdict, rules, entry_id)
+                 SELECT c.id, 1, c.campaign_id, 1000, 'permit', '{{}}', min(e.id)
+                 FROM contact c, audit_entry e GROUP BY c.id, c.campaign_id;
+             INSERT INTO outcome (placement_id, disposition, ended_at, recorded_by)
+                 VALUES ('{id}', 19, 2000, gen_random_uuid());"
+        ))
+        .await;
+    let entry = Entry {
+        key: Entry::key_of(PLACEMENT),
+        at_seconds: 1,
+        seller: SellerNo(1),
+        campaign: CampaignNo(1),
+        purpose: Purpose::Telemarketing,
+        technology: Technology::Prerecorded,
+        outcome: Outcome::Unknown,
+        inbound: false,
+    };
+    let head = Head::new(Token(1)).with_entry(Token(PLACEMENT.0), entry, UnixMillis(0)).unwrap();
+    let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
+    sqlx::query("UPDATE subject_head SET token = $1, head = $2")
+        .bind(id)
+        .bind(head.encode())
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    let (_, attempts) = world.get("/v1/attempts").await;
+    attempts["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_attempt_shows_its_evidence_and_a_masked_number() {
+    let world = World::start().await;
+    let id = placed(&world).await;
+    let (status, attempt) = world.get(&format!("/v1/attempts/{id}")).await;
+    assert_eq!(status, StatusCode::OK, "{attempt}");
+    assert_eq!(attempt["decisions"][0]["verdict"], "permit", "{attempt}");
+    assert_eq!(attempt["placements"][0]["number"], "+130******01", "{attempt}");
+    assert_eq!(attempt["placements"][0]["outcomes"][0]["disposition"], "outcome_unknown");
+    assert!(!attempt.to_string().contains("3055550101"), "{attempt}");
+    let page = format!("/v1/attempts?limit=1&after={id}");
+    assert_eq!(world.get(&page).await.1["items"], json!([]));
+    let (_, campaigns) = world.get("/v1/campaigns").await;
+    let campaign = campaigns["items"][0]["id"].as_str().unwrap();
+    let (_, campaign) = world.get(&format!("/v1/campaigns/{campaign}")).await;
+    assert_eq!(campaign["counts"]["attempts"], 1);
+    assert_eq!(campaign["counts"]["dispositions"], json!({ "outcome_unknown": 1 }));
+    let other = "/v1/attempts/01ARZ3NDEKTSV4RRFFQ69G5FAV-1";
+    assert_eq!(world.get(other).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_correction_is_a_revision_that_rules_count_and_both_stay() {
+    let world = World::start().await;
+    let id = placed(&world).await;
+    let path = format!("/v1/attempts/{id}/correction");
+    let (status, _) = world.post(&path, &json!({ "disposition": "not_sent" })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "only the dialer can prove that");
+    let (status, attempt) = world.post(&path, &json!({ "disposition": "busy" })).await;
+    assert_eq!(status, StatusCode::OK, "{attempt}");
+    let outcomes = attempt["placements"][0]["outcomes"].as_array().unwrap();
+    let words: Vec<_> = outcomes.iter().map(|outcome| &outcome["disposition"]).collect();
+    assert_eq!(words, [&json!("outcome_unknown"), &json!("busy")]);
+    for (_, head) in crate::opt_outs::heads(&world).await {
+        assert_eq!(head.entries()[0].outcome, Outcome::Busy);
+        assert_ne!(head.token(), Token(PLACEMENT.0), "the event moved the head");
+    }
+    let (_, campaigns) = world.get("/v1/campaigns").await;
+    let campaign = campaigns["items"][0]["id"].as_str().unwrap();
+    let (_, campaign) = world.get(&format!("/v1/campaigns/{campaign}")).await;
+    assert_eq!(campaign["counts"]["dispositions"], json!({ "busy": 1 }), "counted once");
+}
+
+#[tokio::test]
+async fn the_export_verifies_against_the_checkpoint_and_the_key_that_the_api_gives() {
+    let world = World::start().await;
+    assert_eq!(world.get("/v1/audit/checkpoint").await.0, StatusCode::NOT_FOUND);
+    placed(&world).await;
+    for n in 0..700 {
+        let body = json!({ "number": format!("+1305555{n:04}"), "reason": "asked" });
+        if n % 100 == 0 {
+            world.post("/v1/suppressions", &body).await;
+        }
+    }
+    // What the dialer's sequencer does.
+    let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
+    let entries = sqlx::query("SELECT id, leaf FROM audit_entry ORDER BY id")
+        .fetch_all(&mut owner)
+        .await
+        .unwrap();
+    let mut tree = Tree::new();
+    for (index, row) in (0_i64..).zip(&entries) {
+        let hash = leaf_hash(row.get(1));
+        sqlx::query("INSERT INTO audit_leaf VALUES ($1, $2, $3)")
+            .bind(index)
+            .bind(row.get::<i64, _>(0))
+            .bind(hash.0.as_slice())
+            .execute(&mut owner)
+            .await
+            .unwrap();
+        tree.append(hash);
+    }
+    let signer = Signer::from_seed("ringfence.test/audit", &[3; 32]).unwrap();
+    let checkpoint = Checkpoint::of("ringfence.test/audit", &tree);
+    let note = signer.sign(&checkpoint).unwrap();
+    sqlx::query("INSERT INTO audit_checkpoint VALUES ($1, $2, $3, 0)")
+        .bind(i64::try_from(entries.len()).unwrap())
+        .bind(tree.root().0.as_slice())
+        .bind(&note)
+        .execute(&mut owner)
+        .await
+        .unwrap();
+
+    let key = world.text("/v1/audit/key").await.trim().parse().unwrap();
+    let note = world.text("/v1/audit/checkpoint").await;
+    let export = world.text("/v1/audit/export?format=jsonl").await;
+    assert_eq!(export.lines().count(), entries.len());
+    let rows = export.lines().map(|line| Row::Json(line.to_owned()));
+    let report = dialer_audit::verify(rows, &note, &key);
+    assert!(report.is_ok(), "{report:?}");
+    let csv = world.text("/v1/audit/export?format=csv").await;
+    assert_eq!(csv::Reader::from_reader(csv.as_bytes()).records().count(), entries.len());
+    let bad = world.request(Some("admin"), Method::GET, "/v1/audit/export?format=xml");
+    assert_eq!(bad.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+}

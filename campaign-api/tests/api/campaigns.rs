@@ -1,0 +1,114 @@
+//! The life of a campaign.
+
+use futures_util::StreamExt;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::world::{World, settings};
+
+const CSV: &str = "external_id,phone_1\na,+13055550101\nb,+13055550102\nc,+13055550103\n";
+
+#[tokio::test]
+async fn a_campaign_without_a_trunk_cannot_start() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let (status, problem) =
+        world.post(&format!("/v1/campaigns/{campaign}/start"), &json!({})).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(problem["code"], "campaign_without_trunk");
+    assert_eq!(world.get(&format!("/v1/campaigns/{campaign}")).await.1["status"], "draft");
+    let again = settings(&seller, "c", &[]);
+    assert_eq!(world.post("/v1/campaigns", &again).await.1["code"], "campaign_exists");
+}
+
+#[tokio::test]
+async fn a_start_makes_every_waiting_contact_due_once_and_a_stop_takes_them_back() {
+    let world = World::start().await;
+    let (seller, trunk) = (world.seller("one").await, world.trunk().await);
+    let campaign = world.campaign(&seller, "c", &[&trunk]).await;
+    let path = format!("/v1/campaigns/{campaign}");
+    let (status, list) = world.csv(&format!("{path}/lists?name=l"), CSV).await;
+    assert_eq!(status, StatusCode::CREATED, "{list}");
+    let counts = world.get(&path).await.1["counts"].clone();
+    assert_eq!((&counts["contacts"], &counts["waiting"]), (&json!(3), &json!(3)), "{counts}");
+
+    let (status, _) = world.post(&format!("{path}/pause"), &json!({})).await;
+    assert_eq!(status, StatusCode::CONFLICT, "a draft cannot be paused");
+    for _ in 0..2 {
+        let (status, started) = world.post(&format!("{path}/start"), &json!({})).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(started["status"], "running");
+        assert_eq!(started["counts"]["due"], 3);
+        assert_eq!(started["stalled"], "stalled: no dialer is running");
+    }
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM due").await, 3);
+    let more = "external_id,phone_1\nd,+13055550104\na,+13055550101\n";
+    let (_, list) = world.csv(&format!("{path}/lists?name=m"), more).await;
+    assert_eq!((&list["imported"], &list["duplicates"]), (&json!(1), &json!(1)), "{list}");
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM due").await, 4, "due at once while running");
+
+    let (_, paused) = world.post(&format!("{path}/pause"), &json!({})).await;
+    assert_eq!((&paused["status"], &paused["counts"]["due"]), (&json!("paused"), &json!(4)));
+    let (_, stopped) = world.post(&format!("{path}/stop"), &json!({})).await;
+    assert_eq!(stopped["counts"]["waiting"], 4, "{stopped}");
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM due").await, 0);
+    let entries = "SELECT count(*) FROM audit_entry WHERE kind = 10";
+    assert_eq!(world.sql::<i64>(entries).await, 4, "created, started, paused, stopped");
+}
+
+#[tokio::test]
+async fn dialers_hear_of_a_start_and_a_stall_names_its_trunks() {
+    let world = World::start().await;
+    let (seller, trunk) = (world.seller("one").await, world.trunk().await);
+    let campaign = world.campaign(&seller, "c", &[&trunk]).await;
+    let client = redis::Client::open(world.redis.url()).unwrap();
+    let mut heard = client.get_async_pubsub().await.unwrap();
+    heard.subscribe("rf:campaign").await.unwrap();
+    world.post(&format!("/v1/campaigns/{campaign}/start"), &json!({})).await;
+    let message = heard.on_message().next().await.unwrap();
+    let message: serde_json::Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+    assert_eq!(message, json!({ "campaign": campaign, "status": "running" }));
+
+    let now = world.app.now().0;
+    world
+        .execute(&format!(
+            "INSERT INTO node VALUES (gen_random_uuid(), 'a', 0, {now}, NULL),
+                                     (gen_random_uuid(), 'b', 0, {now}, NULL);"
+        ))
+        .await;
+    let path = format!("/v1/campaigns/{campaign}");
+    assert_eq!(world.get(&path).await.1["stalled"], json!(null));
+    world
+        .execute(
+            "INSERT INTO trunk_state SELECT n.id, t.id, true, 'no answer to OPTIONS', 0
+             FROM node n, trunk t WHERE n.name = 'a'",
+        )
+        .await;
+    assert_eq!(world.get(&path).await.1["stalled"], json!(null), "b can still use it");
+    world
+        .execute(
+            "INSERT INTO trunk_state SELECT n.id, t.id, true, 'no answer to OPTIONS', 0
+             FROM node n, trunk t WHERE n.name = 'b'",
+        )
+        .await;
+    let stalled = world.get(&path).await.1["stalled"].clone();
+    assert_eq!(stalled, "stalled: no trunk (carrier: no answer to OPTIONS)");
+}
+
+#[tokio::test]
+async fn a_trunk_keeps_its_password_encrypted_and_never_shows_it() {
+    let world = World::start().await;
+    world.trunk().await;
+    let (_, trunks) = world.get("/v1/trunks").await;
+    assert_eq!(trunks["items"][0]["calls_per_second"], 12.5);
+    assert!(!trunks.to_string().contains("hidden"), "{trunks}");
+    let stored: Vec<u8> = world.sql("SELECT password FROM trunk").await;
+    assert!(!stored.windows(6).any(|window| window == b"hidden"));
+    assert_eq!(world.app.keys.decrypt_secret(&stored).unwrap(), b"hidden");
+    for address in ["nowhere", "host:0", "host:99999", ":5060", "a b:1"] {
+        let bad =
+            json!({ "name": "x", "address": address, "calls_per_second": 1, "max_concurrent": 1 });
+        assert_eq!(world.post("/v1/trunks", &bad).await.1["code"], "invalid", "{address}");
+    }
+}

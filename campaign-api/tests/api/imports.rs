@@ -1,0 +1,236 @@
+//! Lists and earlier attempts, good and bad.
+
+use std::convert::Infallible;
+
+use futures_util::stream;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// What is wrong in each line of a list, or nothing.
+const FAULTS: &[(&str, &[(&str, &str)])] = &[
+    // line 2 on
+    ("ok-1,+13055550101,landline,US,FL,America/New_York,existing_customer,2026-01-31,,,,", &[]),
+    ("bad-number,13055550101,,,,,,,,,,", &[("phone_1", "starting with '+'")]),
+    ("letters,+1305555o1o1,,,,,,,,,,", &[("phone_1", "only digits")]),
+    ("none,,,,,,,,,,,", &[("phone_1", "needs a number")]),
+    (",+13055550102,,,,,,,,,,", &[("external_id", "is missing")]),
+    ("zone,+13055550103,,US,FL,America/Miami,,,,,,", &[("time_zone", "not an IANA time zone")]),
+    ("line,+13055550104,cellular,,,,,,,,,", &[("line_1", "wireless, landline")]),
+    ("country,+13055550105,,usa,,,,,,,,", &[("country", "ISO 3166-1")]),
+    ("region,+13055550106,,,FL,,,,,,,", &[("region", "country is empty")]),
+    ("since,+13055550107,,,,,inquiry,31.01.2026,,,,", &[("relationship_since", "a date")]),
+    ("kin,+13055550108,,,,,friend,2026-01-31,,,,", &[("relationship", "existing_customer")]),
+    (
+        "form,+13055550109,,,,,,,nod,telemarketing,2026-01-01T00:00:00Z,",
+        &[("consent_form", "prior_express")],
+    ),
+    ("when,+13055550110,,,,,,,opt_in,telemarketing,yesterday,", &[("consent_at", "RFC 3339")]),
+    (
+        "half,+13055550111,,,,,,,opt_in,,,",
+        &[("consent_purpose", "is missing"), ("consent_at", "is missing")],
+    ),
+    (
+        "back,+13055550112,,,,,,,opt_in,survey,2026-01-02T00:00:00Z,2026-01-01T00:00:00Z",
+        &[("consent_revoked_at", "before consent_at")],
+    ),
+    ("short,+13055550113", &[("row", "has 2 columns, the header has 12")]),
+    ("long,+13055550114,,,,,,,,,,,more", &[("row", "has 13 columns")]),
+    (
+        "\"ok, 2\",+13055550115,,,,,,,opt_in,survey,2026-01-01T00:00:00+01:00,2026-02-01T00:00:00Z",
+        &[],
+    ),
+    ("two,12,fax,,,,,,,,,", &[("phone_1", "starting with '+'"), ("line_1", "unknown line_type")]),
+    ("ok-1,+13055550116,,,,,,,,,,", &[]),
+];
+
+const HEADER: &str = "external_id,phone_1,line_1,country,region,time_zone,relationship,relationship_since,consent_form,consent_purpose,consent_at,consent_revoked_at";
+
+#[tokio::test]
+async fn good_rows_are_kept_and_each_bad_one_is_reported_with_line_column_and_reason() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let mut csv = format!("\u{FEFF}{HEADER}\r\n");
+    for (row, _) in FAULTS {
+        csv.push_str(row);
+        csv.push_str("\r\n");
+    }
+    let (status, list) = world.csv(&format!("/v1/campaigns/{campaign}/lists?name=l"), csv).await;
+    assert_eq!(status, StatusCode::CREATED, "{list}");
+    let rejected = FAULTS.iter().filter(|(_, faults)| !faults.is_empty()).count();
+    assert_eq!(list["rows"], FAULTS.len(), "{list}");
+    assert_eq!(list["imported"], 2, "{list}");
+    assert_eq!(list["duplicates"], 1, "{list}");
+    assert_eq!(list["rejected"], rejected, "{list}");
+
+    let report = world.text(list["faults"].as_str().unwrap()).await;
+    let mut reader = csv::Reader::from_reader(report.as_bytes());
+    assert_eq!(reader.headers().unwrap(), &["line", "column", "reason"][..]);
+    let mut found: Vec<(usize, String, String)> =
+        reader.deserialize().map(Result::unwrap).collect();
+    for (line, (row, faults)) in (2..).zip(FAULTS) {
+        for (column, reason) in *faults {
+            let place = found
+                .iter()
+                .position(|f| f.0 == line && f.1 == *column && f.2.contains(reason))
+                .unwrap_or_else(|| panic!("line {line} {row:?}: {column} {reason} in {report}"));
+            found.remove(place);
+        }
+    }
+    assert!(found.is_empty(), "faults that nobody made: {found:?}");
+    assert!(!report.contains("13055550101"), "the report repeats no number");
+    let events = "SELECT string_agg(kind, ',' ORDER BY id) FROM consent_event";
+    assert_eq!(world.sql::<String>(events).await, "grant,revoke");
+    let (_, contacts) = world.get(&format!("/v1/campaigns/{campaign}/contacts")).await;
+    assert_eq!(contacts["items"].as_array().unwrap().len(), 2);
+    let items = contacts["items"].as_array().unwrap();
+    let first = items.iter().find(|contact| contact["person"] == "ok-1").unwrap();
+    assert_eq!(first["numbers"], json!(["+130******01"]));
+}
+
+#[tokio::test]
+async fn files_that_are_no_lists_are_refused_and_an_unclosed_quote_keeps_what_came_before() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let path = format!("/v1/campaigns/{campaign}/lists?name=l");
+    for (csv, code, text) in [
+        ("", "malformed", "empty"),
+        ("\n\n", "malformed", "empty"),
+        ("name,phone\n", "invalid", "unknown column"),
+        ("external_id\n", "invalid", "phone_1"),
+        ("external_id,phone_1,phone_1\n", "invalid", "twice"),
+    ] {
+        let (_, problem) = world.csv(&path, csv).await;
+        assert_eq!(problem["code"], code, "{csv:?}: {problem}");
+        assert!(problem.to_string().contains(text), "{csv:?}: {problem}");
+    }
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM contact_list").await, 0);
+
+    let mut csv = "external_id,phone_1\na,+13055550101\nb,\"+1305".to_owned();
+    csv.push_str(&"x,+13055550199\n".repeat(20_000));
+    let (status, problem) = world.csv(&path, csv).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert_eq!(problem["code"], "list_failed", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("line 3"), "{problem}");
+    let list = "SELECT state || ' ' || imported || ' ' || rows FROM contact_list";
+    assert_eq!(world.sql::<String>(list).await, "failed 1 1");
+
+    let mut bytes = b"external_id,phone_1\n".to_vec();
+    bytes.extend(b"caf\xE9,+13055550108\n");
+    let (_, list) = world.csv(&path.replace("name=l", "name=latin"), bytes).await;
+    assert_eq!((&list["rejected"], &list["imported"]), (&json!(1), &json!(0)), "{list}");
+    let report = world.text(list["faults"].as_str().unwrap()).await;
+    assert!(report.contains("2,external_id,is not UTF-8"), "{report}");
+    let (status, _) = world
+        .csv("/v1/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/lists?name=l", "external_id,phone_1\n")
+        .await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let template = world.text("/v1/lists/template").await;
+    let (status, list) = world.csv(&path.replace("name=l", "name=t"), template).await;
+    assert_eq!((status, &list["rows"]), (StatusCode::CREATED, &json!(0)), "the template is a list");
+}
+
+/// Resident memory of this process, which is the API too, in bytes.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_rows_are_streamed_in_bounded_memory() {
+    const ROWS: u64 = 100_000;
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let path = format!("/v1/campaigns/{campaign}/lists?name=big");
+    let piece = |n: u64| -> Result<String, Infallible> {
+        if n == 0 {
+            return Ok("external_id,phone_1,country,region,note_free\n".replace(",note_free", ""));
+        }
+        let rows = (n * 1000 - 1000)..(n * 1000);
+        Ok(rows
+            .map(|row| match row % 1000 {
+                500 => format!("p{row},garbage,US,FL\n"),
+                501 => format!("p{},+1{},US,FL\n", row - 2, 2_000_000_000 + row),
+                _ => format!("p{row},+1{},US,FL\n", 2_000_000_000 + row),
+            })
+            .collect())
+    };
+    // The first small import warms pools and caches up.
+    world.csv(&path.replace("big", "small"), "external_id,phone_1\nx,+13055550101\n").await;
+    let before = resident();
+    let body = reqwest::Body::wrap_stream(stream::iter((0..=ROWS / 1000).map(piece)));
+    let (status, list) = world.csv(&path, body).await;
+    let grown = resident().saturating_sub(before);
+    assert_eq!(status, StatusCode::CREATED, "{list}");
+    assert_eq!(list["rows"], ROWS, "{list}");
+    assert_eq!(list["rejected"], ROWS / 1000, "{list}");
+    assert_eq!(list["duplicates"], ROWS / 1000, "{list}");
+    assert_eq!(list["imported"], ROWS - ROWS / 500, "{list}");
+    assert!(grown < 48 * 1024 * 1024, "memory grew by {grown} bytes");
+    let report = world.text(list["faults"].as_str().unwrap()).await;
+    assert_eq!(u64::try_from(report.lines().count()).unwrap(), ROWS / 1000 + 1);
+}
+
+fn earlier(seller: &str, number: &str, at: &str) -> Value {
+    json!({ "seller": seller, "number": number, "person": "p", "account": "a", "at": at,
+        "outcome": "no_answer", "purpose": "telemarketing", "technology": "manual" })
+}
+
+#[tokio::test]
+async fn earlier_attempts_enter_the_heads_of_number_person_and_account() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let recent = "2026-11-20T10:00:00Z";
+    let two =
+        json!([earlier(&seller, "+13055550101", recent), earlier(&seller, "+13055550102", recent)]);
+    let now = world.app.now();
+    let recent_ms = 1_795_514_400_000_i64.min(now.0 - 1000);
+    let two = serde_json::from_str::<Value>(&two.to_string().replace(recent, &rfc3339(recent_ms)))
+        .unwrap();
+    let (status, report) = world.post("/v1/earlier-attempts", &two).await;
+    assert_eq!((status, &report["recorded"]), (StatusCode::OK, &json!(2)), "{report}");
+    let heads = crate::opt_outs::heads(&world).await;
+    let mut entries: Vec<(i16, usize)> =
+        heads.iter().map(|(kind, head)| (*kind, head.entries().len())).collect();
+    entries.sort_unstable();
+    assert_eq!(
+        entries,
+        [(1, 1), (1, 1), (2, 2), (3, 2)],
+        "numbers one each, account and person both"
+    );
+
+    let future = rfc3339(now.0 + 86_400_000);
+    let bad = json!([
+        earlier(&seller, "+13055550101", &rfc3339(recent_ms)),
+        earlier(&seller, "12", &future)
+    ]);
+    let (status, problem) = world.post("/v1/earlier-attempts", &bad).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["faults"][0]["line"], 2, "{problem}");
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM earlier_contact").await, 2, "all or nothing");
+
+    let csv = format!(
+        "seller,number,at,outcome,purpose,technology,inbound\n\
+         {seller},+13055550101,{},conversation,survey,manual,true\n\
+         {seller},+13055550101,{},conversation,survey,manual,maybe\n\
+         {seller},+13055550101,{},conversation,survey,manual,\n",
+        rfc3339(recent_ms),
+        rfc3339(recent_ms),
+        rfc3339(now.0 - 500 * 86_400_000),
+    );
+    let (status, report) = world.csv("/v1/earlier-attempts", csv).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    assert_eq!((&report["recorded"], &report["rejected"]), (&json!(2), &json!(1)), "{report}");
+    assert_eq!(report["faults"][0]["line"], 3, "{report}");
+    let entries: usize =
+        crate::opt_outs::heads(&world).await.iter().map(|(_, head)| head.entries().len()).sum();
+    assert_eq!(entries, 7, "what is older than the horizon is recorded and counts for nothing");
+}
+
+fn rfc3339(millis: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(millis).unwrap().to_rfc3339()
+}

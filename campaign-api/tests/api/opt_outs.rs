@@ -1,0 +1,178 @@
+//! G7 from the side of the API: suppressions, revocations, and what they wake.
+
+use std::time::Duration;
+
+use dialer_limiter::{Head, Mark};
+use dialer_types::{SellerNo, SubjectId};
+use futures_util::StreamExt;
+use redis::AsyncCommands;
+use reqwest::StatusCode;
+use schema::heads::read_heads;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+
+use crate::world::World;
+
+/// Every head with the kind of its subject (1 number, 2 account, 3 person), in subject order.
+pub(crate) async fn heads(world: &World) -> Vec<(i16, Head)> {
+    let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
+    let subjects: Vec<(i64, i16)> = sqlx::query_as("SELECT id, kind FROM subject ORDER BY id")
+        .fetch_all(&mut owner)
+        .await
+        .unwrap();
+    let ids: Vec<SubjectId> = subjects.iter().map(|(id, _)| SubjectId(*id)).collect();
+    let heads = read_heads(&mut owner, &ids).await.unwrap();
+    subjects.into_iter().zip(heads).map(|((_, kind), (_, head))| (kind, head)).collect()
+}
+
+const CSV: &str = "external_id,phone_1,phone_2\nann,+13055550101,+13055550102\nben,+13055550102,\n";
+
+async fn seller_with_list(world: &World) -> (String, String) {
+    let (seller, trunk) = (world.seller("one").await, world.trunk().await);
+    let campaign = world.campaign(&seller, "c", &[&trunk]).await;
+    let (status, list) = world.csv(&format!("/v1/campaigns/{campaign}/lists?name=l"), CSV).await;
+    assert_eq!(status, StatusCode::CREATED, "{list}");
+    (seller, campaign)
+}
+
+fn marked(heads: &[(i16, Head)], mark: Mark) -> usize {
+    heads.iter().filter(|(_, head)| head.marks().contains(&mark)).count()
+}
+
+#[tokio::test]
+async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis() {
+    let world = World::start().await;
+    let (seller, _) = seller_with_list(&world).await;
+    let client = redis::Client::open(world.redis.url()).unwrap();
+    let mut copies = client.get_multiplexed_async_connection().await.unwrap();
+    let before: Vec<(i64, Vec<u8>)> = {
+        let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
+        sqlx::query_as("SELECT subject_id, head FROM subject_head")
+            .fetch_all(&mut owner)
+            .await
+            .unwrap()
+    };
+    // Redis holds the heads as they are; one copy is of another time.
+    for (subject, head) in &before {
+        let _: () = copies.set(format!("rf1:{{{subject}}}"), head).await.unwrap();
+    }
+    let mut heard = client.get_async_pubsub().await.unwrap();
+    heard.subscribe("rf:suppress").await.unwrap();
+
+    let body = json!({ "seller": seller, "person": "ann", "reason": "asked on the phone" });
+    let (status, recorded) = world.post("/v1/suppressions", &body).await;
+    assert_eq!(status, StatusCode::OK, "{recorded}");
+    let subjects = recorded["subjects"].as_array().unwrap();
+    assert_eq!(subjects.len(), 3, "the person and two numbers: {recorded}");
+    let mark = Mark::suppressed(Some(SellerNo(1)));
+    assert_eq!(marked(&heads(&world).await, mark), 3);
+    let message = heard.on_message().next().await.unwrap();
+    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+    assert_eq!(message, json!({ "subjects": subjects, "seller": 1 }));
+    for subject in subjects {
+        let copy: Vec<u8> = copies.get(format!("rf1:{{{subject}}}")).await.unwrap();
+        assert!(
+            Head::decode(&copy).unwrap().marks().contains(&mark),
+            "the copy of {subject} followed"
+        );
+    }
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM audit_entry WHERE kind = 6").await, 1);
+}
+
+#[tokio::test]
+async fn a_number_that_nobody_has_yet_is_suppressed_for_whoever_gets_it() {
+    let world = World::start().await;
+    let body = json!({ "number": "+13055550102", "reason": "national regulator's order" });
+    let (status, recorded) = world.post("/v1/suppressions", &body).await;
+    assert_eq!(status, StatusCode::OK, "{recorded}");
+    seller_with_list(&world).await;
+    assert_eq!(marked(&heads(&world).await, Mark::suppressed(None)), 1);
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM number").await, 2, "the list found it");
+    for bad in [
+        json!({ "reason": "x" }),
+        json!({ "person": "ann", "reason": "x" }),
+        json!({ "number": "555", "reason": "x" }),
+        json!({ "number": "+13055550102", "reason": "" }),
+        json!({ "number": "+13055550102", "reason": "call +13055550199 instead" }),
+    ] {
+        let (status, problem) = world.post("/v1/suppressions", &bad).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}: {problem}");
+    }
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM suppression_event").await, 1);
+}
+
+#[tokio::test]
+async fn lifting_leaves_a_number_marked_while_another_entry_stands() {
+    let world = World::start().await;
+    let (seller, _) = seller_with_list(&world).await;
+    let mark = Mark::suppressed(Some(SellerNo(1)));
+    let person = |person: &str, kind: &str| json!({ "seller": seller, "person": person, "kind": kind, "reason": "r" });
+    world.post("/v1/suppressions", &person("ann", "add")).await;
+    world.post("/v1/suppressions", &person("ben", "add")).await;
+    assert_eq!(marked(&heads(&world).await, mark), 4);
+    world.post("/v1/suppressions", &person("ann", "lift")).await;
+    assert_eq!(marked(&heads(&world).await, mark), 2, "ben and the number they share");
+    let number = json!({ "seller": seller, "number": "+13055550102", "reason": "r" });
+    world.post("/v1/suppressions", &number).await;
+    world.post("/v1/suppressions", &person("ben", "lift")).await;
+    assert_eq!(marked(&heads(&world).await, mark), 1, "the number by itself");
+    let number =
+        json!({ "seller": seller, "number": "+13055550102", "reason": "r", "kind": "lift" });
+    world.post("/v1/suppressions", &number).await;
+    assert_eq!(marked(&heads(&world).await, mark), 0);
+}
+
+#[tokio::test]
+async fn an_opt_out_that_redis_cannot_hear_is_recorded_and_is_not_a_success() {
+    let mut world = World::start().await;
+    let (seller, _) = seller_with_list(&world).await;
+    world.redis.stop();
+    let body = json!({ "seller": seller, "person": "ann", "reason": "asked" });
+    let (status, problem) = world.post("/v1/suppressions", &body).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    assert_eq!(problem["code"], "recorded_not_announced");
+    assert_eq!(marked(&heads(&world).await, Mark::suppressed(Some(SellerNo(1)))), 3, "it stands");
+    world.redis.start_again().unwrap();
+    let (status, answer) = world.post("/v1/suppressions", &body).await;
+    assert_eq!(status, StatusCode::OK, "back by itself: {answer}");
+}
+
+#[tokio::test]
+async fn a_consent_moves_heads_and_wakes_who_waits_for_it_and_a_revocation_is_announced() {
+    let world = World::start().await;
+    let (seller, campaign) = seller_with_list(&world).await;
+    world.post(&format!("/v1/campaigns/{campaign}/start"), &json!({})).await;
+    world
+        .execute(
+            "DELETE FROM due; UPDATE contact SET state = 4;
+             INSERT INTO parked SELECT id, campaign_id, 'consent', '{us.tcpa.consent}', 0 FROM contact;",
+        )
+        .await;
+    let (_, parked) = world.get(&format!("/v1/campaigns/{campaign}/contacts?state=parked")).await;
+    assert_eq!(parked["items"].as_array().unwrap().len(), 2, "{parked}");
+    assert_eq!(parked["items"][0]["cause"], "consent");
+    let before = heads(&world).await;
+    let mut consent = json!({ "seller": seller, "person": "ann", "kind": "grant",
+        "form": "prior_express_written", "purpose": "telemarketing", "source": "web form 12" });
+    let (status, recorded) = world.post("/v1/consents", &consent).await;
+    assert_eq!(status, StatusCode::OK, "{recorded}");
+    assert_eq!(recorded["woken"], 1, "ann and not ben");
+    let after = heads(&world).await;
+    let moved = before.iter().zip(&after).filter(|(b, a)| b.1.token() != a.1.token()).count();
+    assert_eq!(moved, 3, "what was judged before no longer commits");
+    assert_eq!(world.get(&format!("/v1/campaigns/{campaign}")).await.1["counts"]["due"], 1);
+
+    let client = redis::Client::open(world.redis.url()).unwrap();
+    let mut heard = client.get_async_pubsub().await.unwrap();
+    heard.subscribe("rf:suppress").await.unwrap();
+    consent["kind"] = json!("revoke");
+    assert_eq!(world.post("/v1/consents", &consent).await.0, StatusCode::OK);
+    let mut messages = heard.on_message();
+    let message = tokio::time::timeout(Duration::from_secs(5), messages.next()).await;
+    let message = message.unwrap().unwrap();
+    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+    assert_eq!(message["seller"], 1);
+    assert_eq!(message["subjects"].as_array().unwrap().len(), 3);
+    let events = "SELECT string_agg(kind, ',' ORDER BY id) FROM consent_event";
+    assert_eq!(world.sql::<String>(events).await, "grant,revoke");
+}
