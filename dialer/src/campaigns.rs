@@ -42,9 +42,16 @@ pub struct Running {
 /// The running campaigns by id.
 pub type Campaigns = BTreeMap<CampaignId, Running>;
 
+/// Caller IDs that a country reserves for automated calls. Of the covered countries only France
+/// does (ARCEP dec. 2022-1583); calls to the others that do are refused as uncovered.
+const RESERVED_RANGES: [&str; 12] = [
+    "+33162", "+33163", "+33270", "+33271", "+33377", "+33378", "+33424", "+33425", "+33568",
+    "+33569", "+33948", "+33949",
+];
+
 /// What the campaign's prompt announces, and what this build can do for it. A key press, an
 /// abandonment message and lookups of reassigned numbers it cannot do, whatever is asked.
-fn abilities(announces: &[String], ring_timeout: Duration) -> Abilities {
+fn abilities(announces: &[String], caller_id: &str, ring_timeout: Duration) -> Abilities {
     const ANNOUNCED: [Ability; 5] = [
         Ability::Identity,
         Ability::PurposeStatement,
@@ -61,6 +68,9 @@ fn abilities(announces: &[String], ring_timeout: Duration) -> Abilities {
         .filter(|ability| ANNOUNCED.contains(ability))
         .collect();
     abilities = abilities.with(Ability::CallerId).with(Ability::Retention);
+    if RESERVED_RANGES.iter().any(|range| caller_id.starts_with(range)) {
+        abilities = abilities.with(Ability::CallerIdRange);
+    }
     if ring_timeout >= MIN_RING {
         abilities = abilities.with(Ability::MinRing);
     }
@@ -141,7 +151,7 @@ fn running(row: &PgRow) -> Result<Running, StoreError> {
         purpose: Purpose::from_code(code(5, "purpose")?).ok_or_else(|| bad("purpose"))?,
         technology: Technology::from_code(code(6, "technology")?)
             .ok_or_else(|| bad("technology"))?,
-        abilities: abilities(&announces, ring_timeout),
+        abilities: abilities(&announces, &caller_id, ring_timeout),
         caller_id: caller_id.parse().map_err(|_| bad("caller_id is not a number"))?,
         ring_timeout,
         max_tries: u16::try_from(max_tries).map_err(|_| bad("max_tries"))?,
@@ -221,7 +231,7 @@ mod tests {
         let words =
             ["identity", "purpose", "callback_number", "opt_out_key", "abandon_message", "song"];
         let announces: Vec<_> = words.iter().map(ToString::to_string).collect();
-        let found = abilities(&announces, Duration::from_secs(15));
+        let found = abilities(&announces, "+33612345678", Duration::from_secs(15));
         for ability in Ability::ALL {
             let expected = matches!(
                 ability,
@@ -234,7 +244,9 @@ mod tests {
             );
             assert_eq!(found.has(*ability), expected, "{}", ability.as_str());
         }
-        assert!(!abilities(&[], Duration::from_millis(14_999)).has(Ability::MinRing));
+        assert!(!abilities(&[], "", Duration::from_millis(14_999)).has(Ability::MinRing));
+        let french = abilities(&[], "+33162000100", Duration::ZERO);
+        assert!(french.has(Ability::CallerIdRange));
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn dispatch(command: Command) -> Result<()> {
         }
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;
-            write!(out, "{report}verified\n").context("standard output")
+            writeln!(out, "{report}verified").context("standard output")
         }
         Command::Audit { command: AuditCommand::Export { config, out: folder } } => {
             let said = runtime()?.block_on(cli::audit_export(&config, &folder))?;

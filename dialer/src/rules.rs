@@ -8,41 +8,35 @@ use schema::config::Dialer;
 
 use crate::cli::faults;
 
-/// The packs that the configuration names, or those that ship with this build; on top of them the
-/// deployment's overrides of the house rules.
+/// The packs that the configuration names, or those that ship with this build; with the
+/// deployment's own overrides of the house rules.
 ///
 /// # Errors
 /// If a file cannot be read or a pack has a fault; every fault is named.
 pub fn load(config: &Dialer) -> Result<Ruleset> {
     let options = Options { house: true };
-    let own = config.house.as_deref().map(read).transpose()?;
-    let own: Vec<_> =
-        own.iter().map(|(_, text)| PackSource { name: "dialer.house", text }).collect();
-    let Some(folder) = &config.packs else {
-        return Ruleset::shipped_with(&own, options).map_err(faults);
-    };
     let mut texts = Vec::new();
-    gather(folder, &mut texts).with_context(|| format!("dialer.packs: {}", folder.display()))?;
-    // Calendars lie in a folder of their own, as in schema/rules.
-    let calendars = folder.join("calendars");
-    if calendars.is_dir() {
-        gather(&calendars, &mut texts)?;
+    if let Some(house) = &config.house {
+        texts.push(read(house)?);
     }
-    texts.sort();
-    let mut packs: Vec<_> = texts.iter().map(|(name, text)| PackSource { name, text }).collect();
-    packs.extend(own);
-    Ruleset::load(&packs, options).map_err(faults)
-}
-
-/// Every TOML file of a folder.
-fn gather(folder: &Path, texts: &mut Vec<(String, String)>) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
+    let Some(folder) = &config.packs else {
+        return Ruleset::shipped_with(&sources(&texts), options).map_err(faults);
+    };
+    let listing =
+        fs::read_dir(folder).with_context(|| format!("dialer.packs: {}", folder.display()))?;
+    for entry in listing {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
             texts.push(read(&path)?);
         }
     }
-    Ok(())
+    // The version hashes the packs in order: the order of a listing must not change it.
+    texts.sort();
+    Ruleset::load(&sources(&texts), options).map_err(faults)
+}
+
+fn sources(texts: &[(String, String)]) -> Vec<PackSource<'_>> {
+    texts.iter().map(|(name, text)| PackSource { name, text }).collect()
 }
 
 fn read(path: &Path) -> Result<(String, String)> {

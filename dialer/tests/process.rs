@@ -1,0 +1,396 @@
+//! The dialer as a process: real PostgreSQL and Redis, a carrier of a few lines on real UDP.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use dialer_types::{E164, LineType, Mint, UnixMillis};
+use schema::{
+    config::Keys,
+    rows,
+    testing::{PostgresOptions, PrivatePostgres, PrivateRedis},
+};
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+use uuid::Uuid;
+
+/// Answers every INVITE with 200 and every other request, too; counts INVITEs and RTP packets.
+struct Carrier {
+    sip: SocketAddr,
+    invites: Arc<AtomicUsize>,
+    rtp: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    message
+        .lines()
+        .find_map(|line| line.split_once(':').filter(|(n, _)| n.eq_ignore_ascii_case(name)))
+        .map_or("", |(_, value)| value.trim())
+}
+
+impl Carrier {
+    fn start() -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let media = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (sip, port) = (socket.local_addr().unwrap(), media.local_addr().unwrap().port());
+        let (invites, rtp) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let stop = Arc::<AtomicBool>::default();
+        for socket in [&socket, &media] {
+            socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        }
+        let (seen, ends) = (Arc::clone(&invites), Arc::clone(&stop));
+        let signalling = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while !ends.load(Ordering::Acquire) {
+                let Ok((length, source)) = socket.recv_from(&mut buffer) else { continue };
+                let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if request.starts_with("INVITE") {
+                    seen.fetch_add(1, Ordering::AcqRel);
+                }
+                if !request.starts_with("ACK") && !request.starts_with("SIP/2.0") {
+                    socket.send_to(answer(&request, port).as_bytes(), source).unwrap();
+                }
+            }
+        });
+        let (seen, ends) = (Arc::clone(&rtp), Arc::clone(&stop));
+        let listening = thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while !ends.load(Ordering::Acquire) {
+                if media.recv_from(&mut buffer).is_ok_and(|(length, _)| length == 172) {
+                    seen.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        });
+        Self { sip, invites, rtp, stop, threads: vec![signalling, listening] }
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        for thread in self.threads.drain(..) {
+            thread.join().ok();
+        }
+    }
+}
+
+fn answer(request: &str, media: u16) -> String {
+    let body = if request.starts_with("INVITE") {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio {media} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+        )
+    } else {
+        String::new()
+    };
+    let to = header(request, "To");
+    let tag = if to.contains(";tag=") { "" } else { ";tag=carrier" };
+    format!(
+        "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Contact: <sip:carrier@127.0.0.1:5060>\r\n{}Content-Length: {}\r\n\r\n{body}",
+        header(request, "Via"),
+        header(request, "From"),
+        header(request, "Call-ID"),
+        header(request, "CSeq"),
+        if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
+        body.len()
+    )
+}
+
+struct Rig {
+    postgres: PrivatePostgres,
+    redis: PrivateRedis,
+    database: String,
+    owner: PgPool,
+    folder: PathBuf,
+    admin: SocketAddr,
+    mint: Mint,
+}
+
+fn free_tcp() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let postgres = PrivatePostgres::start(PostgresOptions::default()).unwrap();
+        let database = postgres.new_database().unwrap();
+        let url = postgres.owner_url(&database);
+        let owner = PgPoolOptions::new().max_connections(2).connect(&url).await.unwrap();
+        schema::MIGRATOR.run(&owner).await.unwrap();
+        let redis = PrivateRedis::start().unwrap();
+        let folder = std::env::temp_dir().join(format!("rf-process-{database}"));
+        fs::create_dir_all(folder.join("lists")).unwrap();
+        let mut random = [0; 96];
+        getrandom::fill(&mut random).unwrap();
+        fs::write(folder.join("keys.toml"), Keys::generate(&random, "ringfence.test/audit"))
+            .unwrap();
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).unwrap();
+        let rig = Self {
+            postgres,
+            redis,
+            database,
+            owner,
+            folder,
+            admin: free_tcp(),
+            mint: Mint::new(seed),
+        };
+        rig.configure(&rig.postgres.app_url(&rig.database));
+        rig
+    }
+
+    fn configure(&self, postgres: &str) {
+        let port = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap() * 4;
+        let text = format!(
+            "[postgres]\nurl = \"{postgres}\"\n[redis]\nurl = \"{}\"\n[keys]\nfile = \"keys.toml\"\n\
+             [dialer]\nname = \"d1\"\nsip = \"127.0.0.1:{}\"\nadmin = \"{}\"\nprompts = \"prompts\"\n\
+             lists = \"lists\"\nrtp_ports = [{port}, {}]\n",
+            self.redis.url(),
+            self.admin.port(),
+            self.admin,
+            port + 40,
+        );
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.join("ringfence.toml")
+    }
+
+    fn run(&self) -> Dialer {
+        let log = fs::File::create(self.folder.join("dialer.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_dialer"))
+            .args(["run", "--config"])
+            .arg(self.config())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Dialer { child, admin: self.admin, log: self.folder.join("dialer.log") }
+    }
+
+    async fn sql(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.owner).await.unwrap();
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.owner).await.unwrap()
+    }
+
+    /// Waits until a count is reached.
+    async fn reaches(&self, sql: &'static str, count: i64, dialer: &Dialer) {
+        for _ in 0..300 {
+            if self.count(sql).await >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{sql} never reached {count}; {}", dialer.log());
+    }
+
+    /// A campaign of live informational calls to landlines in Texas, in the middle of a working day.
+    async fn campaign(&mut self, carrier: SocketAddr, contacts: u64) {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        // Tuesday 2026-12-01, 18:00 UTC: noon in Texas.
+        let offset = 1_796_148_000_000 - i64::try_from(now.as_millis()).unwrap();
+        let wall = UnixMillis(1_796_148_000_000);
+        let id = Uuid::from_u128(self.mint.ulid(wall));
+        self.sql(&format!(
+            "UPDATE deployment SET mode = 'demo', clock_offset_ms = {offset};
+             INSERT INTO seller (id, name, created_at) VALUES ('{id}', 'seller', 0);
+             INSERT INTO trunk (id, name, address, milli_cps, max_concurrent, created_at)
+             VALUES ('{id}', 'trunk', '{carrier}', 50000, 20, 0);
+             INSERT INTO campaign (id, seller_id, name, purpose, technology, status, caller_id,
+                 announces, prompt, milli_cps, max_concurrent, max_tries, ring_timeout_ms, retry, created_at)
+             VALUES ('{id}', '{id}', 'campaign', 2, 1, 'running', '+15125550100',
+                 '{{identity,purpose,callback_number}}', 'hello', 50000, 20, 3, 20000, '{{}}', 0);
+             INSERT INTO campaign_trunk VALUES ('{id}', '{id}', 1);
+             INSERT INTO contact_list (id, campaign_id, name, state, created_at)
+             VALUES ('{id}', '{id}', 'list', 'imported', 0);"
+        ))
+        .await;
+        let keys =
+            Keys::parse(&fs::read_to_string(self.folder.join("keys.toml")).unwrap()).unwrap();
+        let seller = dialer_types::SellerId(id.as_u128());
+        for at in 0..contacts {
+            let mut connection = self.owner.acquire().await.unwrap();
+            let number = E164::from_digits(15_125_550_200 + at).unwrap();
+            let lines = [(number, LineType::Landline)];
+            let number =
+                rows::numbers(&mut connection, &keys.numbers, &lines, &mut self.mint, wall);
+            let number = number.await.unwrap()[0].subject.0;
+            let name = format!("p{at}");
+            let people = [name.as_str()];
+            let person = rows::persons(&mut connection, seller, &people, &mut self.mint, wall);
+            let person = person.await.unwrap()[0].subject.0;
+            let contact = Uuid::from_u128(self.mint.ulid(wall));
+            self.sql(&format!(
+                "INSERT INTO contact (id, campaign_id, list_id, person_subject, party_type, party_role,
+                                      country, region, time_zone, state)
+                 VALUES ('{contact}', '{id}', '{id}', {person}, 1, 1, 'US', 'TX', 'America/Chicago', 2);
+                 INSERT INTO contact_number VALUES ('{contact}', 0, {number});
+                 INSERT INTO due (contact_id, campaign_id, due_at) VALUES ('{contact}', '{id}', 0);"
+            ))
+            .await;
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            fs::remove_dir_all(&self.folder).ok();
+        }
+    }
+}
+
+struct Dialer {
+    child: Child,
+    admin: SocketAddr,
+    log: PathBuf,
+}
+
+impl Dialer {
+    fn get(&self, path: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(self.admin) else { return String::new() };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let mut answer = String::new();
+        let sent = stream.write_all(request.as_bytes());
+        sent.and_then(|()| stream.read_to_string(&mut answer)).ok();
+        answer
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn wait_for(&self, path: &str, text: &str) {
+        for _ in 0..150 {
+            if self.get(path).contains(text) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{path} never said {text:?}; {}\n{}", self.get(path), self.log());
+    }
+
+    fn signal(&mut self, signal: &str) -> bool {
+        Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Dialer {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn dialer(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialer"));
+    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.success(), said)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_campaign_is_called_through_every_layer_and_its_audit_verifies() {
+    let mut rig = Rig::new().await;
+    let carrier = Carrier::start();
+    rig.campaign(carrier.sip, 5).await;
+    let mut dialer_process = rig.run();
+    dialer_process.wait_for("/readyz", "200 OK");
+    rig.reaches("SELECT count(*) FROM outcome WHERE disposition = 1", 5, &dialer_process).await;
+    assert_eq!(carrier.invites.load(Ordering::Acquire), 5);
+    // A tone of two seconds is a hundred packets.
+    assert_eq!(carrier.rtp.load(Ordering::Acquire), 500, "{}", dialer_process.log());
+    assert!(dialer_process.get("/metrics").contains("ringfence_invites_sent_total 5"));
+    assert!(dialer_process.signal("-TERM"), "{}", dialer_process.log());
+    assert_eq!(rig.count("SELECT count(*) FROM contact WHERE finished = 'answered'").await, 5);
+    assert_eq!(rig.count("SELECT count(*) FROM node WHERE stopped_at IS NOT NULL").await, 1);
+
+    let out = rig.folder.join("export");
+    let exported =
+        dialer(&["audit", "export", "--config", text(&rig.config()), "--out", text(&out)]);
+    assert!(exported.0, "{}", exported.1);
+    let key = out.join("key.pub");
+    let verified = dialer(&["audit", "verify", text(&out), "--key", text(&key)]);
+    assert!(verified.0 && verified.1.contains("5 sent"), "{}", verified.1);
+}
+
+#[tokio::test]
+async fn a_killed_dialer_is_finished_by_the_next_and_nobody_is_called_twice() {
+    let mut rig = Rig::new().await;
+    let carrier = Carrier::start();
+    rig.campaign(carrier.sip, 12).await;
+    let mut first = rig.run();
+    rig.reaches("SELECT count(*) FROM placement", 4, &first).await;
+    first.signal("-KILL");
+    let second = rig.run();
+    rig.reaches("SELECT count(*) FROM outcome WHERE revision = 0", 12, &second).await;
+    assert!(rig.count("SELECT count(*) FROM outcome WHERE disposition = 19").await > 0);
+    assert_eq!(rig.count("SELECT count(*) FROM placement").await, 12);
+    assert!(carrier.invites.load(Ordering::Acquire) <= 12);
+    assert_eq!(rig.count("SELECT count(*) FROM contact WHERE state = 3").await, 0);
+}
+
+#[tokio::test]
+async fn without_a_store_the_gate_closes_and_opens_again_by_itself() {
+    let mut rig = Rig::new().await;
+    let mut running = rig.run();
+    running.wait_for("/readyz", "200 OK");
+    rig.redis.stop();
+    running.wait_for("/readyz", "redis");
+    rig.redis.start_again().unwrap();
+    running.wait_for("/readyz", "200 OK");
+    rig.postgres.stop(true);
+    running.wait_for("/readyz", "postgres");
+    rig.postgres.start_again().unwrap();
+    running.wait_for("/readyz", "200 OK");
+    assert!(running.signal("-INT"), "{}", running.log());
+}
+
+#[tokio::test]
+async fn a_store_that_is_missing_at_the_start_is_named_with_its_place_and_without_its_password() {
+    let mut rig = Rig::new().await;
+    rig.redis.stop();
+    let config = rig.config();
+    let (ran, said) = dialer(&["run", "--config", text(&config)]);
+    let place = format!("Redis at redis://:***@127.0.0.1:{}", rig.redis.port());
+    assert!(!ran && said.contains(&place), "{said}");
+    rig.postgres.stop(false);
+    let (ran, said) = dialer(&["run", "--config", text(&config)]);
+    let place = format!("127.0.0.1:{}", rig.postgres.port());
+    assert!(!ran && said.contains("cannot use PostgreSQL") && said.contains(&place), "{said}");
+    let (ran, said) = dialer(&["run", "--config", "/nowhere/ringfence.toml"]);
+    assert!(!ran && said.contains("/nowhere/ringfence.toml"), "{said}");
+}
+
+#[tokio::test]
+async fn a_clock_offset_outside_the_demo_is_refused() {
+    let rig = Rig::new().await;
+    rig.sql(
+        "ALTER TABLE deployment DROP CONSTRAINT deployment_check;
+         UPDATE deployment SET clock_offset_ms = 5",
+    )
+    .await;
+    let (ran, said) = dialer(&["run", "--config", text(&rig.config())]);
+    assert!(!ran && said.contains("clock_offset_ms is 5"), "{said}");
+}
