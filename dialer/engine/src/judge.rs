@@ -134,12 +134,14 @@ impl<F: Fences> Engine<F> {
         }
     }
 
-    /// Spreads what becomes due together a little, so that an opening window is no wall.
+    /// Spreads what becomes due together a little, so that an opening window is no wall: by a tenth
+    /// of the wait at most, so that a short one stays short.
     fn spread(&mut self, next: Next, now: UnixMillis) -> Next {
         match next {
             Next::Due { at, because } if at > now => {
-                let spread = u64::try_from(self.config.spread.as_millis()).unwrap_or(0).max(1);
-                let jitter = Duration::from_millis(self.mint.bits() % spread);
+                let spread = self.config.spread.min(at.since(now) / 10);
+                let range = u64::try_from(spread.as_millis()).unwrap_or(0).max(1);
+                let jitter = Duration::from_millis(self.mint.bits() % range);
                 Next::Due { at: at.after(jitter), because }
             }
             next => next,
