@@ -119,7 +119,7 @@ impl One<'_> {
                 result.made += 1;
             }
             position = self.position_after(placement, position);
-            let Some(next) = self.due_after(placement) else {
+            let Some(next) = self.due_after(placement, tries) else {
                 return;
             };
             if tries >= self.campaign.max_tries {
@@ -151,16 +151,25 @@ impl One<'_> {
         (dialled.unwrap_or(last) + 1) % count
     }
 
-    /// When the next try is due; `None` if there is none.
-    fn due_after(&self, placement: &Placement) -> Option<i64> {
+    /// When the next try is due after the `tries`-th; `None` if there is none.
+    fn due_after(&self, placement: &Placement, tries: u32) -> Option<i64> {
         let told = self.replay.export.and_then(|export| export.disposition(&placement.call_id));
         let disposition = match told {
             Some(word @ ("outcome_unknown" | "cancelled")) => word,
             _ => placement.disposition(),
         };
-        let delay = self.campaign.retry.get(disposition)?;
+        let untried = usize::try_from(tries).is_ok_and(|tries| tries < self.subjects.len());
+        let delay = match disposition {
+            // Not the person's doing: judged again at once.
+            "cancelled" => 0,
+            // The number is dead; the next one's turn comes at once.
+            "invalid_number" | "disconnected" if untried => 0,
+            "answered" | "invalid_number" | "disconnected" | "rejected" | "unwanted"
+            | "blocked" => return None,
+            word => *self.campaign.retry.get(word)?,
+        };
         let ended = placement.ended_at().or(placement.cancelled_at)?;
-        Some(ended + i64::from(*delay) * 1000)
+        Some(ended + i64::from(delay) * 1000)
     }
 
     /// The first stretch in which a placement was lawful, due, long enough for any dialer, and
@@ -206,24 +215,19 @@ impl One<'_> {
         used < 0.8 * self.campaign.calls_per_second * seconds
     }
 
-    /// What stands in the way of the number whose turn it is: the first from `position` on that
-    /// waiting could ever help.
+    /// What stands in the way: nothing, if any of the numbers may be called.
     fn denied(&self, at: i64, position: usize) -> Option<Denial> {
-        let count = self.subjects.len();
         let before = self.replay.judge.history.all.len();
-        let mut last = Denial { rule: "no number", kind: Kind::Other, passes_with_time: false };
-        for step in 0..count {
-            let Some(subject) = self.subjects.get((position + step) % count) else {
-                continue;
-            };
-            let mut denials = self.replay.judge.denials(subject, at, before, View::AsKnown);
+        let mut first = None;
+        for step in 0..self.subjects.len() {
+            let turn = (position + step) % self.subjects.len();
+            let subject = self.subjects.get(turn)?;
+            let denials = self.replay.judge.denials(subject, at, before, View::AsKnown);
             let refused = denials.iter().position(|denial| !denial.passes_with_time);
-            match refused {
-                None => return denials.pop(),
-                Some(index) => last = denials.swap_remove(index),
-            }
+            let reason = denials.into_iter().nth(refused.unwrap_or(0))?;
+            first.get_or_insert(reason);
         }
-        Some(last)
+        first.or(Some(Denial { rule: "no number", kind: Kind::Other, passes_with_time: false }))
     }
 }
 

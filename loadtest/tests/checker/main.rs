@@ -170,7 +170,6 @@ fn the_fourth_call_of_a_day_is_found_although_each_was_made_in_the_run() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn calls_outside_the_hours_are_found_in_every_place() {
     let selling = |number, country, region| {
         let person = contact("p1", number, country, region);
@@ -474,4 +473,24 @@ fn a_number_that_is_refused_makes_way_for_the_next() {
     let wire = Wire::default().call("2026-12-01T15:00:05Z", "+13055550155", 200);
     let report = judge(&person, &wire, late);
     assert_eq!((report.violation_count(), report.lawful_due, report.lawful_made), (0, 1, 1));
+}
+
+#[test]
+fn a_dead_number_makes_way_for_the_next_at_once_and_any_open_number_will_do() {
+    let mut person = miami();
+    person.contacts[0].numbers.push(("+13055550155".to_owned(), LineType::Landline));
+    let late = "2026-12-01T15:02:00Z";
+    let dead = Wire::default().call("2026-12-01T15:00:01Z", MIAMI, 404);
+    let report = judge(&person, &dead, late);
+    assert_eq!((report.missed.len(), report.missed[0].try_no), (1, 2), "{report}");
+    let both = dead.call("2026-12-01T15:00:30Z", "+13055550155", 404);
+    assert_eq!(judge(&person, &both, late).missed.len(), 0, "no number is left");
+
+    // The first number lies in El Paso, where it is eight o'clock; the second may be called.
+    let mut two_zones = miami();
+    two_zones.contacts[0].country.clear();
+    two_zones.contacts[0].region.clear();
+    two_zones.contacts[0].numbers.insert(0, ("+19155550123".to_owned(), LineType::Landline));
+    let report = judge(&two_zones, &Wire::default(), late);
+    assert_eq!(report.missed.len(), 1, "{report}");
 }
