@@ -68,7 +68,7 @@ rights! {
     Trunks = [Operator];
 }
 
-/// The caller, who has the right `R`. Put it first among a handler's arguments: what a caller may
+/// The caller, who has the right `R`. Put it first among an endpoint's arguments: what a caller may
 /// not do is refused before its body is read.
 #[derive(Debug)]
 pub struct May<R>(pub Caller, pub(super) PhantomData<R>);
