@@ -2,5 +2,9 @@
 
 pub mod carrier;
 pub mod checker;
+pub mod demo;
 pub mod made;
+pub mod report;
+pub mod stack;
+pub mod view;
 pub mod wirelog;

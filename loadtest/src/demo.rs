@@ -1,0 +1,402 @@
+//! `loadtest demo`: a campaign against a simulated carrier on a private stack, and the proof that
+//! every call was lawful.
+
+mod counts;
+mod evidence;
+mod told;
+mod watch;
+mod world;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use chrono::DateTime;
+use counts::Counts;
+use serde_json::json;
+use told::{OptOut, Told};
+use watch::{Events, Ran, Watch};
+
+use crate::{
+    report::{Details, Summary, Waiting},
+    stack::{Api, Interrupted, RunFolder, Stack, Stop, clock},
+    view::{Teller, grouped},
+};
+
+/// How far ahead the demo looks: what is due later is left waiting.
+const HORIZON: Duration = Duration::from_secs(600);
+
+/// `loadtest demo`
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// How many people the made world has
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub contacts: u32,
+    /// Your own list instead of a made one (CSV; see GET /v1/lists/template)
+    #[arg(long, value_name = "FILE.csv")]
+    pub list: Option<PathBuf>,
+    /// The made world follows from this number
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the outcome here as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// End when the campaigns have ended, instead of leaving the API up for a look round
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Keep the run folder (databases, logs, wire log) afterwards
+    #[arg(long)]
+    pub keep: bool,
+    /// Nothing to ask here; ./ringfence asks before it installs
+    #[arg(long, hide = true)]
+    pub yes: bool,
+    /// Where the audit export and the evidence go, in a folder named after the time
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    pub out: PathBuf,
+    /// Kill the dialer (SIGKILL) so many seconds into the run and start it again
+    #[arg(long, value_name = "SECONDS")]
+    pub kill_dialer_after: Option<u64>,
+    /// Empty Redis so many seconds into the run
+    #[arg(long, value_name = "SECONDS")]
+    pub empty_redis_after: Option<u64>,
+    /// Give up when the campaigns have not ended after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    pub limit: u64,
+}
+
+/// A finished demo: what it found, and the stack, still up but for dialer and carrier.
+#[derive(Debug)]
+pub struct Finished {
+    /// The outcome.
+    pub summary: Summary,
+    /// What else there is to say.
+    pub details: Details,
+    /// The API.
+    pub api: Api,
+    /// Dropping it ends everything.
+    pub stack: Stack,
+}
+
+/// Runs the command and returns the exit code: 0 only for a good outcome.
+///
+/// # Errors
+/// When the run could not be brought to its end.
+pub fn command(args: &Args, stop: &Stop) -> anyhow::Result<ExitCode> {
+    let mut teller = Teller::stdout();
+    let finished = run(args, stop, &mut teller)?;
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&finished.summary)? + "\n";
+        fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    let good = finished.summary.tell(&finished.details, &mut teller);
+    if args.keep {
+        teller.line(&format!(
+            "The run folder stays: {}",
+            finished.stack.path().display()
+        ));
+    }
+    if !args.no_wait && !stop.is_raised() {
+        look_round(&finished.api, stop, &mut teller);
+    }
+    drop(finished);
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs the demo to its end.
+///
+/// # Errors
+/// When a part of it fails, or [`Interrupted`].
+pub fn run(args: &Args, stop: &Stop, teller: &mut Teller) -> anyhow::Result<Finished> {
+    let began = clock::monotonic();
+    let folder = RunFolder::make(args.keep)?;
+    let world = folder.path().join("world");
+    world::make(
+        &world,
+        usize::try_from(args.contacts)?,
+        args.seed,
+        args.list.as_deref(),
+    )?;
+    match &args.list {
+        Some(list) => teller.step("took", &format!("your list, {}", list.display())),
+        None => {
+            let people = grouped(u64::from(args.contacts));
+            teller.step(
+                "made",
+                &format!("a world of {people} people (seed {})", args.seed),
+            );
+        }
+    }
+    stop.check()?;
+    let mut stack = start(folder, &world, args, stop, teller, began)?;
+    let api = stack.api()?;
+    let (told, planned) = tell(&api, &world, &stack, stop, teller)?;
+
+    let start_ms = stack.now_ms();
+    for id in &told.campaigns {
+        api.post_empty(&format!("/v1/campaigns/{id}/start"))?;
+    }
+    teller.step(
+        "running",
+        &format!(
+            "{} campaigns; for all programs it is {}",
+            told.campaigns.len(),
+            date(start_ms)
+        ),
+    );
+    let events = Events {
+        opt_outs: planned.into(),
+        kill_dialer_after: args.kill_dialer_after.map(Duration::from_secs),
+        empty_redis_after: args.empty_redis_after.map(Duration::from_secs),
+        limit: Duration::from_secs(args.limit),
+        horizon: HORIZON,
+    };
+    let watch = Watch {
+        api: &api,
+        campaigns: &told.campaigns,
+        world: &world,
+        stop,
+    };
+    let ran = watch.run(&mut stack, events, teller)?;
+    let end_ms = stack.now_ms();
+    teller.step(
+        "ended",
+        &format!(
+            "nothing is due in the next {} minutes; {} opt-outs came on the way",
+            HORIZON.as_secs() / 60,
+            ran.opt_outs
+        ),
+    );
+
+    stack.drain_dialer()?;
+    let counts = Counts::read(&api, &told.campaigns)?;
+    stack.stop_carrier()?;
+    let run = Run {
+        args,
+        stack: &stack,
+        world: &world,
+        counts: &counts,
+        ran: &ran,
+        start_ms,
+        end_ms,
+        began,
+    };
+    let (summary, details) = run.conclude()?;
+    Ok(Finished {
+        summary,
+        details,
+        api,
+        stack,
+    })
+}
+
+fn start(
+    folder: RunFolder,
+    world: &Path,
+    args: &Args,
+    stop: &Stop,
+    teller: &mut Teller,
+    began: Instant,
+) -> anyhow::Result<Stack> {
+    let mut stack = Stack::builder()
+        .folder(folder)
+        .starts_at(world::INSTANT_MS)
+        .lists(&world.join("lists"))
+        .house(world::house(world)?)
+        .stop(stop)
+        .start()?;
+    stack.start_carrier(args.seed)?;
+    stack.start_api()?;
+    stack.start_dialer()?;
+    let took = began.elapsed().as_secs_f64();
+    teller.step(
+        "started",
+        &format!("PostgreSQL, Redis, carrier, API and dialer ({took:.1} s)"),
+    );
+    Ok(stack)
+}
+
+/// Tells the API everything that is known before the start.
+fn tell(
+    api: &Api,
+    world: &Path,
+    stack: &Stack,
+    stop: &Stop,
+    teller: &mut Teller,
+) -> anyhow::Result<(Told, Vec<OptOut>)> {
+    let mut told = Told::default();
+    let trunk = json!({
+        "name": "simulated carrier",
+        "address": stack.carrier_address().to_string(),
+        "calls_per_second": 200,
+        "max_concurrent": 400,
+    });
+    told.campaigns(api, world, &trunk)?;
+    told.lists(api, world, stop)?;
+    let [rows, imported, rejected, duplicates] = told.rows.map(grouped);
+    teller.step(
+        "imported",
+        &format!("{rows} rows: {imported} people, {rejected} rejected, {duplicates} duplicates"),
+    );
+    told.earlier(api, world, stop)?;
+    let planned = told.suppressions(api, world, stop)?;
+    teller.step(
+        "told",
+        &format!(
+            "{} earlier calls, {} do-not-call entries",
+            told.earlier, told.suppressions
+        ),
+    );
+    Ok((told, planned))
+}
+
+/// What is known when the campaigns have ended.
+struct Run<'a> {
+    args: &'a Args,
+    stack: &'a Stack,
+    world: &'a Path,
+    counts: &'a Counts,
+    ran: &'a Ran,
+    start_ms: i64,
+    end_ms: i64,
+    began: Instant,
+}
+
+impl Run<'_> {
+    fn conclude(&self) -> anyhow::Result<(Summary, Details)> {
+        let out = self.out_folder()?;
+        let audit = evidence::export(self.stack, &out)?;
+        let jsonl = out.join("audit.jsonl");
+        let wire = self.stack.wire_log();
+        let found = evidence::check(self.world, &wire, &jsonl, self.start_ms, self.end_ms)?;
+        fs::write(out.join("checker.json"), serde_json::to_vec_pretty(&found)?)?;
+        let counts = self.counts;
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let summary = Summary {
+            contacts: counts.contacts,
+            attempts: counts.attempts,
+            placements: self.number("SELECT count(*) FROM placement")?,
+            invites_on_wire: count(found.placements),
+            answered: counts.answered,
+            dispositions: counts.dispositions.clone(),
+            refused: counts.refused.clone(),
+            deferred: counts.deferred.clone(),
+            parked: counts.parked.clone(),
+            cap_violations: count(found.cap_violations),
+            window_violations: count(found.window_violations),
+            suppression_violations: count(found.suppression_violations),
+            consent_violations: count(found.consent_violations + found.list_violations),
+            unaudited_invites: count(found.unaudited_invites.unwrap_or(found.placements)),
+            lawful_yield: found.lawful_yield,
+            audit,
+            attempts_per_second: watch::attempts_per_second(counts.attempts, self.ran),
+            wall_seconds: self.began.elapsed().as_secs_f64(),
+        };
+        let details = Details {
+            citations: evidence::citations(&jsonl)?,
+            waiting: self.waiting()?,
+            finished: counts.finished.clone(),
+            unaccounted: self.unaccounted()?,
+            findings: evidence::findings(&found),
+            faults: evidence::other_faults(&found),
+            folder: out.display().to_string(),
+        };
+        Ok((summary, details))
+    }
+
+    /// `demo-out/2026-11-23T21-30-00Z`, which only the user may read.
+    fn out_folder(&self) -> anyhow::Result<PathBuf> {
+        let now = DateTime::from_timestamp_millis(clock::real_unix_millis()).context("the time")?;
+        let name = now.format("%Y-%m-%dT%H-%M-%S%.3fZ").to_string();
+        let out = std::path::absolute(&self.args.out)?.join(name);
+        fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+        fs::set_permissions(&out, fs::Permissions::from_mode(0o700))?;
+        Ok(out)
+    }
+
+    fn number(&self, sql: &str) -> anyhow::Result<u64> {
+        let text = self.stack.sql(sql)?;
+        text.parse().with_context(|| format!("{sql}: {text}"))
+    }
+
+    /// People who have neither an attempt nor a decision nor a place in a queue, and those whose
+    /// place contradicts itself. The API's sum must agree with its own count of people, too.
+    fn unaccounted(&self) -> anyhow::Result<u64> {
+        let lost = self.number(
+            "SELECT count(*) FROM contact c
+             LEFT JOIN due d ON d.contact_id = c.id LEFT JOIN parked p ON p.contact_id = c.id
+             WHERE NOT CASE c.state
+                 WHEN 2 THEN d.contact_id IS NOT NULL AND p.contact_id IS NULL
+                 WHEN 4 THEN p.contact_id IS NOT NULL AND d.contact_id IS NULL
+                 WHEN 5 THEN c.finished IS NOT NULL AND d.contact_id IS NULL AND p.contact_id IS NULL
+                 ELSE false END
+             OR NOT (EXISTS (SELECT FROM decision e WHERE e.contact_id = c.id)
+                  OR EXISTS (SELECT FROM attempt a WHERE a.contact_id = c.id)
+                  OR c.state = 5)",
+        )?;
+        let open = self.number(
+            "SELECT count(*) FROM placement p
+             WHERE NOT EXISTS (SELECT FROM outcome o WHERE o.placement_id = p.id)",
+        )?;
+        Ok(lost + open + self.counts.contacts.abs_diff(self.counts.accounted_for()))
+    }
+
+    fn waiting(&self) -> anyhow::Result<Vec<Waiting>> {
+        let rows = self.stack.sql(
+            "SELECT coalesce(because, 'next try'), count(*), min(due_at), max(due_at) FROM due
+             GROUP BY 1 ORDER BY 2 DESC, 1",
+        )?;
+        rows.lines().map(waiting).collect()
+    }
+}
+
+fn waiting(row: &str) -> anyhow::Result<Waiting> {
+    let fields: Vec<&str> = row.split('|').collect();
+    let [because, people, first, last] = fields[..] else {
+        bail!("not a row: {row}")
+    };
+    let moment = |text: &str| text.parse().map(minute);
+    Ok(Waiting {
+        because: because.to_owned(),
+        people: people.parse()?,
+        first: moment(first)?,
+        last: moment(last)?,
+    })
+}
+
+/// `Tue 2026-12-01 15:30`.
+fn minute(at: i64) -> String {
+    DateTime::from_timestamp_millis(at).map_or_else(
+        || at.to_string(),
+        |at| at.format("%a %Y-%m-%d %H:%M").to_string(),
+    )
+}
+
+fn date(at: i64) -> String {
+    format!("{} UTC", minute(at))
+}
+
+/// Leaves the API up and says how to ask it, until Ctrl-C.
+fn look_round(api: &Api, stop: &Stop, teller: &mut Teller) {
+    let (base, key) = (api.base(), api.key());
+    teller.heading("The API stays up for a look round. Ctrl-C ends everything.");
+    for path in ["/v1/campaigns", "/v1/attempts", "/openapi.json"] {
+        teller.line(&format!(
+            "  curl -s -H 'Authorization: Bearer {key}' {base}{path}"
+        ));
+    }
+    loop {
+        match stop.sleep(Duration::from_secs(3600)) {
+            Ok(()) => {}
+            Err(Interrupted) => return,
+        }
+    }
+}

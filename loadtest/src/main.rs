@@ -1,0 +1,61 @@
+//! `loadtest`: the demo and the parts of the test rig.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use loadtest::{
+    carrier, checker, demo,
+    stack::{Interrupted, Stop},
+};
+
+/// The test rig of Ringfence: private stack, simulated carrier, independent checker.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a campaign against a simulated carrier on a private stack, and check it
+    Demo(demo::Args),
+    /// Be a carrier on UDP, logging every datagram
+    Carrier(carrier::Args),
+    /// Check a wire log against the rules, by brute force
+    Check(checker::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Demo(args) => Stop::on_signals().and_then(|stop| demo::command(&args, &stop)),
+        Command::Carrier(args) => carrier::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => checker::run(&args).map(|report| check_code(&report)),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+/// 0 only when nothing was found.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn check_code(report: &checker::report::Report) -> ExitCode {
+    println!("{report}");
+    if report.violation_count() == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command's last words")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if error.downcast_ref::<Interrupted>().is_some() {
+        eprintln!("\nstopped; nothing is left running");
+        return ExitCode::from(130);
+    }
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}

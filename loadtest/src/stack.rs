@@ -1,0 +1,515 @@
+//! The private stack: PostgreSQL, Redis, carrier, dialer and API of one run, on loopback and free
+//! ports, in one folder, gone without a trace when dropped. The demo and the integration tests use
+//! the same.
+
+mod client;
+pub mod clock;
+mod folder;
+mod process;
+mod settings;
+mod stop;
+
+use std::{
+    ffi::OsString,
+    fs,
+    net::SocketAddr,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+pub use client::{Api, Refusal};
+pub use folder::{RunFolder, random_hex};
+pub use process::{Process, tail};
+use schema::testing::{PostgresOptions, PrivatePostgres, PrivateRedis};
+use settings::Settings;
+pub use stop::{Interrupted, Stop};
+
+/// The database of the stack.
+const DATABASE: &str = "ringfence";
+/// How long a program of ours may take to be ready.
+const READY: Duration = Duration::from_secs(30);
+/// How long the dialer may take to drain: the longest call and a margin.
+const DRAIN: Duration = Duration::from_secs(60);
+/// How long the others may take to end.
+const END: Duration = Duration::from_secs(5);
+
+/// What a stack is to be.
+#[derive(Debug)]
+pub struct Builder {
+    folder: Option<RunFolder>,
+    keep: bool,
+    durable: bool,
+    offset_ms: i64,
+    prompts: Option<PathBuf>,
+    lists: Option<PathBuf>,
+    house: Option<String>,
+    stop: Stop,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            keep: false,
+            durable: true,
+            offset_ms: 0,
+            prompts: None,
+            lists: None,
+            house: None,
+            stop: Stop::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Takes this run folder instead of a new one.
+    #[must_use]
+    pub fn folder(mut self, folder: RunFolder) -> Self {
+        self.keep = folder.is_kept();
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Keeps the run folder.
+    #[must_use]
+    pub const fn keep(mut self, keep: bool) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Whether PostgreSQL waits for its disk. It does, except in tests of something else.
+    #[must_use]
+    pub const fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Makes it a demo deployment whose clocks all start at this moment (ms since 1970, UTC).
+    #[must_use]
+    pub fn starts_at(mut self, instant_ms: i64) -> Self {
+        self.offset_ms = instant_ms - clock::real_unix_millis();
+        self
+    }
+
+    /// The folder of the prompts (WAV).
+    #[must_use]
+    pub fn prompts(mut self, folder: &Path) -> Self {
+        self.prompts = Some(folder.to_owned());
+        self
+    }
+
+    /// The folder of the national lists.
+    #[must_use]
+    pub fn lists(mut self, folder: &Path) -> Self {
+        self.lists = Some(folder.to_owned());
+        self
+    }
+
+    /// Changes to the house rules: `[[override]]` tables (see `schema/rules/house.toml`).
+    #[must_use]
+    pub fn house(mut self, overrides: String) -> Self {
+        self.house = Some(overrides);
+        self
+    }
+
+    /// Ends every wait of the stack when raised.
+    #[must_use]
+    pub fn stop(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// Makes the folder, starts PostgreSQL and Redis and lays the schema. Programs come next:
+    /// [`Stack::start_api`], [`Stack::start_dialer`], [`Stack::start_carrier`].
+    ///
+    /// # Errors
+    /// When any of it fails; then everything is gone again.
+    pub fn start(self) -> anyhow::Result<Stack> {
+        let mut folder = match self.folder {
+            Some(folder) => folder,
+            None => RunFolder::make(self.keep)?,
+        };
+        let postgres = PrivatePostgres::start(PostgresOptions {
+            folder: Some(folder.path().join("pg")),
+            keep: self.keep,
+            fsync: self.durable,
+            ..PostgresOptions::default()
+        })?;
+        folder.watch(postgres.pid());
+        self.stop.check()?;
+        let redis = PrivateRedis::start_in(Some(folder.path().join("redis")))?;
+        folder.watch(redis.pid());
+        self.stop.check()?;
+        lay_schema(&postgres, self.offset_ms)?;
+        let settings = Settings::choose(&folder, &postgres.app_url(DATABASE), &redis.url())?
+            .with_folders(self.prompts.as_deref(), self.lists.as_deref())?;
+        settings.write(&folder, self.house.as_deref())?;
+        Ok(Stack {
+            dialer: None,
+            api: None,
+            carrier: None,
+            key: None,
+            redis,
+            postgres,
+            settings,
+            offset_ms: self.offset_ms,
+            bin: programs()?,
+            stop: self.stop,
+            folder,
+        })
+    }
+}
+
+/// A running stack. Fields are dropped in this order: programs, servers, folder.
+#[derive(Debug)]
+pub struct Stack {
+    dialer: Option<Process>,
+    api: Option<Process>,
+    carrier: Option<Process>,
+    key: Option<String>,
+    /// The private Redis, to be stopped, emptied and started again.
+    pub redis: PrivateRedis,
+    /// The private PostgreSQL, likewise.
+    pub postgres: PrivatePostgres,
+    settings: Settings,
+    offset_ms: i64,
+    bin: PathBuf,
+    stop: Stop,
+    folder: RunFolder,
+}
+
+impl Stack {
+    /// What a stack is to be.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The run folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The configuration file of both programs.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path().join("ringfence.toml")
+    }
+
+    /// Where the carrier is, or a test puts one.
+    #[must_use]
+    pub const fn carrier_address(&self) -> SocketAddr {
+        self.settings.carrier
+    }
+
+    /// Milliseconds that this deployment's clocks are ahead of real time.
+    #[must_use]
+    pub const fn offset_ms(&self) -> i64 {
+        self.offset_ms
+    }
+
+    /// The time of this deployment, ms since 1970 UTC.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        clock::real_unix_millis() + self.offset_ms
+    }
+
+    /// The carrier's wire log.
+    #[must_use]
+    pub fn wire_log(&self) -> PathBuf {
+        self.path().join("wire.jsonl")
+    }
+
+    /// Runs one of the programs to its end.
+    ///
+    /// # Errors
+    /// If there is no such program.
+    pub fn run(&self, program: &str, arguments: &[OsString]) -> anyhow::Result<Output> {
+        let path = self.bin.join(program);
+        Command::new(&path)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .output()
+            .with_context(|| format!("running {}", path.display()))
+    }
+
+    /// Runs SQL as the superuser; rows as lines, columns joined by `|`.
+    ///
+    /// # Errors
+    /// If PostgreSQL refuses.
+    pub fn sql(&self, sql: &str) -> anyhow::Result<String> {
+        let arguments = [
+            "-X",
+            "-At",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            DATABASE,
+            "-c",
+            sql,
+        ];
+        Ok(self.postgres.run("psql", &arguments)?.trim_end().to_owned())
+    }
+
+    /// Starts the API and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start_api(&mut self) -> anyhow::Result<()> {
+        self.stop_api()?;
+        let health = format!("http://{}/healthz", self.settings.api);
+        let process = self.launch("campaign-api", "campaign-api", &[])?;
+        self.api
+            .insert(process)
+            .wait_ready(READY, &self.stop, || client::is_ok(&health))
+    }
+
+    /// A client of the API with a key of the role `admin`, which is made when first asked for.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn api(&mut self) -> anyhow::Result<Api> {
+        let key = match &self.key {
+            Some(key) => key.clone(),
+            None => self.key.insert(self.new_key("rig", "admin")?).clone(),
+        };
+        Ok(Api::new(&format!("http://{}", self.settings.api), &key))
+    }
+
+    /// Makes an API key.
+    ///
+    /// # Errors
+    /// When `campaign-api key create` fails.
+    pub fn new_key(&self, name: &str, role: &str) -> anyhow::Result<String> {
+        let output = self.run(
+            "campaign-api",
+            &[
+                "key".into(),
+                "create".into(),
+                "--config".into(),
+                self.config().into(),
+                "--name".into(),
+                name.into(),
+                "--role".into(),
+                role.into(),
+            ],
+        )?;
+        if !output.status.success() {
+            bail!(
+                "making an API key failed: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        let said = String::from_utf8(output.stdout).context("the new API key")?;
+        said.split_whitespace()
+            .last()
+            .map(str::to_owned)
+            .context("no API key was printed")
+    }
+
+    /// Starts the simulated carrier at [`Stack::carrier_address`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_carrier(&mut self, seed: u64) -> anyhow::Result<()> {
+        self.stop_carrier()?;
+        let arguments: [OsString; 9] = [
+            "carrier".into(),
+            "--listen".into(),
+            self.settings.carrier.to_string().into(),
+            "--log".into(),
+            self.wire_log().into(),
+            "--seed".into(),
+            seed.to_string().into(),
+            "--offset-ms".into(),
+            self.offset_ms.to_string().into(),
+        ];
+        let process = self.launch_plain("carrier", "loadtest", &arguments)?;
+        self.carrier
+            .insert(process)
+            .wait_ready(READY, &self.stop, || true)
+    }
+
+    /// Starts the dialer and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start_dialer(&mut self) -> anyhow::Result<()> {
+        self.launch_dialer()?;
+        self.wait_for_dialer(READY)
+    }
+
+    /// Waits until the dialer says that it is ready.
+    ///
+    /// # Errors
+    /// When it has ended, or the time is up.
+    pub fn wait_for_dialer(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let ready = format!("http://{}/readyz", self.settings.dialer_admin);
+        let Some(dialer) = &mut self.dialer else {
+            bail!("no dialer was started")
+        };
+        dialer.wait_ready(limit, &self.stop, || client::is_ok(&ready))
+    }
+
+    /// Starts the dialer and does not wait.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn launch_dialer(&mut self) -> anyhow::Result<()> {
+        self.kill_dialer()?;
+        self.dialer = Some(self.launch("dialer", "dialer", &["run".into()])?);
+        Ok(())
+    }
+
+    fn launch(
+        &mut self,
+        name: &str,
+        program: &str,
+        before: &[OsString],
+    ) -> anyhow::Result<Process> {
+        let mut arguments = before.to_vec();
+        arguments.extend([OsString::from("--config"), self.config().into()]);
+        self.launch_plain(name, program, &arguments)
+    }
+
+    fn launch_plain(
+        &mut self,
+        name: &str,
+        program: &str,
+        arguments: &[OsString],
+    ) -> anyhow::Result<Process> {
+        let log = self.path().join(format!("{name}.log"));
+        let process = Process::start(name, &self.bin.join(program), arguments, &log)?;
+        self.folder.watch(process.pid());
+        Ok(process)
+    }
+
+    /// The dialer's process, if it was started.
+    pub const fn dialer(&mut self) -> Option<&mut Process> {
+        self.dialer.as_mut()
+    }
+
+    /// Kills the dialer as a crash would.
+    ///
+    /// # Errors
+    /// If the operating system does not say how it ended.
+    pub fn kill_dialer(&mut self) -> anyhow::Result<()> {
+        if let Some(mut dialer) = self.dialer.take() {
+            dialer.kill()?;
+            self.folder.forget(dialer.pid());
+        }
+        Ok(())
+    }
+
+    /// Lets the dialer finish its calls and end. An error when it did not end well by itself.
+    ///
+    /// # Errors
+    /// When it had to be killed or ended with an error.
+    pub fn drain_dialer(&mut self) -> anyhow::Result<()> {
+        let Some(mut dialer) = self.dialer.take() else {
+            return Ok(());
+        };
+        dialer.must_run()?;
+        let status = dialer.stop(DRAIN)?;
+        self.folder.forget(dialer.pid());
+        if !status.success() {
+            bail!(
+                "the dialer did not end well: {status}\n{}",
+                tail(dialer.log(), 20)
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends the API.
+    ///
+    /// # Errors
+    /// If the operating system does not say how it ended.
+    pub fn stop_api(&mut self) -> anyhow::Result<()> {
+        if let Some(mut api) = self.api.take() {
+            api.stop(END)?;
+            self.folder.forget(api.pid());
+        }
+        Ok(())
+    }
+
+    /// Ends the carrier.
+    ///
+    /// # Errors
+    /// If the operating system does not say how it ended.
+    pub fn stop_carrier(&mut self) -> anyhow::Result<()> {
+        if let Some(mut carrier) = self.carrier.take() {
+            carrier.stop(END)?;
+            self.folder.forget(carrier.pid());
+        }
+        Ok(())
+    }
+
+    /// An error if a program that should run has ended.
+    ///
+    /// # Errors
+    /// With the end of its log.
+    pub fn must_run(&mut self) -> anyhow::Result<()> {
+        for process in [&mut self.dialer, &mut self.api, &mut self.carrier]
+            .into_iter()
+            .flatten()
+        {
+            process.must_run()?;
+        }
+        Ok(())
+    }
+}
+
+/// The folder of the programs: that of the running program, or the one above it for a test.
+fn programs() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("where the programs are")?;
+    let folder = own.parent().context("where the programs are")?;
+    let folder = match folder.file_name() {
+        Some(name) if name == "deps" => folder.parent().context("where the programs are")?,
+        _ => folder,
+    };
+    Ok(folder.to_owned())
+}
+
+fn lay_schema(postgres: &PrivatePostgres, offset_ms: i64) -> anyhow::Result<()> {
+    postgres.create_database(DATABASE)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime
+        .block_on(async {
+            let pool = sqlx::PgPool::connect(&postgres.owner_url(DATABASE)).await?;
+            schema::MIGRATOR.run(&pool).await?;
+            pool.close().await;
+            Ok::<_, anyhow::Error>(())
+        })
+        .context("laying the schema")?;
+    if offset_ms != 0 {
+        postgres.sql(
+            DATABASE,
+            &format!("UPDATE deployment SET mode = 'demo', clock_offset_ms = {offset_ms}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Copies the logs of the programs somewhere, for a look after the folder has gone.
+///
+/// # Errors
+/// If a copy fails.
+pub fn save_logs(stack: &Stack, to: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(stack.path())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log")
+            && let Some(name) = path.file_name()
+        {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
+}
