@@ -41,7 +41,6 @@ const END: Duration = Duration::from_secs(5);
 pub struct Builder {
     folder: Option<RunFolder>,
     keep: bool,
-    durable: bool,
     offset_ms: i64,
     prompts: Option<PathBuf>,
     lists: Option<PathBuf>,
@@ -54,7 +53,6 @@ impl Default for Builder {
         Self {
             folder: None,
             keep: false,
-            durable: true,
             offset_ms: 0,
             prompts: None,
             lists: None,
@@ -77,13 +75,6 @@ impl Builder {
     #[must_use]
     pub const fn keep(mut self, keep: bool) -> Self {
         self.keep = keep;
-        self
-    }
-
-    /// Whether PostgreSQL waits for its disk. It does, except in tests of something else.
-    #[must_use]
-    pub const fn durable(mut self, durable: bool) -> Self {
-        self.durable = durable;
         self
     }
 
@@ -135,7 +126,7 @@ impl Builder {
         let postgres = PrivatePostgres::start(PostgresOptions {
             folder: Some(folder.path().join("pg")),
             keep: self.keep,
-            fsync: self.durable,
+            fsync: true,
             ..PostgresOptions::default()
         })?;
         folder.watch(postgres.pid());

@@ -24,10 +24,9 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A stack whose disk does not matter, with API, not yet a dialer.
+/// A stack with API, not yet a dialer.
 pub(crate) fn stack() -> Stack {
     let mut stack = Stack::builder()
-        .durable(false)
         .starts_at(INSTANT_MS)
         .house(HOUSE.to_owned())
         .start()

@@ -53,7 +53,7 @@ fn cases() -> Vec<Case> {
             placements: 2,
             ..case("unavailable_503", 1400, "congestion")
         },
-        case("trying_only", 1500, "congestion"),
+        case("trying_only", 1500, "no_answer"),
         case("delayed_200", 1600, "answered"),
         case("far_end_bye", 1700, "answered"),
     ]
@@ -66,7 +66,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn start(stack: &Stack, scenario: &str) -> Self {
+    fn start(stack: &Stack, scenario: &str, first: u32) -> Self {
         let address = UdpSocket::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -74,22 +74,26 @@ impl Peer {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
         let log = stack.path().join(format!("sipp-{scenario}.log"));
         let errors = stack.path().join(format!("sipp-{scenario}-errors.log"));
-        let arguments = [
+        let mut arguments = vec![
             "-sf".to_owned(),
             file.display().to_string(),
             "-i".to_owned(),
             "127.0.0.1".to_owned(),
             "-p".to_owned(),
             address.port().to_string(),
-            // Its own media socket, or every peer would want the same.
+            // Media sockets of its own, and room for those of RTCP and video beside them.
             "-mp".to_owned(),
-            (20_000 + address.port() % 10_000).to_string(),
+            (21_000 + first).to_string(),
             "-nostdin".to_owned(),
             "-skip_rlimit".to_owned(),
             "-trace_err".to_owned(),
             "-error_file".to_owned(),
             errors.display().to_string(),
         ];
+        if scenario == "delayed_200" {
+            // No retransmissions and no look-out for duplicates: the second ACK is a second ACK.
+            arguments.push("-nr".to_owned());
+        }
         let sipp = Path::new("/usr/bin/sipp");
         let process = Process::start(&format!("sipp {scenario}"), sipp, &arguments, &log).unwrap();
         Self {
@@ -100,7 +104,7 @@ impl Peer {
 }
 
 fn prepare(stack: &Stack, api: &Api, seller: &str, case: &Case) -> (Peer, String) {
-    let peer = Peer::start(stack, case.scenario);
+    let peer = Peer::start(stack, case.scenario, case.first);
     let trunk = common::trunk(api, case.scenario, &peer.address, case.login);
     let campaign = common::campaign(api, seller, case.scenario, case.retry.clone(), &[trunk]);
     common::people(api, &campaign, case.first, PEOPLE);
