@@ -95,20 +95,13 @@ pub fn command(args: &Args, stop: &Stop) -> anyhow::Result<ExitCode> {
     }
     let good = finished.summary.tell(&finished.details, &mut teller);
     if args.keep {
-        teller.line(&format!(
-            "The run folder stays: {}",
-            finished.stack.path().display()
-        ));
+        teller.line(&format!("The run folder stays: {}", finished.stack.path().display()));
     }
     if !args.no_wait && !stop.is_raised() {
         look_round(&finished.api, stop, &mut teller);
     }
     drop(finished);
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs the demo to its end.
@@ -119,22 +112,7 @@ pub fn run(args: &Args, stop: &Stop, teller: &mut Teller) -> anyhow::Result<Fini
     let began = clock::monotonic();
     let folder = RunFolder::make(args.keep)?;
     let world = folder.path().join("world");
-    world::make(
-        &world,
-        usize::try_from(args.contacts)?,
-        args.seed,
-        args.list.as_deref(),
-    )?;
-    match &args.list {
-        Some(list) => teller.step("took", &format!("your list, {}", list.display())),
-        None => {
-            let people = grouped(u64::from(args.contacts));
-            teller.step(
-                "made",
-                &format!("a world of {people} people (seed {})", args.seed),
-            );
-        }
-    }
+    make_world(&world, args, teller)?;
     stop.check()?;
     let mut stack = start(folder, &world, args, stop, teller, began)?;
     let api = stack.api()?;
@@ -146,26 +124,10 @@ pub fn run(args: &Args, stop: &Stop, teller: &mut Teller) -> anyhow::Result<Fini
     }
     teller.step(
         "running",
-        &format!(
-            "{} campaigns; for all programs it is {}",
-            told.campaigns.len(),
-            date(start_ms)
-        ),
+        &format!("{} campaigns; for all programs it is {}", told.campaigns.len(), date(start_ms)),
     );
-    let events = Events {
-        opt_outs: planned.into(),
-        kill_dialer_after: args.kill_dialer_after.map(Duration::from_secs),
-        empty_redis_after: args.empty_redis_after.map(Duration::from_secs),
-        limit: Duration::from_secs(args.limit),
-        horizon: HORIZON,
-    };
-    let watch = Watch {
-        api: &api,
-        campaigns: &told.campaigns,
-        world: &world,
-        stop,
-    };
-    let ran = watch.run(&mut stack, events, teller)?;
+    let watch = Watch { api: &api, campaigns: &told.campaigns, world: &world, stop };
+    let ran = watch.run(&mut stack, events(args, planned), teller)?;
     let end_ms = stack.now_ms();
     teller.step(
         "ended",
@@ -190,12 +152,30 @@ pub fn run(args: &Args, stop: &Stop, teller: &mut Teller) -> anyhow::Result<Fini
         began,
     };
     let (summary, details) = run.conclude()?;
-    Ok(Finished {
-        summary,
-        details,
-        api,
-        stack,
-    })
+    Ok(Finished { summary, details, api, stack })
+}
+
+fn make_world(world: &Path, args: &Args, teller: &mut Teller) -> anyhow::Result<()> {
+    let people = usize::try_from(args.contacts)?;
+    world::make(world, people, args.seed, args.list.as_deref())?;
+    if let Some(list) = &args.list {
+        teller.step("took", &format!("your list, {}", list.display()));
+    } else {
+        let people = grouped(u64::from(args.contacts));
+        teller.step("made", &format!("a world of {people} people (seed {})", args.seed));
+    }
+    Ok(())
+}
+
+/// What is to happen on the way.
+fn events(args: &Args, opt_outs: Vec<OptOut>) -> Events {
+    Events {
+        opt_outs: opt_outs.into(),
+        kill_dialer_after: args.kill_dialer_after.map(Duration::from_secs),
+        empty_redis_after: args.empty_redis_after.map(Duration::from_secs),
+        limit: Duration::from_secs(args.limit),
+        horizon: HORIZON,
+    }
 }
 
 fn start(
@@ -217,10 +197,7 @@ fn start(
     stack.start_api()?;
     stack.start_dialer()?;
     let took = began.elapsed().as_secs_f64();
-    teller.step(
-        "started",
-        &format!("PostgreSQL, Redis, carrier, API and dialer ({took:.1} s)"),
-    );
+    teller.step("started", &format!("PostgreSQL, Redis, carrier, API and dialer ({took:.1} s)"));
     Ok(stack)
 }
 
@@ -250,10 +227,7 @@ fn tell(
     let planned = told.suppressions(api, world, stop)?;
     teller.step(
         "told",
-        &format!(
-            "{} earlier calls, {} do-not-call entries",
-            told.earlier, told.suppressions
-        ),
+        &format!("{} earlier calls, {} do-not-call entries", told.earlier, told.suppressions),
     );
     Ok((told, planned))
 }
@@ -360,9 +334,7 @@ impl Run<'_> {
 
 fn waiting(row: &str) -> anyhow::Result<Waiting> {
     let fields: Vec<&str> = row.split('|').collect();
-    let [because, people, first, last] = fields[..] else {
-        bail!("not a row: {row}")
-    };
+    let [because, people, first, last] = fields[..] else { bail!("not a row: {row}") };
     let moment = |text: &str| text.parse().map(minute);
     Ok(Waiting {
         because: because.to_owned(),
@@ -374,10 +346,8 @@ fn waiting(row: &str) -> anyhow::Result<Waiting> {
 
 /// `Tue 2026-12-01 15:30`.
 fn minute(at: i64) -> String {
-    DateTime::from_timestamp_millis(at).map_or_else(
-        || at.to_string(),
-        |at| at.format("%a %Y-%m-%d %H:%M").to_string(),
-    )
+    DateTime::from_timestamp_millis(at)
+        .map_or_else(|| at.to_string(), |at| at.format("%a %Y-%m-%d %H:%M").to_string())
 }
 
 fn date(at: i64) -> String {
@@ -389,9 +359,7 @@ fn look_round(api: &Api, stop: &Stop, teller: &mut Teller) {
     let (base, key) = (api.base(), api.key());
     teller.heading("The API stays up for a look round. Ctrl-C ends everything.");
     for path in ["/v1/campaigns", "/v1/attempts", "/openapi.json"] {
-        teller.line(&format!(
-            "  curl -s -H 'Authorization: Bearer {key}' {base}{path}"
-        ));
+        teller.line(&format!("  curl -s -H 'Authorization: Bearer {key}' {base}{path}"));
     }
     loop {
         match stop.sleep(Duration::from_secs(3600)) {

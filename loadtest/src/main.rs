@@ -43,11 +43,7 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn check_code(report: &checker::report::Report) -> ExitCode {
     println!("{report}");
-    if report.violation_count() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if report.violation_count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[expect(clippy::print_stderr, reason = "the command's last words")]

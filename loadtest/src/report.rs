@@ -103,18 +103,9 @@ impl Summary {
         let mut faults = Vec::new();
         for (count, what) in [
             (self.cap_violations, "calls broke a cap or a cool-down"),
-            (
-                self.window_violations,
-                "calls were outside the calling hours",
-            ),
-            (
-                self.suppression_violations,
-                "calls went to people who had said no",
-            ),
-            (
-                self.consent_violations,
-                "calls lacked a consent or went against a national list",
-            ),
+            (self.window_violations, "calls were outside the calling hours"),
+            (self.suppression_violations, "calls went to people who had said no"),
+            (self.consent_violations, "calls lacked a consent or went against a national list"),
             (self.unaudited_invites, "calls are not in the audit"),
             (details.unaccounted, "people are unaccounted for"),
         ] {
@@ -127,9 +118,7 @@ impl Summary {
         }
         if self.lawful_yield < YIELD || self.lawful_yield.is_nan() {
             let (found, wanted) = (self.lawful_yield * 100.0, YIELD * 100.0);
-            faults.push(format!(
-                "only {found:.2} % of the lawful calls were made, not {wanted} %"
-            ));
+            faults.push(format!("only {found:.2} % of the lawful calls were made, not {wanted} %"));
         }
         faults.extend(details.faults.iter().cloned());
         faults
@@ -138,12 +127,7 @@ impl Summary {
     /// Prints the outcome. Returns whether it is good.
     pub fn tell(&self, details: &Details, teller: &mut Teller) -> bool {
         self.tell_calls(teller);
-        tell_rules(
-            teller,
-            "Refused, by rule",
-            &self.refused,
-            details,
-        );
+        tell_rules(teller, "Refused, by rule", &self.refused, details);
         tell_waiting(teller, details);
         tell_tally(teller, "Parked until something changes", &self.parked);
         tell_tally(teller, "Finished", &details.finished);
@@ -192,10 +176,7 @@ impl Summary {
         } else {
             teller.tone(Tone::Red, "DOES NOT VERIFY")
         };
-        teller.line(&format!(
-            "  {} records, {verified}",
-            grouped(self.audit.records)
-        ));
+        teller.line(&format!("  {} records, {verified}", grouped(self.audit.records)));
         teller.line(&format!("  root {}", self.audit.root));
         teller.line(&format!("  in   {}", details.folder));
     }
@@ -214,11 +195,7 @@ impl Summary {
             teller.line(&format!("  {name:<24}{count}"));
         }
         let share = format!("{:.2} %", self.lawful_yield * 100.0);
-        let tone = if self.lawful_yield >= YIELD {
-            Tone::Green
-        } else {
-            Tone::Red
-        };
+        let tone = if self.lawful_yield >= YIELD { Tone::Green } else { Tone::Red };
         let share = teller.tone(tone, &format!("{share:>8}"));
         teller.line(&format!("  {:<24}{share}", "lawful calls made"));
         for finding in details.findings.iter().take(10) {
@@ -272,10 +249,7 @@ fn tell_waiting(teller: &mut Teller, details: &Details) {
         } else {
             format!("{} to {}", row.first, row.last)
         };
-        let citation = details
-            .citations
-            .get(&row.because)
-            .map_or("", String::as_str);
+        let citation = details.citations.get(&row.because).map_or("", String::as_str);
         let citation = teller.tone(Tone::Faint, citation);
         let (people, because) = (grouped(row.people), plain(&row.because));
         teller.line(&format!("  {people:>7}  {because:<36} {when}  {citation}"));
@@ -303,11 +277,7 @@ mod tests {
             consent_violations: 0,
             unaudited_invites: 0,
             lawful_yield: 1.0,
-            audit: Audit {
-                records: 9,
-                root: "ab".to_owned(),
-                verified: true,
-            },
+            audit: Audit { records: 9, root: "ab".to_owned(), verified: true },
             attempts_per_second: 4.5,
             wall_seconds: 3.0,
         }
@@ -332,22 +302,14 @@ mod tests {
             break_it(&mut summary);
             assert_eq!(summary.faults(&details).len(), 1, "{summary:?}");
         }
-        let lost = Details {
-            unaccounted: 1,
-            ..Details::default()
-        };
+        let lost = Details { unaccounted: 1, ..Details::default() };
         assert_eq!(good().faults(&lost).len(), 1);
     }
 
     #[test]
     fn the_json_has_exactly_the_agreed_keys() {
         let json = serde_json::to_value(good()).unwrap();
-        let mut keys: Vec<&str> = json
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let mut keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
         let mut agreed = [
             "contacts",

@@ -37,7 +37,7 @@ const DRAIN: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(5);
 
 /// What a stack is to be.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Builder {
     folder: Option<RunFolder>,
     keep: bool,
@@ -46,20 +46,6 @@ pub struct Builder {
     lists: Option<PathBuf>,
     house: Option<String>,
     stop: Stop,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            folder: None,
-            keep: false,
-            offset_ms: 0,
-            prompts: None,
-            lists: None,
-            house: None,
-            stop: Stop::default(),
-        }
-    }
 }
 
 impl Builder {
@@ -234,16 +220,7 @@ impl Stack {
     /// # Errors
     /// If PostgreSQL refuses.
     pub fn sql(&self, sql: &str) -> anyhow::Result<String> {
-        let arguments = [
-            "-X",
-            "-At",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-d",
-            DATABASE,
-            "-c",
-            sql,
-        ];
+        let arguments = ["-X", "-At", "-v", "ON_ERROR_STOP=1", "-d", DATABASE, "-c", sql];
         Ok(self.postgres.run("psql", &arguments)?.trim_end().to_owned())
     }
 
@@ -255,9 +232,7 @@ impl Stack {
         self.stop_api()?;
         let health = format!("http://{}/healthz", self.settings.api);
         let process = self.launch("campaign-api", "campaign-api", &[])?;
-        self.api
-            .insert(process)
-            .wait_ready(READY, &self.stop, || client::is_ok(&health))
+        self.api.insert(process).wait_ready(READY, &self.stop, || client::is_ok(&health))
     }
 
     /// A client of the API with a key of the role `admin`, which is made when first asked for.
@@ -291,16 +266,10 @@ impl Stack {
             ],
         )?;
         if !output.status.success() {
-            bail!(
-                "making an API key failed: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            bail!("making an API key failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         let said = String::from_utf8(output.stdout).context("the new API key")?;
-        said.split_whitespace()
-            .last()
-            .map(str::to_owned)
-            .context("no API key was printed")
+        said.split_whitespace().last().map(str::to_owned).context("no API key was printed")
     }
 
     /// Starts the simulated carrier at [`Stack::carrier_address`].
@@ -321,9 +290,7 @@ impl Stack {
             self.offset_ms.to_string().into(),
         ];
         let process = self.launch_plain("carrier", "loadtest", &arguments)?;
-        self.carrier
-            .insert(process)
-            .wait_ready(READY, &self.stop, || true)
+        self.carrier.insert(process).wait_ready(READY, &self.stop, || true)
     }
 
     /// Starts the dialer and waits until it says that it is ready.
@@ -341,9 +308,7 @@ impl Stack {
     /// When it has ended, or the time is up.
     pub fn wait_for_dialer(&mut self, limit: Duration) -> anyhow::Result<()> {
         let ready = format!("http://{}/readyz", self.settings.dialer_admin);
-        let Some(dialer) = &mut self.dialer else {
-            bail!("no dialer was started")
-        };
+        let Some(dialer) = &mut self.dialer else { bail!("no dialer was started") };
         dialer.wait_ready(limit, &self.stop, || client::is_ok(&ready))
     }
 
@@ -409,10 +374,7 @@ impl Stack {
         let status = dialer.stop(DRAIN)?;
         self.folder.forget(dialer.pid());
         if !status.success() {
-            bail!(
-                "the dialer did not end well: {status}\n{}",
-                tail(dialer.log(), 20)
-            );
+            bail!("the dialer did not end well: {status}\n{}", tail(dialer.log(), 20));
         }
         Ok(())
     }
@@ -446,10 +408,7 @@ impl Stack {
     /// # Errors
     /// With the end of its log.
     pub fn must_run(&mut self) -> anyhow::Result<()> {
-        for process in [&mut self.dialer, &mut self.api, &mut self.carrier]
-            .into_iter()
-            .flatten()
-        {
+        for process in [&mut self.dialer, &mut self.api, &mut self.carrier].into_iter().flatten() {
             process.must_run()?;
         }
         Ok(())
@@ -469,9 +428,7 @@ fn programs() -> anyhow::Result<PathBuf> {
 
 fn lay_schema(postgres: &PrivatePostgres, offset_ms: i64) -> anyhow::Result<()> {
     postgres.create_database(DATABASE)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime
         .block_on(async {
             let pool = sqlx::PgPool::connect(&postgres.owner_url(DATABASE)).await?;

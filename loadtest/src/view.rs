@@ -49,9 +49,7 @@ pub struct Teller {
 
 impl fmt::Debug for Teller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Teller")
-            .field("terminal", &self.terminal)
-            .finish_non_exhaustive()
+        f.debug_struct("Teller").field("terminal", &self.terminal).finish_non_exhaustive()
     }
 }
 
@@ -71,12 +69,7 @@ impl Teller {
     /// Tells this writer; with colours and redrawing if it is a terminal.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>, terminal: bool) -> Self {
-        Self {
-            out,
-            terminal,
-            drawn: 0,
-            plain_after: Duration::ZERO,
-        }
+        Self { out, terminal, drawn: 0, plain_after: Duration::ZERO }
     }
 
     /// The text in a tone.
@@ -92,9 +85,7 @@ impl Teller {
     /// A line that stays.
     pub fn line(&mut self, text: &str) {
         self.wipe();
-        writeln!(self.out, "{text}")
-            .and_then(|()| self.out.flush())
-            .ok();
+        writeln!(self.out, "{text}").and_then(|()| self.out.flush()).ok();
     }
 
     /// A step: what was done, in a column, and the rest.
@@ -194,12 +185,7 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        let cases = [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1 000"),
-            (1_234_567, "1 234 567"),
-        ];
+        let cases = [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")];
         for (number, text) in cases {
             assert_eq!(grouped(number), text);
         }

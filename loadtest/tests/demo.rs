@@ -1,4 +1,9 @@
 //! A small demo through the library: every layer, real servers, real UDP, and all zeros.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, in its helpers too"
+)]
 
 use clap::Parser;
 use loadtest::{
@@ -21,12 +26,8 @@ fn run(flags: &[&str]) -> (Summary, Details) {
     let mut all = vec!["demo", "--no-wait", "--out", &folder];
     all.extend_from_slice(flags);
     let args = Flags::parse_from(all).args;
-    let Finished {
-        summary,
-        details,
-        stack,
-        ..
-    } = demo::run(&args, &Stop::default(), &mut Teller::silent()).unwrap();
+    let Finished { summary, details, stack, .. } =
+        demo::run(&args, &Stop::default(), &mut Teller::silent()).unwrap();
     let path = stack.path().to_owned();
     drop(stack);
     assert!(!path.exists(), "{} was left behind", path.display());
@@ -34,30 +35,14 @@ fn run(flags: &[&str]) -> (Summary, Details) {
 }
 
 fn is_good(summary: &Summary, details: &Details) {
-    assert_eq!(
-        summary.faults(details),
-        Vec::<String>::new(),
-        "{summary:#?}\n{details:#?}"
-    );
+    assert_eq!(summary.faults(details), Vec::<String>::new(), "{summary:#?}\n{details:#?}");
     // A run that calls nobody keeps every promise, too.
-    assert!(
-        summary.attempts > 50 && summary.answered > 10,
-        "{summary:#?}"
-    );
-    assert!(
-        summary.placements >= summary.invites_on_wire,
-        "{summary:#?}"
-    );
-    assert!(
-        !summary.refused.is_empty() && !summary.parked.is_empty(),
-        "{summary:#?}"
-    );
+    assert!(summary.attempts > 50 && summary.answered > 10, "{summary:#?}");
+    assert!(summary.placements >= summary.invites_on_wire, "{summary:#?}");
+    assert!(!summary.refused.is_empty() && !summary.parked.is_empty(), "{summary:#?}");
     assert!(summary.audit.records > summary.attempts, "{summary:#?}");
     for rule in summary.refused.keys() {
-        assert!(
-            details.citations.contains_key(rule),
-            "no citation for {rule}"
-        );
+        assert!(details.citations.contains_key(rule), "no citation for {rule}");
     }
 }
 

@@ -46,9 +46,7 @@ impl Counts {
     pub(super) fn read(api: &Api, campaigns: &[String]) -> anyhow::Result<Self> {
         let mut total = Self::default();
         for id in campaigns {
-            total
-                .add(&api.get(&format!("/v1/campaigns/{id}"))?)
-                .context("GET /v1/campaigns")?;
+            total.add(&api.get(&format!("/v1/campaigns/{id}"))?).context("GET /v1/campaigns")?;
         }
         Ok(total)
     }
@@ -96,18 +94,14 @@ pub(super) fn sum(tally: &Tally) -> u64 {
 }
 
 fn number(counts: &Value, name: &str) -> anyhow::Result<u64> {
-    counts
-        .get(name)
-        .and_then(Value::as_u64)
-        .with_context(|| format!("no number `{name}`"))
+    counts.get(name).and_then(Value::as_u64).with_context(|| format!("no number `{name}`"))
 }
 
 fn tally(into: &mut Tally, counts: &Value, name: &str) -> anyhow::Result<()> {
     let map = counts.get(name).and_then(Value::as_object);
     for (word, count) in map.with_context(|| format!("no object `{name}`"))? {
-        *into.entry(word.clone()).or_default() += count
-            .as_u64()
-            .with_context(|| format!("`{name}.{word}` is no number"))?;
+        *into.entry(word.clone()).or_default() +=
+            count.as_u64().with_context(|| format!("`{name}.{word}` is no number"))?;
     }
     Ok(())
 }
@@ -120,10 +114,7 @@ fn moment(value: &Value) -> anyhow::Result<Option<i64>> {
             let at = DateTime::parse_from_rfc3339(text).with_context(|| format!("time {text}"))?;
             Ok(Some(at.timestamp_millis()))
         }
-        other => other
-            .as_i64()
-            .map(Some)
-            .with_context(|| format!("{other} is no time")),
+        other => other.as_i64().map(Some).with_context(|| format!("{other} is no time")),
     }
 }
 
@@ -144,18 +135,10 @@ mod tests {
     #[test]
     fn campaigns_add_up_and_the_earliest_moment_holds() {
         let mut counts = Counts::default();
-        counts
-            .add(&campaign(0, json!("2026-12-01T16:00:00Z")))
-            .unwrap();
-        counts
-            .add(&campaign(0, json!("2026-12-01T15:50:00Z")))
-            .unwrap();
+        counts.add(&campaign(0, json!("2026-12-01T16:00:00Z"))).unwrap();
+        counts.add(&campaign(0, json!("2026-12-01T15:50:00Z"))).unwrap();
         counts.add(&campaign(0, Value::Null)).unwrap();
-        let at = |text: &str| {
-            DateTime::parse_from_rfc3339(text)
-                .unwrap()
-                .timestamp_millis()
-        };
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
         assert_eq!(counts.next_due_at, Some(at("2026-12-01T15:50:00Z")));
         assert_eq!(counts.parked.get("consent"), Some(&9));
         assert_eq!(counts.accounted_for(), counts.contacts);

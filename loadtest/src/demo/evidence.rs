@@ -37,10 +37,7 @@ pub(super) fn export(stack: &Stack, folder: &Path) -> anyhow::Result<Audit> {
     ];
     let output = stack.run("dialer", &arguments)?;
     if !output.status.success() {
-        bail!(
-            "the audit export failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("the audit export failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     let manifest: Value = super::told::read_json(&folder.join("manifest.json"))?;
     let verify: [OsString; 5] = [
@@ -55,10 +52,7 @@ pub(super) fn export(stack: &Stack, folder: &Path) -> anyhow::Result<Audit> {
     said.extend_from_slice(&output.stderr);
     fs::write(folder.join("verification.txt"), said)?;
     Ok(Audit {
-        records: manifest
-            .get("size")
-            .and_then(Value::as_u64)
-            .context("manifest without size")?,
+        records: manifest.get("size").and_then(Value::as_u64).context("manifest without size")?,
         root: super::told::text(&manifest, "root")?.to_owned(),
         verified: output.status.success(),
     })
@@ -78,9 +72,7 @@ pub(super) fn citations(jsonl: &Path) -> anyhow::Result<BTreeMap<String, String>
         for denial in denials.into_iter().flatten() {
             let field = |name: &str| denial.get(name).and_then(Value::as_str);
             if let (Some(rule), Some(citation)) = (field("rule"), field("citation")) {
-                citations
-                    .entry(rule.to_owned())
-                    .or_insert_with(|| citation.to_owned());
+                citations.entry(rule.to_owned()).or_insert_with(|| citation.to_owned());
             }
         }
     }
@@ -101,11 +93,7 @@ pub(super) fn check(
     let world = World::load(world).context("the world folder")?;
     let log = wirelog::read(wire).with_context(|| wire.display().to_string())?;
     let export = Export::read(audit)?;
-    let timing = |_, _| Timing {
-        start,
-        end,
-        slack: SLACK_MS,
-    };
+    let timing = |_, _| Timing { start, end, slack: SLACK_MS };
     Ok(checker::check(&world, &log, Some(&export), timing))
 }
 
@@ -142,14 +130,8 @@ pub(super) fn other_faults(report: &Report) -> Vec<String> {
             report.other_violations,
             "calls to a wrong party, to nobody on a list or beyond the tries",
         ),
-        (
-            report.repeated_invites,
-            "calls were placed twice on one clearance",
-        ),
-        (
-            report.intents_unexplained,
-            "calls are in the audit, not on the wire, and unexplained",
-        ),
+        (report.repeated_invites, "calls were placed twice on one clearance"),
+        (report.intents_unexplained, "calls are in the audit, not on the wire, and unexplained"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

@@ -51,9 +51,7 @@ pub(super) fn read_json(path: &Path) -> anyhow::Result<Value> {
 /// # Errors
 /// When it is none.
 pub(super) fn elements<'a>(value: &'a Value, what: &str) -> anyhow::Result<&'a Vec<Value>> {
-    value
-        .as_array()
-        .with_context(|| format!("{what} is not an array"))
+    value.as_array().with_context(|| format!("{what} is not an array"))
 }
 
 /// A text in an object.
@@ -61,10 +59,7 @@ pub(super) fn elements<'a>(value: &'a Value, what: &str) -> anyhow::Result<&'a V
 /// # Errors
 /// When it is not there.
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    value
-        .get(name)
-        .and_then(Value::as_str)
-        .with_context(|| format!("no text `{name}`"))
+    value.get(name).and_then(Value::as_str).with_context(|| format!("no text `{name}`"))
 }
 
 impl Told {
@@ -118,14 +113,10 @@ impl Told {
             let name = text(campaign, "list")?;
             let path = world.join(name);
             let file = File::open(&path).with_context(|| path.display().to_string())?;
-            let answer = api.post_csv(
-                &format!("/v1/campaigns/{id}/lists?name={name}"),
-                BufReader::new(file),
-            )?;
+            let answer = api
+                .post_csv(&format!("/v1/campaigns/{id}/lists?name={name}"), BufReader::new(file))?;
             for (total, field) in
-                self.rows
-                    .iter_mut()
-                    .zip(["rows", "imported", "rejected", "duplicates"])
+                self.rows.iter_mut().zip(["rows", "imported", "rejected", "duplicates"])
             {
                 *total += answer
                     .get(field)
@@ -170,9 +161,7 @@ impl Told {
         for (index, entry) in elements(&all, "suppressions.json")?.iter().enumerate() {
             stop.check()?;
             let mut body = self.with_seller(api, entry)?;
-            let after = body
-                .as_object_mut()
-                .and_then(|body| body.remove("after_ms"));
+            let after = body.as_object_mut().and_then(|body| body.remove("after_ms"));
             if body.get("at").is_some() {
                 api.post("/v1/suppressions", &body)?;
                 self.suppressions += 1;
@@ -188,16 +177,9 @@ impl Told {
     /// The entry in the words of the API: the seller's id for the name, `person` for
     /// `external_id`, and without what is null.
     fn with_seller(&mut self, api: &Api, entry: &Value) -> anyhow::Result<Value> {
-        let mut body = entry
-            .as_object()
-            .context("an entry is not an object")?
-            .clone();
+        let mut body = entry.as_object().context("an entry is not an object")?.clone();
         body.retain(|_, value| !value.is_null());
-        if let Some(name) = body
-            .get("seller")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-        {
+        if let Some(name) = body.get("seller").and_then(Value::as_str).map(str::to_owned) {
             body.insert("seller".to_owned(), Value::String(self.seller(api, &name)?));
         }
         if let Some(person) = body.remove("external_id") {
@@ -210,9 +192,7 @@ impl Told {
 /// `campaigns.json` speaks of milliseconds, lists and names; the API of seconds and ids.
 fn campaign_body(campaign: &Value, seller: &str, trunk: &str) -> anyhow::Result<Value> {
     let field = |name: &str| campaign.get(name).cloned();
-    let ring_ms = field("ring_timeout_ms")
-        .and_then(|ms| ms.as_u64())
-        .unwrap_or(30_000);
+    let ring_ms = field("ring_timeout_ms").and_then(|ms| ms.as_u64()).unwrap_or(30_000);
     Ok(json!({
         "seller": seller,
         "name": text(campaign, "name")?,

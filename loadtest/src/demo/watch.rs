@@ -82,11 +82,7 @@ impl Watch<'_> {
             let now = stack.now_ms();
             show(teller, &counts, elapsed, now);
             let horizon = now.saturating_add(millis(events.horizon));
-            quiet = if counts.is_quiet_until(horizon) {
-                quiet + 1
-            } else {
-                0
-            };
+            quiet = if counts.is_quiet_until(horizon) { quiet + 1 } else { 0 };
             let faults_left =
                 events.kill_dialer_after.is_some() || events.empty_redis_after.is_some();
             if quiet >= QUIET_LOOKS && !faults_left {
@@ -109,11 +105,7 @@ impl Watch<'_> {
         elapsed: Duration,
         told: &mut Vec<(usize, i64, i64)>,
     ) -> anyhow::Result<()> {
-        while events
-            .opt_outs
-            .front()
-            .is_some_and(|next| elapsed >= next.after)
-        {
+        while events.opt_outs.front().is_some_and(|next| elapsed >= next.after) {
             let Some(next) = events.opt_outs.pop_front() else {
                 break;
             };
@@ -131,22 +123,13 @@ fn faults(
     elapsed: Duration,
     teller: &mut Teller,
 ) -> anyhow::Result<()> {
-    if events
-        .kill_dialer_after
-        .is_some_and(|after| elapsed >= after)
-    {
+    if events.kill_dialer_after.is_some_and(|after| elapsed >= after) {
         events.kill_dialer_after = None;
         stack.kill_dialer()?;
         stack.start_dialer()?;
-        teller.step(
-            "killed",
-            "the dialer in the middle (SIGKILL), and started it again",
-        );
+        teller.step("killed", "the dialer in the middle (SIGKILL), and started it again");
     }
-    if events
-        .empty_redis_after
-        .is_some_and(|after| elapsed >= after)
-    {
+    if events.empty_redis_after.is_some_and(|after| elapsed >= after) {
         events.empty_redis_after = None;
         stack.redis.empty()?;
         teller.step("emptied", "Redis in the middle (FLUSHALL)");
@@ -189,11 +172,7 @@ fn too_long(counts: &Counts, limit: Duration) -> String {
 /// `attempts / elapsed`, to one decimal.
 fn rate(count: u64, elapsed: Duration) -> f64 {
     let count = u32::try_from(count).map_or(f64::INFINITY, f64::from);
-    if elapsed.is_zero() {
-        0.0
-    } else {
-        count / elapsed.as_secs_f64()
-    }
+    if elapsed.is_zero() { 0.0 } else { count / elapsed.as_secs_f64() }
 }
 
 /// How many attempts were made a second while attempts were made.
@@ -227,14 +206,8 @@ fn show(teller: &mut Teller, counts: &Counts, elapsed: Duration, now: i64) {
         row(teller, "refused by", &counts.refused),
         row(teller, "waiting because of", &counts.deferred),
     ];
-    let next = counts
-        .next_due_at
-        .map_or_else(|| "nothing".to_owned(), clock_of);
-    block.push(format!(
-        "  {:<20} {} people, next at {next}",
-        "waiting",
-        grouped(counts.due)
-    ));
+    let next = counts.next_due_at.map_or_else(|| "nothing".to_owned(), clock_of);
+    block.push(format!("  {:<20} {} people, next at {next}", "waiting", grouped(counts.due)));
     for stalled in &counts.stalled {
         block.push(teller.tone(Tone::Yellow, &format!("  {stalled}")));
     }
@@ -245,26 +218,18 @@ fn show(teller: &mut Teller, counts: &Counts, elapsed: Duration, now: i64) {
 fn row(teller: &Teller, name: &str, tally: &Tally) -> String {
     let mut all: Vec<(&String, &u64)> = tally.iter().collect();
     all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let mut shown: Vec<String> = all
-        .iter()
-        .take(4)
-        .map(|(word, count)| format!("{word} {}", grouped(**count)))
-        .collect();
+    let mut shown: Vec<String> =
+        all.iter().take(4).map(|(word, count)| format!("{word} {}", grouped(**count))).collect();
     if all.len() > 4 {
         shown.push(format!("and {} more", all.len() - 4));
     }
-    format!(
-        "  {name:<20} {}",
-        teller.tone(Tone::Faint, &shown.join(", "))
-    )
+    format!("  {name:<20} {}", teller.tone(Tone::Faint, &shown.join(", ")))
 }
 
 /// `15:30:12 UTC`.
 pub(super) fn clock_of(at: i64) -> String {
-    DateTime::from_timestamp_millis(at).map_or_else(
-        || at.to_string(),
-        |at| at.format("%a %H:%M:%S UTC").to_string(),
-    )
+    DateTime::from_timestamp_millis(at)
+        .map_or_else(|| at.to_string(), |at| at.format("%a %H:%M:%S UTC").to_string())
 }
 
 #[cfg(test)]
@@ -273,10 +238,7 @@ mod tests {
 
     #[test]
     fn rates_are_of_the_time_in_which_attempts_were_made() {
-        let ran = Ran {
-            active: Duration::from_secs(4),
-            opt_outs: 0,
-        };
+        let ran = Ran { active: Duration::from_secs(4), opt_outs: 0 };
         assert!((attempts_per_second(10, &ran) - 2.5).abs() < 1e-9);
         assert!(attempts_per_second(10, &Ran::default()).abs() < 1e-9);
     }
@@ -285,18 +247,11 @@ mod tests {
     fn opt_outs_are_recorded_with_the_moments_of_question_and_answer() {
         let folder = crate::stack::RunFolder::make(false).unwrap();
         let path = folder.path().join("suppressions.json");
-        fs::write(
-            &path,
-            r#"[{"number": "+1", "at": 5}, {"number": "+2", "at": null}]"#,
-        )
-        .unwrap();
+        fs::write(&path, r#"[{"number": "+1", "at": 5}, {"number": "+2", "at": null}]"#).unwrap();
         record_opt_outs(folder.path(), &[(1, 10, 12)]).unwrap();
         let all = super::super::told::read_json(&path).unwrap();
         assert_eq!(all[0]["at"], 5);
-        assert_eq!(
-            (&all[1]["at"], &all[1]["answered_at"]),
-            (&Value::from(10), &Value::from(12))
-        );
+        assert_eq!((&all[1]["at"], &all[1]["answered_at"]), (&Value::from(10), &Value::from(12)));
         assert!(record_opt_outs(folder.path(), &[(9, 1, 2)]).is_err());
     }
 }

@@ -70,9 +70,7 @@ fn use_own_list(folder: &Path, list: &Path) -> anyhow::Result<()> {
         "calls_per_second": 20.0,
         "ring_timeout_ms": 20_000,
     });
-    let object = plan
-        .as_object_mut()
-        .context("campaigns.json is not an object")?;
+    let object = plan.as_object_mut().context("campaigns.json is not an object")?;
     object.insert("campaigns".to_owned(), Value::Array(vec![campaign]));
     fs::write(&path, serde_json::to_vec_pretty(&plan)?)?;
     for name in ["earlier.json", "suppressions.json"] {

@@ -16,9 +16,7 @@ pub struct Api {
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        f.debug_struct("Api").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
@@ -35,11 +33,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: the API answered {}: {}",
-            self.request, self.status, self.problem
-        )
+        write!(f, "{}: the API answered {}: {}", self.request, self.status, self.problem)
     }
 }
 
@@ -55,11 +49,7 @@ impl Api {
             .timeout_recv_response(Some(Duration::from_secs(120)))
             .build()
             .new_agent();
-        Self {
-            agent,
-            base: base.to_owned(),
-            key: key.to_owned(),
-        }
+        Self { agent, base: base.to_owned(), key: key.to_owned() }
     }
 
     /// Where it is.
@@ -130,14 +120,9 @@ impl Api {
 
 /// Whether a GET is answered with 200 within a second.
 pub(super) fn is_ok(url: &str) -> bool {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(1)))
-        .build()
-        .into();
-    agent
-        .get(url)
-        .call()
-        .is_ok_and(|answer| answer.status() == 200)
+    let agent: Agent =
+        Agent::config_builder().timeout_global(Some(Duration::from_secs(1))).build().into();
+    agent.get(url).call().is_ok_and(|answer| answer.status() == 200)
 }
 
 fn read(request: &str, answer: Result<Response<Body>, ureq::Error>) -> anyhow::Result<Value> {
@@ -151,12 +136,7 @@ fn read(request: &str, answer: Result<Response<Body>, ureq::Error>) -> anyhow::R
         .with_context(|| format!("{request}: reading the answer"))?;
     if !(200..300).contains(&status) {
         let problem = text.chars().take(2000).collect();
-        return Err(Refusal {
-            request: request.to_owned(),
-            status,
-            problem,
-        }
-        .into());
+        return Err(Refusal { request: request.to_owned(), status, problem }.into());
     }
     if text.is_empty() {
         return Ok(Value::Null);

@@ -1,8 +1,5 @@
 //! The rig's clock: the one place of the stack and the demo that reads it.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "this is the clock module of the rig"
-)]
+#![allow(clippy::disallowed_methods, reason = "this is the clock module of the rig")]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -142,10 +142,7 @@ mod tests {
         let folder = RunFolder::make(false).unwrap();
         let path = folder.path().to_owned();
         let secret = folder.write_secret("keys.toml", "x").unwrap();
-        assert_eq!(
-            fs::metadata(secret).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
         drop(folder);
         assert!(!path.exists());
     }
@@ -154,16 +151,8 @@ mod tests {
     fn the_guard_ends_the_watched_groups_and_the_folder_when_its_input_ends() {
         let mut folder = RunFolder::make(false).unwrap();
         let path = folder.path().to_owned();
-        let mut sleeper = Command::new("sleep")
-            .arg("600")
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let mut spared = Command::new("sleep")
-            .arg("600")
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut sleeper = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        let mut spared = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
         folder.watch(sleeper.id());
         folder.watch(spared.id());
         folder.forget(spared.id());

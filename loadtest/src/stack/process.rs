@@ -61,11 +61,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            log: log.to_owned(),
-        })
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
     /// Its process id, which is its group's too.
@@ -85,9 +81,7 @@ impl Process {
     /// # Errors
     /// If the operating system does not say.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("looking after {}", self.name))
+        self.child.try_wait().with_context(|| format!("looking after {}", self.name))
     }
 
     /// An error with the end of its log when it has ended.
@@ -163,9 +157,7 @@ impl Process {
             return Ok(status);
         }
         self.signal(Signal::SIGKILL);
-        self.child
-            .wait()
-            .with_context(|| format!("waiting for {}", self.name))
+        self.child.wait().with_context(|| format!("waiting for {}", self.name))
     }
 
     fn signal(&self, signal: Signal) {
@@ -189,10 +181,7 @@ pub fn tail(path: &Path, lines: usize) -> String {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let all: Vec<&str> = text.lines().collect();
-    all.iter()
-        .skip(all.len().saturating_sub(lines))
-        .map(|line| format!("  {line}\n"))
-        .collect()
+    all.iter().skip(all.len().saturating_sub(lines)).map(|line| format!("  {line}\n")).collect()
 }
 
 /// How a process ended, in words.
@@ -219,19 +208,12 @@ mod tests {
     fn stopping_waits_for_an_orderly_end_and_kills_after_the_grace() {
         let (mut obeys, log) = shell("trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done");
         let stop = Stop::default();
-        obeys
-            .wait_ready(Duration::from_secs(5), &stop, || {
-                tail(&log, 1).contains("up")
-            })
-            .unwrap();
+        obeys.wait_ready(Duration::from_secs(5), &stop, || tail(&log, 1).contains("up")).unwrap();
         assert_eq!(obeys.stop(Duration::from_secs(5)).unwrap().code(), Some(7));
         fs::remove_file(log).unwrap();
 
         let (mut deaf, log) = shell("trap '' TERM; echo up; while :; do sleep 0.01; done");
-        deaf.wait_ready(Duration::from_secs(5), &stop, || {
-            tail(&log, 1).contains("up")
-        })
-        .unwrap();
+        deaf.wait_ready(Duration::from_secs(5), &stop, || tail(&log, 1).contains("up")).unwrap();
         let status = deaf.stop(Duration::from_millis(50)).unwrap();
         assert_eq!(status.signal(), Some(9));
         fs::remove_file(log).unwrap();
@@ -244,10 +226,7 @@ mod tests {
             .wait_ready(Duration::from_secs(5), &Stop::default(), || false)
             .unwrap_err()
             .to_string();
-        assert!(
-            error.contains("exit code 3") && error.contains("the reason"),
-            "{error}"
-        );
+        assert!(error.contains("exit code 3") && error.contains("the reason"), "{error}");
         fs::remove_file(log).unwrap();
     }
 }

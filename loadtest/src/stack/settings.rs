@@ -109,13 +109,7 @@ impl Settings {
             section("postgres", [("url", text(&self.postgres))]),
             section("redis", [("url", text(&self.redis))]),
             section("keys", [("file", text("keys.toml"))]),
-            section(
-                "api",
-                [
-                    ("listen", address(self.api)),
-                    ("admin", address(self.api_admin)),
-                ],
-            ),
+            section("api", [("listen", address(self.api)), ("admin", address(self.api_admin))]),
             section("dialer", dialer),
         ]);
         folder.write_secret("ringfence.toml", &toml::to_string(&file)?)?;
@@ -145,10 +139,7 @@ fn write_prompt(path: &Path) -> anyhow::Result<()> {
 }
 
 fn section<'a>(name: &str, entries: impl IntoIterator<Item = (&'a str, Value)>) -> (String, Value) {
-    let table = entries
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
+    let table = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     (name.to_owned(), Value::Table(table))
 }
 

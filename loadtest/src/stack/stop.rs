@@ -47,29 +47,22 @@ impl Stop {
             .context("starting to listen for signals")?;
         let handlers = {
             let _inside = runtime.enter();
-            [
-                SignalKind::interrupt(),
-                SignalKind::terminate(),
-                SignalKind::hangup(),
-            ]
-            .map(signal)
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
         };
         let [interrupt, terminate, hangup] = handlers;
         let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    loop {
-                        tokio::select! {
-                            _ = interrupt.recv() => {}
-                            _ = terminate.recv() => {}
-                            _ = hangup.recv() => {}
-                        }
-                        raised.raise();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = interrupt.recv() => {}
+                        _ = terminate.recv() => {}
+                        _ = hangup.recv() => {}
                     }
-                });
-            })?;
+                    raised.raise();
+                }
+            });
+        })?;
         Ok(stop)
     }
 
@@ -89,11 +82,7 @@ impl Stop {
     /// # Errors
     /// [`Interrupted`].
     pub fn check(&self) -> Result<(), Interrupted> {
-        if self.is_raised() {
-            Err(Interrupted)
-        } else {
-            Ok(())
-        }
+        if self.is_raised() { Err(Interrupted) } else { Ok(()) }
     }
 
     /// Sleeps, unless or until the flag is raised.

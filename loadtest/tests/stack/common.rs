@@ -26,29 +26,19 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
 
 /// A stack with API, not yet a dialer.
 pub(crate) fn stack() -> Stack {
-    let mut stack = Stack::builder()
-        .starts_at(INSTANT_MS)
-        .house(HOUSE.to_owned())
-        .start()
-        .unwrap();
+    let mut stack = Stack::builder().starts_at(INSTANT_MS).house(HOUSE.to_owned()).start().unwrap();
     stack.start_api().unwrap();
     stack
 }
 
 /// Text of a field.
 pub(crate) fn text(value: &Value, name: &str) -> String {
-    value[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("no {name} in {value}"))
-        .to_owned()
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
 }
 
 /// Makes a seller; returns its id.
 pub(crate) fn seller(api: &Api) -> String {
-    text(
-        &api.post("/v1/sellers", &json!({"name": "Alder"})).unwrap(),
-        "id",
-    )
+    text(&api.post("/v1/sellers", &json!({"name": "Alder"})).unwrap(), "id")
 }
 
 /// Makes a trunk; returns its id.
@@ -102,8 +92,7 @@ pub(crate) fn people(api: &Api, campaign: &str, first: u32, count: u32) {
 
 /// Starts a campaign.
 pub(crate) fn start(api: &Api, campaign: &str) {
-    api.post_empty(&format!("/v1/campaigns/{campaign}/start"))
-        .unwrap();
+    api.post_empty(&format!("/v1/campaigns/{campaign}/start")).unwrap();
 }
 
 /// The campaign as the API shows it.

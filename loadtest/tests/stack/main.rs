@@ -1,5 +1,10 @@
 //! Tests on a whole private stack: API, dialer, PostgreSQL and Redis as processes, a carrier or
 //! SIPp on real UDP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, in its helpers too"
+)]
 
 mod common;
 mod sipp;

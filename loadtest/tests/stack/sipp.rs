@@ -40,14 +40,8 @@ fn cases() -> Vec<Case> {
         case("answered", 1000, "answered"),
         case("busy", 1100, "busy"),
         case("no_answer", 1200, "no_answer"),
-        Case {
-            login: LOGIN,
-            ..case("digest_401", 1300, "answered")
-        },
-        Case {
-            login: LOGIN,
-            ..case("digest_407", 1350, "answered")
-        },
+        Case { login: LOGIN, ..case("digest_401", 1300, "answered") },
+        Case { login: LOGIN, ..case("digest_407", 1350, "answered") },
         Case {
             retry: json!({"congestion": 2}),
             placements: 2,
@@ -67,10 +61,7 @@ struct Peer {
 
 impl Peer {
     fn start(stack: &Stack, scenario: &str, first: u32) -> Self {
-        let address = UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
         let log = stack.path().join(format!("sipp-{scenario}.log"));
         let errors = stack.path().join(format!("sipp-{scenario}-errors.log"));
@@ -96,10 +87,7 @@ impl Peer {
         }
         let sipp = Path::new("/usr/bin/sipp");
         let process = Process::start(&format!("sipp {scenario}"), sipp, &arguments, &log).unwrap();
-        Self {
-            process,
-            address: address.to_string(),
-        }
+        Self { process, address: address.to_string() }
     }
 }
 
@@ -113,32 +101,24 @@ fn prepare(stack: &Stack, api: &Api, seller: &str, case: &Case) -> (Peer, String
 
 /// What is wrong with how the campaign ended, if anything.
 fn faults(stack: &Stack, api: &Api, case: &Case, campaign: &str) -> Vec<String> {
-    let shown = common::wait_for(
-        Duration::from_secs(90),
-        || common::show(api, campaign),
-        common::is_done,
-    );
+    let shown =
+        common::wait_for(Duration::from_secs(90), || common::show(api, campaign), common::is_done);
     let mut faults = Vec::new();
     let mut expect = |what: &str, found: Value, wanted: Value| {
         if found != wanted {
-            faults.push(format!(
-                "{}: {what} is {found}, not {wanted}",
-                case.scenario
-            ));
+            faults.push(format!("{}: {what} is {found}, not {wanted}", case.scenario));
         }
     };
     let placements = u64::from(PEOPLE) * case.placements;
     let counts = &shown["counts"];
-    expect(
-        "dispositions",
-        counts["dispositions"].clone(),
-        json!({case.disposition: placements}),
-    );
+    expect("dispositions", counts["dispositions"].clone(), json!({case.disposition: placements}));
     expect(
         "finished",
-        json!(counts["finished"].as_object().map_or(0, |all| {
-            all.values().filter_map(Value::as_u64).sum::<u64>()
-        })),
+        json!(
+            counts["finished"]
+                .as_object()
+                .map_or(0, |all| { all.values().filter_map(Value::as_u64).sum::<u64>() })
+        ),
         json!(PEOPLE),
     );
     let of_campaign = format!(
@@ -146,11 +126,7 @@ fn faults(stack: &Stack, api: &Api, case: &Case, campaign: &str) -> Vec<String> 
          WHERE c.name = '{}'",
         case.scenario
     );
-    expect(
-        "placements",
-        stack.sql(&of_campaign).unwrap().into(),
-        placements.to_string().into(),
-    );
+    expect("placements", stack.sql(&of_campaign).unwrap().into(), placements.to_string().into());
     faults
 }
 
@@ -161,10 +137,8 @@ fn each_sipp_scenario_ends_in_its_disposition() {
     let api = stack.api().unwrap();
     let seller = common::seller(&api);
     let cases = cases();
-    let prepared: Vec<(Peer, String)> = cases
-        .iter()
-        .map(|case| prepare(&stack, &api, &seller, case))
-        .collect();
+    let prepared: Vec<(Peer, String)> =
+        cases.iter().map(|case| prepare(&stack, &api, &seller, case)).collect();
     stack.start_dialer().unwrap();
     for (_, campaign) in &prepared {
         common::start(&api, campaign);
@@ -176,9 +150,7 @@ fn each_sipp_scenario_ends_in_its_disposition() {
     for (case, (mut peer, _)) in cases.iter().zip(prepared) {
         peer.process.must_run().unwrap();
         // SIPp says here what it did not expect: a message out of order, a missing one.
-        let errors = stack
-            .path()
-            .join(format!("sipp-{}-errors.log", case.scenario));
+        let errors = stack.path().join(format!("sipp-{}-errors.log", case.scenario));
         let said = std::fs::read_to_string(errors).unwrap_or_default();
         if !said.is_empty() {
             found.push(format!("{}: SIPp says: {said}", case.scenario));

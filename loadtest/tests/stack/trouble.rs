@@ -14,11 +14,7 @@ use serde_json::{Value, json};
 
 /// Placements so far.
 fn placements(stack: &Stack) -> u64 {
-    stack
-        .sql("SELECT count(*) FROM placement")
-        .unwrap()
-        .parse()
-        .unwrap()
+    stack.sql("SELECT count(*) FROM placement").unwrap().parse().unwrap()
 }
 
 /// A campaign of so many people over the simulated carrier, ready to start.
@@ -53,13 +49,10 @@ fn a_campaign_without_a_trunk_is_refused_and_the_error_names_it() {
         Err(error) => error,
         Ok(made) => {
             let id = common::text(&made, "id");
-            api.post_empty(&format!("/v1/campaigns/{id}/start"))
-                .unwrap_err()
+            api.post_empty(&format!("/v1/campaigns/{id}/start")).unwrap_err()
         }
     };
-    let refusal = refused
-        .downcast_ref::<Refusal>()
-        .expect("the API's own answer");
+    let refusal = refused.downcast_ref::<Refusal>().expect("the API's own answer");
     assert!((400..500).contains(&refusal.status), "{refusal}");
     assert!(refusal.problem.contains("trunk"), "{refusal}");
 }
@@ -85,10 +78,7 @@ fn a_trunk_that_never_answers_stalls_the_campaign_after_at_most_twenty_invites()
         while let Ok(length) = silent.recv(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if text.starts_with("INVITE ") {
-                let call_id = text
-                    .lines()
-                    .find(|line| line.starts_with("Call-ID:"))
-                    .unwrap();
+                let call_id = text.lines().find(|line| line.starts_with("Call-ID:")).unwrap();
                 calls.insert(call_id.to_owned());
             }
         }
@@ -102,16 +92,11 @@ fn a_trunk_that_never_answers_stalls_the_campaign_after_at_most_twenty_invites()
         },
         |shown| shown["stalled"].is_string(),
     );
-    let stalled = shown["stalled"]
-        .as_str()
-        .unwrap_or_else(|| panic!("not stalled: {shown}"));
+    let stalled = shown["stalled"].as_str().unwrap_or_else(|| panic!("not stalled: {shown}"));
     assert!(stalled.contains("no trunk"), "{stalled}");
     thread::sleep(Duration::from_secs(3));
     let calls = drain();
-    assert!(
-        (1..=20).contains(&calls),
-        "{calls} calls reached a dead trunk"
-    );
+    assert!((1..=20).contains(&calls), "{calls} calls reached a dead trunk");
     // What was committed when the breaker opened never left, is on record so, and counts for nothing.
     let sent = "SELECT count(*) FROM placement p
         WHERE NOT EXISTS (SELECT FROM outcome o WHERE o.placement_id = p.id AND o.disposition = 18)";
@@ -130,11 +115,7 @@ fn nothing_is_placed_while_redis_is_away_and_the_dialer_recovers_by_itself() {
     thread::sleep(Duration::from_secs(4));
     stack.must_run().unwrap();
     assert_eq!(placements(&stack), 0, "{}", dialer_log(&stack));
-    assert!(
-        dialer_log(&stack).to_lowercase().contains("redis"),
-        "{}",
-        dialer_log(&stack)
-    );
+    assert!(dialer_log(&stack).to_lowercase().contains("redis"), "{}", dialer_log(&stack));
     stack.redis.start_again().unwrap();
     finishes(&mut stack, &api, &campaign, 40);
 }
@@ -146,11 +127,7 @@ fn postgres_may_go_away_in_the_middle_and_nothing_is_lost() {
     let (api, campaign) = over_carrier(&mut stack, 60);
     stack.start_dialer().unwrap();
     common::start(&api, &campaign);
-    let some = common::wait_for(
-        Duration::from_secs(20),
-        || placements(&stack),
-        |made| *made > 0,
-    );
+    let some = common::wait_for(Duration::from_secs(20), || placements(&stack), |made| *made > 0);
     assert!(some > 0, "{}", dialer_log(&stack));
     stack.postgres.stop(true);
     thread::sleep(Duration::from_secs(3));
@@ -163,17 +140,10 @@ fn postgres_may_go_away_in_the_middle_and_nothing_is_lost() {
 fn finishes(stack: &mut Stack, api: &Api, campaign: &str, people: u64) {
     let shown = common::wait_for(
         Duration::from_secs(90),
-        || {
-            api.get(&format!("/v1/campaigns/{campaign}"))
-                .unwrap_or(Value::Null)
-        },
+        || api.get(&format!("/v1/campaigns/{campaign}")).unwrap_or(Value::Null),
         |shown| !shown.is_null() && common::is_done(shown),
     );
-    assert!(
-        !shown.is_null() && common::is_done(&shown),
-        "{shown}\n{}",
-        dialer_log(stack)
-    );
+    assert!(!shown.is_null() && common::is_done(&shown), "{shown}\n{}", dialer_log(stack));
     assert_eq!(shown["counts"]["contacts"], people);
     stack.drain_dialer().unwrap();
     let open = stack
@@ -216,24 +186,15 @@ fn names_the_missing(stack: &Stack, program: &str, store: &str, port: u16) {
     let took = started.elapsed();
     child.kill().ok();
     child.wait().unwrap();
-    assert!(
-        said.contains(&port.to_string()),
-        "{program} without {store}, {took:?}: {said}"
-    );
-    assert!(
-        said.to_lowercase().contains(store),
-        "{program} without {store}: {said}"
-    );
+    assert!(said.contains(&port.to_string()), "{program} without {store}, {took:?}: {said}");
+    assert!(said.to_lowercase().contains(store), "{program} without {store}: {said}");
     assert!(!said.contains("panicked"), "{said}");
 }
 
 #[test]
 fn programs_started_without_a_store_say_which_and_where() {
     let _turn = common::turn();
-    let mut stack = Stack::builder()
-        .starts_at(common::INSTANT_MS)
-        .start()
-        .unwrap();
+    let mut stack = Stack::builder().starts_at(common::INSTANT_MS).start().unwrap();
     stack.redis.stop();
     let port = stack.redis.port();
     names_the_missing(&stack, "dialer", "redis", port);
