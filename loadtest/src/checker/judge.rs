@@ -143,6 +143,9 @@ impl<'a> Judge<'a> {
         for rule in subject.other_faults() {
             deny(rule, Kind::Other, false);
         }
+        if subject.places.partly {
+            return denials;
+        }
         let locals = locals(&subject.places.zones, at);
         for window in WINDOWS {
             let applies = subject.in_scope(window.place, window.purpose, window.reach)

@@ -11,6 +11,9 @@ pub struct Places {
     pub zones: Vec<Tz>,
     /// Whether rules exist for every candidate.
     pub covered: bool,
+    /// A US state beyond this checker's tables: what it knows of federal law is judged, hours and
+    /// caps of that state are not, and no call is expected there.
+    pub partly: bool,
 }
 
 impl Places {
@@ -161,7 +164,8 @@ fn area(places: &mut Places, national: &str) -> usize {
     }
     let Some((_, country, regions, zones)) = AREAS.iter().find(|(codes, ..)| codes.contains(&code))
     else {
-        places.covered = false; // another state or an island: no pack
+        places.partly = true; // another state
+        add(places, "US", "");
         return 1;
     };
     for region in *regions {
@@ -172,10 +176,8 @@ fn area(places: &mut Places, national: &str) -> usize {
 }
 
 fn add(places: &mut Places, country: &str, region: &str) {
-    places.covered &= match country {
-        "US" => matches!(region, "" | "FL" | "TX"),
-        other => matches!(other, "CA" | "GB" | "FR" | "AU" | "CN"),
-    };
+    places.partly |= country == "US" && !matches!(region, "" | "FL" | "TX");
+    places.covered &= matches!(country, "US" | "CA" | "GB" | "FR" | "AU" | "CN");
     places.add(country.to_owned());
     if !region.is_empty() {
         places.add(format!("{country}-{region}"));
@@ -222,9 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn other_states_and_countries_are_not_covered() {
-        assert!(!places("+12125550123", "", "", "").covered);
-        assert!(!places("+13055550123", "US", "NY", "").covered);
+    fn other_states_are_known_in_part_and_other_countries_are_not_covered() {
+        assert!(places("+12125550123", "", "", "").partly);
+        assert!(places("+13055550123", "US", "NY", "").partly);
+        assert!(!places("+13055550123", "US", "FL", "").partly);
         assert!(!places("+4930123456", "", "", "").covered);
         assert!(places("+442079460123", "", "", "").covered);
     }

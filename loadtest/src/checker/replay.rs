@@ -76,6 +76,9 @@ impl Replay<'_> {
             let subjects: Vec<_> = (0..contact.numbers.len())
                 .filter_map(|position| self.judge.subject(contact, position))
                 .collect();
+            if subjects.iter().any(|subject| subject.places.partly) {
+                continue; // the checker cannot say what is lawful there
+            }
             let made = self.of_contact.get(index).map_or(&[][..], Vec::as_slice);
             let times = rates.get(campaign.name.as_str()).map_or(&[][..], Vec::as_slice);
             let one = One { replay: self, campaign, subjects: &subjects, made, times };
