@@ -144,6 +144,20 @@ fn free_tcp() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
+/// The first of forty UDP ports that nobody has, below the range that systems hand out.
+fn free_block() -> u16 {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let first = usize::try_from(std::process::id()).unwrap();
+    for _ in 0..250 {
+        let place = (first + NEXT.fetch_add(1, Ordering::AcqRel)) % 250;
+        let port = 20_000 + u16::try_from(place).unwrap() * 50;
+        if (port..port + 40).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+            return port;
+        }
+    }
+    panic!("no forty free UDP ports in a row");
+}
+
 impl Rig {
     async fn new() -> Self {
         let postgres = PrivatePostgres::start(PostgresOptions::default()).unwrap();
@@ -174,11 +188,7 @@ impl Rig {
     }
 
     fn configure(&self, postgres: &str) {
-        // Below the range that systems hand out by themselves, and not another test's.
-        static RIGS: AtomicUsize = AtomicUsize::new(0);
-        let rig = RIGS.fetch_add(1, Ordering::AcqRel) % 6;
-        let place = usize::try_from(std::process::id() % 40).unwrap() * 6 + rig;
-        let port = 20_000 + u16::try_from(place).unwrap() * 50;
+        let port = free_block();
         let text = format!(
             "[postgres]\nurl = \"{postgres}\"\n[redis]\nurl = \"{}\"\n[keys]\nfile = \"keys.toml\"\n\
              [dialer]\nname = \"d1\"\nsip = \"127.0.0.1:{}\"\nadmin = \"{}\"\nprompts = \"prompts\"\n\
@@ -222,7 +232,17 @@ impl Rig {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("{sql} never reached {count}; {}", dialer.log());
+        let contacts: Vec<String> = sqlx::query_scalar(
+            "SELECT concat_ws(' ', c.state, c.try_no, c.made, c.finished, d.because, d.due_at, p.cause,
+                    p.rules, (SELECT string_agg(o.disposition::text, ',') FROM placement x
+                              LEFT JOIN outcome o ON o.placement_id = x.id WHERE x.contact_id = c.id))
+             FROM contact c LEFT JOIN due d ON d.contact_id = c.id
+             LEFT JOIN parked p ON p.contact_id = c.id",
+        )
+        .fetch_all(&self.owner)
+        .await
+        .unwrap();
+        panic!("{sql} never reached {count}; {contacts:#?} {}", dialer.log());
     }
 
     /// A campaign of live informational calls to landlines in Texas, in the middle of a working day.

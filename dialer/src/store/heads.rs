@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dialer_engine::{Answer, Input};
-use dialer_limiter::Head;
-use dialer_types::{AttemptId, SubjectId};
+use dialer_limiter::{Entry, Head};
+use dialer_types::{AttemptId, Outcome, PlacementId, SubjectId};
 use sqlx::Row;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -57,6 +57,15 @@ pub async fn serve(
     }
 }
 
+/// Whether the last event of a copy is a reservation that is not settled. It may never have been
+/// committed (its dialer died, its commit was refused), and what was never committed must not defer
+/// anybody for hours: Postgres says what stands. Rare, and only while a call is under way.
+fn is_reserved(head: &Head) -> bool {
+    head.entries().last().is_some_and(|entry| {
+        entry.outcome == Outcome::Pending && entry.key == Entry::key_of(PlacementId(head.token().0))
+    })
+}
+
 fn select(
     heads: &BTreeMap<SubjectId, Head>,
     wanted: &[SubjectId],
@@ -69,7 +78,8 @@ fn select(
 }
 
 impl Stores {
-    /// The heads of these subjects, as far as there are any that can be read.
+    /// The heads of these subjects, as far as there are any that can be read. A copy that cannot
+    /// be read, or whose last event is an open reservation, is replaced by the truth.
     ///
     /// # Errors
     /// If a store is not there or late.
@@ -82,7 +92,7 @@ impl Stores {
         let mut missing = BTreeMap::new();
         for (subject, copy) in subjects.iter().zip(copies) {
             match copy.as_deref().map(Head::decode) {
-                Some(Ok(head)) => {
+                Some(Ok(head)) if !is_reserved(&head) => {
                     heads.insert(*subject, head);
                 }
                 found => {

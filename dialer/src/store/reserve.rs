@@ -3,7 +3,12 @@
 //! Order of charging (DESIGN section 4, *Rates*): judge, slot, reserve, commit. Each trunk has one
 //! queue, so its slots go out in the order they were asked for and nobody starves.
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use dialer_engine::{Answer, Conflict, Input};
 use dialer_limiter::{Demand, Reservation};
@@ -34,6 +39,9 @@ pub struct Wish {
     pub demand: Arc<Demand>,
 }
 
+/// A demand that waits for a slot, and since when.
+type Waiting = (Arc<Demand>, Instant);
+
 /// Serves wishes until nobody can make one any more.
 pub async fn serve(
     stores: Arc<Stores>,
@@ -43,7 +51,7 @@ pub async fn serve(
     tasks: TaskTracker,
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
-    let mut lines: BTreeMap<TrunkId, mpsc::Sender<Arc<Demand>>> = BTreeMap::new();
+    let mut lines: BTreeMap<TrunkId, mpsc::Sender<Waiting>> = BTreeMap::new();
     while let Some(wish) = wishes.recv().await {
         let line = lines.entry(wish.trunk).or_insert_with(|| {
             let (sender, queue) = mpsc::channel(ROOM);
@@ -59,9 +67,9 @@ pub async fn serve(
             sender
         });
         shares.waiting(wish.trunk, 1);
-        if let Err(refused) = line.try_send(wish.demand) {
+        if let Err(refused) = line.try_send((wish.demand, stores.clock.now().mono)) {
             shares.waiting(wish.trunk, -1);
-            let placement = refused.into_inner().placement();
+            let placement = refused.into_inner().0.placement();
             inbox.send(Input::Reserved(placement, Answer::Unavailable)).await;
         }
     }
@@ -77,11 +85,13 @@ struct Line {
 }
 
 impl Line {
-    async fn serve(self, mut queue: mpsc::Receiver<Arc<Demand>>) {
+    async fn serve(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut slots = Slots::default();
-        while let Some(demand) = queue.recv().await {
+        while let Some((demand, since)) = queue.recv().await {
             let slot = slots.take(|| self.shares.milli_cps(self.trunk));
-            let slot = tokio::time::timeout(PATIENCE, slot).await;
+            // The engine gives up soon after that: a slot would be taken for nothing.
+            let waited = self.stores.clock.now().mono.saturating_duration_since(since);
+            let slot = tokio::time::timeout(PATIENCE.saturating_sub(waited), slot).await;
             self.shares.waiting(self.trunk, -1);
             if slot.is_err() {
                 let placement = demand.placement();

@@ -142,3 +142,15 @@ async fn an_emptied_redis_lets_nothing_past_the_truth() {
     assert!(world.stores.redis.reserve(&second.demand).await.unwrap(), "the copy was fooled");
     assert!(lost(&world.stores.commit(vec![second]).await), "the truth was not");
 }
+
+#[tokio::test]
+async fn a_reservation_whose_commit_never_came_defers_nobody() {
+    let mut world = World::new().await;
+    let contact = world.contact(None).await;
+    let heads = world.heads(contact).await;
+    let lost_to_a_crash = world.judged(contact, 1, &heads);
+    assert!(world.stores.redis.reserve(&lost_to_a_crash.demand).await.unwrap());
+    assert_eq!(world.heads(contact).await, heads, "what stands in Postgres");
+    world.place(contact, 1).await;
+    assert!(lost(&world.stores.commit(vec![lost_to_a_crash]).await));
+}

@@ -8,7 +8,7 @@ use dialer_limiter::{
     memory::{Cache, Truth},
     redis_key,
 };
-use dialer_types::{Disposition, Mint, SubjectId};
+use dialer_types::{Disposition, Mint, Outcome, SubjectId};
 
 use crate::world::{Contact, NOW, World};
 
@@ -66,6 +66,15 @@ impl Pair {
         let mut expected = Vec::new();
         for subject in Self::subjects(contact) {
             let truth = self.truth.read(subject).unwrap().clone();
+            let open = |head: &Head| {
+                head.entries().last().is_some_and(|entry| {
+                    entry.outcome == Outcome::Pending
+                        && u128::from(entry.key) == head.token().0 & u128::from(u64::MAX)
+                })
+            };
+            if self.cache.read(subject).is_some_and(open) {
+                self.cache.forget(subject);
+            }
             self.cache.load(subject, &truth);
             expected.push((subject, self.cache.read(subject).unwrap().clone()));
         }
