@@ -109,6 +109,12 @@ pub fn check(
         .zip(&candidates)
         .map(|(placement, candidates)| history.place(world, placement, candidates))
         .collect();
+    for (placement, index) in placements.iter().zip(&own) {
+        let told = export.and_then(|export| export.disposition(&placement.call_id));
+        if told == Some("outcome_unknown") {
+            history.untold(*index);
+        }
+    }
     let judge = Judge { world, history: &history };
 
     let mut report = Report::new(&placements, world);

@@ -197,8 +197,8 @@ pub struct Past {
     pub purpose: Purpose,
     /// How.
     pub technology: Technology,
-    /// How it ended. Pending and unknown count in every cap; they start cool-downs of at most 24
-    /// hours only, because they are no evidence of what a longer one rests on.
+    /// How it ended. Pending and unknown count in every cap. Unknown starts every cool-down; pending
+    /// only those of at most 24 hours, because it will be known in a minute.
     pub outcome: Outcome,
     /// They called us. Never counts in a cap; starts cool-downs that say so (Reg F).
     pub inbound: bool,

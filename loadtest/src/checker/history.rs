@@ -27,6 +27,8 @@ pub struct Past {
     pub talked_at: Option<i64>,
     /// They called.
     pub inbound: bool,
+    /// The wire shows how it ended, but the dialer died in it and cannot know.
+    pub untold: bool,
 }
 
 /// All of it, and who it concerns.
@@ -73,6 +75,7 @@ impl History {
                     known_at: at,
                     talked_at: talked.then_some(at),
                     inbound: entry.inbound,
+                    untold: false,
                 },
                 entry.external_id.as_deref(),
                 entry.account.as_deref(),
@@ -108,6 +111,13 @@ impl History {
             account.then_some(contact.account.as_str()),
         );
         index
+    }
+
+    /// The dialer cannot know how this one ended.
+    pub fn untold(&mut self, index: usize) {
+        if let Some(past) = self.all.get_mut(index) {
+            past.untold = true;
+        }
     }
 
     fn push(&mut self, past: Past, person: Option<&str>, account: Option<&str>) {
@@ -160,5 +170,6 @@ fn past(placement: &Placement, seller: &str, purpose: Purpose, technology: Techn
         known_at: placement.ended_at().unwrap_or(i64::MAX),
         talked_at: placement.answered_at,
         inbound: false,
+        untold: false,
     }
 }

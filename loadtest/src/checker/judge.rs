@@ -279,6 +279,8 @@ impl Past<'_> {
     fn outcome(&self, past: &super::history::Past) -> Outcome {
         if self.view == View::AsKnown && past.known_at > self.at {
             Outcome::Pending
+        } else if self.view == View::AsKnown && past.untold {
+            Outcome::Unknown
         } else {
             past.outcome
         }
@@ -315,7 +317,7 @@ impl Past<'_> {
             self.keyed(key, related)
                 && past.seller == self.subject.campaign.seller
                 && past.purpose == self.subject.campaign.purpose
-                && starts.contains(&past.outcome)
+                && (starts.contains(&past.outcome) || self.outcome(past) == Outcome::Unknown)
                 && past.talked_at.unwrap_or(past.at) <= self.at
                 && zones.iter().any(|zone| within(Span::Dates(dates), past.at, self.at, *zone))
         })

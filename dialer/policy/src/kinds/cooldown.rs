@@ -1,7 +1,8 @@
 //! `cooldown`: after some outcomes, nobody is called for a while.
 //!
-//! Pending and unknown outcomes start cool-downs of at most 24 hours only: whether the person spoke
-//! or refused is what longer ones rest on, and nobody knows it yet.
+//! An outcome that nobody will ever know (the dialer died in the call) starts every cool-down: the
+//! person may have spoken or refused, and in doubt nobody is called (G5, G8). A pending one will be
+//! known in a minute, so it starts cool-downs of at most 24 hours only.
 
 use chrono_tz::Tz;
 use dialer_types::Outcome;
@@ -45,7 +46,9 @@ impl Cooldown {
         let short = matches!(self.span, Span::Rolling(millis) if millis <= DAY)
             || matches!(self.span, Span::Day | Span::Dates(1));
         (self.inbound || !past.inbound)
-            && (self.trigger.has(past.outcome.code()) || short && is_open(past.outcome))
+            && (self.trigger.has(past.outcome.code())
+                || past.outcome == Outcome::Unknown
+                || short && is_open(past.outcome))
     }
 
     /// When the last one ends; `None` if none was started.
@@ -142,6 +145,13 @@ mod tests {
                 false,
                 "2026-12-02T04:59:59Z",
                 "permit",
+            ),
+            (
+                regf,
+                Outcome::Unknown,
+                false,
+                "2026-12-08T04:59:59Z",
+                "defer 2026-12-08T05:00:00Z",
             ),
             (
                 ofcom,
