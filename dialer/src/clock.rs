@@ -1,6 +1,6 @@
 //! The only place that reads clocks.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dialer_types::{Now, UnixMillis};
 use sqlx::{PgPool, Row};
@@ -56,5 +56,66 @@ impl Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         Now { wall: UnixMillis(wall.saturating_add(self.offset_ms)), mono: Instant::now() }
+    }
+}
+
+/// How far wall and monotonic time may part between two looks.
+const PART: Duration = Duration::from_secs(1);
+/// After a leap nothing that was cleared before it leaves: the longest life of a permit.
+const AFTER_LEAP: Duration = Duration::from_secs(5);
+
+/// Notices that the wall clock leapt against the monotonic one: a suspended machine, a stepped
+/// clock. What was cleared before stands on another time of day (G3).
+#[derive(Debug, Default)]
+pub struct Leap {
+    last: Option<Now>,
+    until: Option<Instant>,
+}
+
+impl Leap {
+    /// No look taken yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { last: None, until: None }
+    }
+
+    /// Whether permits from before this look may still be used.
+    pub fn check(&mut self, now: Now) -> bool {
+        if let Some(last) = self.last {
+            let mono = now.mono.saturating_duration_since(last.mono);
+            let apart = if now.wall >= last.wall {
+                now.wall.since(last.wall).abs_diff(mono)
+            } else {
+                last.wall.since(now.wall) + mono
+            };
+            if apart > PART {
+                tracing::warn!(
+                    apart_ms = apart.as_millis(),
+                    "the wall clock leapt: nothing cleared before is sent"
+                );
+                self.until = Some(now.mono + AFTER_LEAP);
+            }
+        }
+        self.last = Some(now);
+        self.until.is_none_or(|until| now.mono >= until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leap_of_the_wall_clock_holds_back_what_was_cleared_before_it() {
+        let start = Clock::with_offset(0).now();
+        for (wall_ms, steady) in [(1_000, true), (1_900, true), (3_000, false), (-500, false)] {
+            let mut leap = Leap::new();
+            assert!(leap.check(start));
+            let mut later = start.after(Duration::from_secs(1));
+            later.wall = UnixMillis(start.wall.0 + wall_ms);
+            assert_eq!(leap.check(later), steady, "{wall_ms}");
+            let calm = Now { mono: later.mono + AFTER_LEAP, wall: later.wall.after(AFTER_LEAP) };
+            assert!(leap.check(calm), "{wall_ms}");
+        }
     }
 }

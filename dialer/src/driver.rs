@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Leap},
     metrics::{Metrics, gauge_value},
     outbox::{Handed, Outbox},
 };
@@ -69,6 +69,7 @@ pub struct Shard {
     load: Load,
     /// Answers to what nobody could take, and what sending told.
     told: VecDeque<Input<'static>>,
+    leap: Leap,
 }
 
 impl Shard {
@@ -81,7 +82,7 @@ impl Shard {
         metrics: Metrics,
         load: Load,
     ) -> Self {
-        Self { engine, clock, outbox, metrics, load, told: VecDeque::new() }
+        Self { engine, clock, outbox, metrics, load, told: VecDeque::new(), leap: Leap::new() }
     }
 
     /// Runs on a thread of its own until `quit`.
@@ -109,7 +110,9 @@ impl Shard {
         let socket = tokio::net::UdpSocket::from_std(socket)?;
         let mut buffer = vec![0; DATAGRAM];
         loop {
-            let now = self.clock.now().mono;
+            let sampled = self.clock.now();
+            self.leap.check(sampled);
+            let now = sampled.mono;
             let wake = self.engine.poll_timeout().unwrap_or(now + NAP).min(now + NAP);
             let mut readable = false;
             let mut first = None;
@@ -191,15 +194,17 @@ impl Shard {
 
     /// Sends a datagram, unless it is too late for it. Says what the engine must know.
     async fn send(
-        &self,
+        &mut self,
         transmit: &Transmit,
         socket: &tokio::net::UdpSocket,
     ) -> Option<Input<'static>> {
         let begins =
             matches!(transmit.kind, TransmitKind::InviteFirst | TransmitKind::InviteResend);
         loop {
+            let now = self.clock.now();
+            let steady = self.leap.check(now);
             if let Some(before) = transmit.send_before
-                && self.clock.now().mono >= before
+                && (now.mono >= before || !steady)
             {
                 self.metrics.too_late.inc();
                 return transmit.call.map(Input::TooLate);

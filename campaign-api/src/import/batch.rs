@@ -1,6 +1,6 @@
 //! A batch of rows of a contact list, in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use dialer_audit::{
     Record,
@@ -82,9 +82,11 @@ impl Batch {
                 .fetch_one(&mut *transaction)
                 .await?;
         let mut work = Work { transaction: &mut transaction, target, mint, now };
-        let mut fresh = work.contacts(&self.good, status == "running").await?;
+        let (mut fresh, known) = work.contacts(&self.good, status == "running").await?;
         work.numbers(&mut fresh).await?;
-        let moved = work.consents(&fresh).await?;
+        // A row of somebody who is there already adds nothing but what it takes back.
+        let consents: Vec<&Fresh<'_>> = fresh.iter().chain(&known).collect();
+        let moved = work.consents(&consents).await?;
         if status == "running" {
             work.due(&fresh).await?;
         }
@@ -120,20 +122,31 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// Persons, accounts and contacts of the rows whose person is not in the campaign yet.
+    /// Persons, accounts and contacts of the rows whose person is not in the campaign yet; and, of
+    /// the others, those that take a consent back.
     async fn contacts<'r>(
         &mut self,
         good: &'r [Row],
         running: bool,
-    ) -> Result<Vec<Fresh<'r>>, Problem> {
+    ) -> Result<(Vec<Fresh<'r>>, Vec<Fresh<'r>>), Problem> {
         let names: Vec<&str> = good.iter().map(|row| row.external_id.as_str()).collect();
         let persons =
             rows::persons(self.transaction, self.target.seller, &names, self.mint, self.now)
                 .await?;
         // The first row of a person counts; in subject order, so that two imports do not deadlock.
         let mut first: BTreeMap<SubjectId, (&Row, FoundPerson)> = BTreeMap::new();
+        let mut known = Vec::new();
+        let taking_back = |row: &'r Row, person: FoundPerson| {
+            let revokes = row.consent.as_ref().is_some_and(|given| given.revoked_at.is_some());
+            revokes.then(|| Fresh { row, contact: Uuid::nil(), person, numbers: Vec::new() })
+        };
         for (row, person) in good.iter().zip(persons) {
-            first.entry(person.subject).or_insert((row, person));
+            match first.entry(person.subject) {
+                Entry::Vacant(free) => {
+                    free.insert((row, person));
+                }
+                Entry::Occupied(_) => known.extend(taking_back(row, person)),
+            }
         }
         let ids: Vec<i64> = first.keys().map(|subject| subject.0).collect();
         let held: Vec<i64> = sqlx::query_scalar(
@@ -144,7 +157,9 @@ impl Work<'_> {
         .fetch_all(&mut *self.transaction)
         .await?;
         for held in held {
-            first.remove(&SubjectId(held));
+            if let Some((row, person)) = first.remove(&SubjectId(held)) {
+                known.extend(taking_back(row, person));
+            }
         }
         let mut fresh: Vec<Fresh<'r>> = first
             .into_values()
@@ -159,7 +174,7 @@ impl Work<'_> {
         let made = self.insert_contacts(&fresh, &accounts, running).await?;
         // Another import of the same persons came first: those are duplicates.
         fresh.retain(|fresh| made.contains(&fresh.contact));
-        Ok(fresh)
+        Ok((fresh, known))
     }
 
     async fn accounts(&mut self, fresh: &[Fresh<'_>]) -> Result<Vec<Option<i64>>, Problem> {
@@ -239,9 +254,9 @@ impl Work<'_> {
 
     /// Consents that came with rows: events, audit entries, and the heads of subjects that were
     /// there before (nobody has judged a new one).
-    async fn consents(&mut self, fresh: &[Fresh<'_>]) -> Result<Vec<Moved>, Problem> {
+    async fn consents(&mut self, fresh: &[&Fresh<'_>]) -> Result<Vec<Moved>, Problem> {
         let given: Vec<(&Fresh<'_>, &RowConsent)> =
-            fresh.iter().filter_map(|f| Some((f, f.row.consent.as_ref()?))).collect();
+            fresh.iter().filter_map(|f| Some((*f, f.row.consent.as_ref()?))).collect();
         if given.is_empty() {
             return Ok(Vec::new());
         }

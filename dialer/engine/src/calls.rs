@@ -30,7 +30,8 @@ impl<F: Fences> Engine<F> {
 
     fn event(&mut self, event: Event, now: Now) {
         match event {
-            Event::Trying { call } | Event::Early { call, .. } => self.trunk_responded(call),
+            Event::Trying { .. } => {}
+            Event::Early { call, .. } => self.trunk_responded(call),
             Event::Confirmed { call, sdp } => {
                 self.trunk_responded(call);
                 self.answered(call, sdp.as_deref(), now);

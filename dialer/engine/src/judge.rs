@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dialer_audit::Record;
 use dialer_limiter::{Demand, Entry, Head, MarkKind};
-use dialer_policy::{Call, Evaluation, Facts, Past, Suppression, SuppressionScope, Verdict, Wait};
+use dialer_policy::{
+    Call, Consent, Evaluation, Facts, Past, Suppression, SuppressionScope, Verdict, Wait,
+};
 use dialer_types::{Now, Outcome, PlacementId, RuleId, SellerNo, SubjectId, TrunkId, UnixMillis};
 
 use crate::{
@@ -71,6 +73,7 @@ impl<F: Fences> Engine<F> {
                 next: self.spread(next, now.wall),
                 records,
                 rules,
+                judged: heads.iter().map(|(subject, head)| (*subject, head.token())).collect(),
             }),
             None => Judgement::Unknown,
         };
@@ -202,7 +205,9 @@ fn sooner(best: Option<(Next, Vec<RuleId>)>, verdict: &Verdict) -> Option<(Next,
         }
         (Verdict::Refuse(_), Some(_)) => best,
         (Verdict::Refuse(refusal), None) => {
-            let cause = refusal.waits_for.first().map_or("never".into(), cause);
+            let wakes = |wait: &&Wait| **wait != Wait::Never;
+            let wait = refusal.waits_for.iter().find(wakes).unwrap_or(&Wait::Never);
+            let cause = cause(wait);
             Some((Next::Park { cause }, rules()))
         }
     }
@@ -265,12 +270,22 @@ fn policy_facts(
     call.role = facts.role;
     Facts {
         call,
-        consents: number.consents.clone(),
+        consents: consents(number, now),
         suppressions: suppressions(&concerned(order, subject), seller, heads),
         lists: number.lists.clone(),
         history: history(order, subject, heads, now),
         emergency: facts.emergency.clone(),
     }
+}
+
+/// The consents as they stand. A revocation that was recorded holds now, whatever the clock of
+/// the process that recorded it said.
+fn consents(number: &NumberFacts, now: UnixMillis) -> Vec<Consent> {
+    let clamped = |consent: &Consent| Consent {
+        revoked_at: consent.revoked_at.map(|at| at.min(now)),
+        ..*consent
+    };
+    number.consents.iter().map(clamped).collect()
 }
 
 /// The do-not-call marks that bind this seller. They carry no date: they hold from now on.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use dialer_audit::Record;
-use dialer_limiter::Demand;
+use dialer_limiter::{Demand, Token};
 use dialer_media::Codec;
 use dialer_sip::Transmit;
 use dialer_types::{
@@ -95,6 +95,9 @@ pub struct Denied {
     pub records: Vec<Record>,
     /// The denying rules of the number that decides `next`.
     pub rules: Vec<RuleId>,
+    /// The heads the denial rests on. Where Postgres has others by now, the contact is due at once
+    /// instead: what it would wait for may have come already, or the copy was stale.
+    pub judged: Vec<(SubjectId, Token)>,
 }
 
 /// Where a contact goes.

@@ -36,17 +36,20 @@ impl<F: Fences> Engine<F> {
             Answer::Given(Ok(reservation)) => reservation,
             Answer::Given(Err(Conflict)) => {
                 self.gauges.conflicts += 1;
+                self.record_lost(&mut chosen);
                 self.again(attempt, now);
                 return;
             }
             Answer::Unavailable => {
                 self.forget(&chosen);
+                self.record_lost(&mut chosen);
                 self.give_back(&attempt.order, Duration::from_secs(1), "gate_unavailable", now);
                 return;
             }
         };
         if let Some(doom) = self.doom(&attempt) {
             self.forget(&chosen);
+            self.record_lost(&mut chosen);
             self.give_back(&attempt.order, Duration::ZERO, doom.word(), now);
             return;
         }
@@ -60,7 +63,7 @@ impl<F: Fences> Engine<F> {
             now.wall,
         );
         let order = &attempt.order;
-        let mut records = std::mem::take(&mut chosen.records);
+        let mut records = chosen.records.clone();
         records.push(intent);
         self.outputs.push_back(Output::Commit(Box::new(Commitment {
             demand: std::sync::Arc::clone(&chosen.demand),
@@ -88,7 +91,7 @@ impl<F: Fences> Engine<F> {
         answer: Answer<Result<Receipt, Conflict>>,
         now: Now,
     ) {
-        let Some((attempt, State::Committing(chosen, reservation))) =
+        let Some((attempt, State::Committing(mut chosen, reservation))) =
             self.take(placement, |state| matches!(state, State::Committing(..)))
         else {
             return;
@@ -99,6 +102,7 @@ impl<F: Fences> Engine<F> {
                 drop(reservation);
                 self.gauges.conflicts += 1;
                 self.forget(&chosen);
+                self.record_lost(&mut chosen);
                 self.again(attempt, now);
             }
             Answer::Unavailable => {
@@ -315,6 +319,13 @@ impl<F: Fences> Engine<F> {
             return;
         }
         self.gather(attempt, now);
+    }
+
+    /// A judgement that led to no placement is a judgement all the same: it goes on record.
+    fn record_lost(&mut self, chosen: &mut Chosen) {
+        for record in std::mem::take(&mut chosen.records) {
+            self.outputs.push_back(Output::Record(Box::new(record)));
+        }
     }
 
     fn forget(&mut self, chosen: &Chosen) {

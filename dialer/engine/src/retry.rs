@@ -43,11 +43,15 @@ impl RetryRules {
     ) -> Next {
         match disposition {
             // Nothing rang: judge again at once. A suppression or a stop shows there.
-            Disposition::NotSent | Disposition::Cancelled => {
+            Disposition::NotSent => {
                 return Next::Due { at: now, because: disposition.as_str().into() };
             }
             _ if made >= max_tries && disposition != Disposition::Answered => {
                 return Next::Finished { why: "tries_used_up".into() };
+            }
+            // We ended it ourselves: judge again, it may be somebody who opted out.
+            Disposition::Cancelled => {
+                return Next::Due { at: now, because: disposition.as_str().into() };
             }
             // The number is dead, the person may not be: the next number at once.
             Disposition::InvalidNumber | Disposition::Disconnected if others.0 => {

@@ -9,9 +9,10 @@ use dialer_types::TrunkId;
 
 use crate::terms::Trunk;
 
-/// INVITEs a trunk may be sent without one good response in between. A carrier that answers
-/// everything with 503, or nothing at all, sees at most these.
-const MAX_WITHOUT_RESPONSE: u32 = 20;
+/// INVITEs a trunk may be sent without one sign of a called party in between: ringing, an answer, a
+/// final response of theirs. 100 Trying is none: a proxy says it before it knows. A carrier that
+/// answers everything with 503, or nothing at all, sees at most these.
+const MAX_WITHOUT_PARTY: u32 = 20;
 
 /// How long an open breaker stays open before one INVITE may try again.
 const OPEN_FOR: Duration = Duration::from_secs(30);
@@ -20,8 +21,8 @@ const OPEN_FOR: Duration = Duration::from_secs(30);
 struct Line {
     trunk: Trunk,
     live: u32,
-    /// INVITEs sent since the last good response.
-    without_response: u32,
+    /// INVITEs sent since the last sign of a called party.
+    without_party: u32,
     open_until: Option<Instant>,
 }
 
@@ -36,7 +37,7 @@ impl Trunks {
         for trunk in trunks {
             let line = match old.remove(&trunk.id) {
                 Some(line) => Line { trunk, ..line },
-                None => Line { trunk, live: 0, without_response: 0, open_until: None },
+                None => Line { trunk, live: 0, without_party: 0, open_until: None },
             };
             self.0.insert(line.trunk.id, line);
         }
@@ -71,16 +72,16 @@ impl Trunks {
     pub(crate) fn placed(&mut self, trunk: TrunkId) {
         if let Some(line) = self.0.get_mut(&trunk) {
             line.live += 1;
-            line.without_response += 1;
+            line.without_party += 1;
         }
     }
 
-    /// The trunk answered as a working trunk does. Returns whether that closed the breaker.
+    /// A called party showed: the trunk works. Returns whether that closed the breaker.
     pub(crate) fn responded(&mut self, trunk: TrunkId) -> bool {
         let Some(line) = self.0.get_mut(&trunk) else {
             return false;
         };
-        line.without_response = 0;
+        line.without_party = 0;
         line.open_until.take().is_some()
     }
 
@@ -91,11 +92,15 @@ impl Trunks {
         };
         line.live = line.live.saturating_sub(1);
         let was_open = line.open_until.is_some_and(|until| now < until);
-        let opens = failed && line.without_response >= MAX_WITHOUT_RESPONSE;
+        if !failed {
+            // Nothing was learnt of the trunk: where this was its one probe, another may go.
+            line.without_party = line.without_party.min(MAX_WITHOUT_PARTY - 1);
+        }
+        let opens = failed && line.without_party >= MAX_WITHOUT_PARTY;
         if opens {
             line.open_until = Some(now + OPEN_FOR);
             // After the pause one INVITE may try.
-            line.without_response = MAX_WITHOUT_RESPONSE - 1;
+            line.without_party = MAX_WITHOUT_PARTY - 1;
         }
         opens && !was_open
     }
@@ -104,7 +109,7 @@ impl Trunks {
     pub(crate) fn unsent(&mut self, trunk: TrunkId) {
         if let Some(line) = self.0.get_mut(&trunk) {
             line.live = line.live.saturating_sub(1);
-            line.without_response = line.without_response.saturating_sub(1);
+            line.without_party = line.without_party.saturating_sub(1);
         }
     }
 }
@@ -112,7 +117,7 @@ impl Trunks {
 impl Line {
     fn admits(&self, now: Instant) -> bool {
         self.open_until.is_none_or(|until| now >= until)
-            && self.without_response < MAX_WITHOUT_RESPONSE
+            && self.without_party < MAX_WITHOUT_PARTY
             && self.live < self.trunk.max_concurrent
     }
 }
@@ -166,7 +171,21 @@ mod tests {
     }
 
     #[test]
-    fn one_good_response_among_many_calls_keeps_the_trunk_open_for_traffic() {
+    fn a_probe_that_taught_nothing_does_not_shut_the_trunk_for_ever() {
+        let (mut trunks, id) = trunks();
+        let now = Instant::now();
+        for _ in 0..20 {
+            trunks.placed(id);
+            trunks.ended(id, true, now);
+        }
+        let later = now + OPEN_FOR;
+        trunks.placed(id);
+        assert!(!trunks.ended(id, false, later));
+        assert!(trunks.admits(id, later));
+    }
+
+    #[test]
+    fn one_sign_of_life_among_many_calls_keeps_the_trunk_open_for_traffic() {
         let (mut trunks, id) = trunks();
         let now = Instant::now();
         for call in 0..200 {

@@ -13,8 +13,10 @@ local function reserve(keys, args)
             return held
         end
     end
+    -- A reservation lives as long as its permit may (10 s is twice that): one that is never committed
+    -- must not deny for hours what never was. A committed one is read again from Postgres.
     for i = 1, n do
-        redis.call('SET', keys[i], args[n + i])
+        redis.call('SET', keys[i], args[n + i], 'PX', 10000)
     end
     return 'OK'
 end

@@ -223,8 +223,19 @@ impl Stores {
         });
     }
 
-    pub(crate) fn deny(&mut self, denied: &Denied, by: Incarnation) {
-        self.move_contact(denied.attempt, by, &denied.next, |_| {});
+    pub(crate) fn deny(&mut self, denied: &Denied, by: Incarnation, now: UnixMillis) {
+        let stands = denied.judged.iter().all(|(subject, token)| {
+            self.truth.read(*subject).is_some_and(|head| head.token() == *token)
+        });
+        if stands {
+            self.move_contact(denied.attempt, by, &denied.next, |_| {});
+            return;
+        }
+        for (subject, _) in &denied.judged {
+            self.cache.forget(*subject);
+        }
+        let next = Next::Due { at: UnixMillis(now.0 + 250), because: String::new() };
+        self.move_contact(denied.attempt, by, &next, |_| {});
     }
 
     pub(crate) fn give_back(&mut self, returned: &Returned, by: Incarnation) {

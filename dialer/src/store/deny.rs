@@ -1,7 +1,7 @@
 //! Where contacts go: due again, parked or finished. A contact moves only while the node that
 //! leased it still has it; a try is used up once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use dialer_engine::{Denied, Next, Released, Returned, Settlement};
 use dialer_types::{AttemptId, CampaignId, ContactId, Disposition, NodeId, RuleId, UnixMillis};
@@ -15,6 +15,9 @@ const DUE: i16 = 2;
 const LEASED: i16 = 3;
 const PARKED: i16 = 4;
 const FINISHED: i16 = 5;
+
+/// How long a contact rests that was denied on older heads: a commit under way is done by then.
+const JUDGE_AGAIN: Duration = Duration::from_millis(250);
 
 /// One contact's move.
 #[derive(Debug)]
@@ -69,6 +72,14 @@ impl<'a> Move<'a> {
         Self { rules: &denied.rules, ..Self::new(denied.attempt, denied.campaign, next, at) }
     }
 
+    /// A denial that rests on heads which Postgres no longer has: what the contact would wait for
+    /// may have come already, or a stale copy denied. It is judged again, soon.
+    pub(crate) fn stale(denied: &'a Denied) -> Self {
+        let at = denied.records.last().map_or(UnixMillis(0), |record| record.at);
+        let next = Next::Due { at: at.after(JUDGE_AGAIN), because: "judged_on_older_heads".into() };
+        Self::new(denied.attempt, denied.campaign, next, at)
+    }
+
     pub(crate) fn returned(returned: &Returned) -> Self {
         let next = Next::Due { at: returned.at, because: returned.because.into() };
         Self::new(returned.attempt, returned.campaign, next, returned.at)
@@ -109,7 +120,7 @@ pub(crate) async fn move_contacts(
          FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::smallint[], $5::smallint[],
                      $6::smallint[], $7::smallint[], $8::text[])
               AS n(id, try_no, state, used, made, position, last, finished)
-         WHERE c.id = n.id AND (c.try_no = n.try_no OR n.used = 0) AND c.node = $9 AND c.state = $10
+         WHERE c.id = n.id AND c.try_no = n.try_no AND c.node = $9 AND c.state = $10
          RETURNING c.id",
     )
     .bind(moves.iter().map(|m| Uuid::from_u128(m.attempt.contact.0)).collect::<Vec<_>>())

@@ -113,7 +113,9 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses, is late or not there. Writing the same again is safe.
     pub async fn write(&self, owner: NodeId, batch: &[Item]) -> Result<(), StoreError> {
-        let moved = self.postgres(self.write_postgres(owner, batch)).await?;
+        let (moved, stale) = self.postgres(self.write_postgres(owner, batch)).await?;
+        // The contacts that were denied on these are judged again: on what Postgres has.
+        self.redis(self.redis.forget(&stale)).await.ok();
         // A copy that does not follow is stale: it wastes a judgement and permits nothing.
         for part in moved.chunks(64) {
             self.redis(self.redis.follow(part)).await.ok();
@@ -125,9 +127,9 @@ impl Stores {
         &self,
         owner: NodeId,
         batch: &[Item],
-    ) -> Result<Vec<Moved>, StoreError> {
+    ) -> Result<(Vec<Moved>, Vec<SubjectId>), StoreError> {
         let mut tx = self.pool.begin().await?;
-        let subjects: Vec<SubjectId> = batch.iter().flat_map(Item::subjects).copied().collect();
+        let subjects: Vec<SubjectId> = batch.iter().flat_map(Item::subjects).collect();
         let mut heads = Heads::new(lock_heads(&mut tx, &subjects).await?);
         let fenced = fence(&mut tx, self.node, batch).await?;
         let endings: Vec<Ending<'_>> = batch
@@ -146,13 +148,18 @@ impl Stores {
         }
         let moved = heads.moved();
         store_heads(&mut tx, &moved).await?;
+        let mut stale = Vec::new();
         let moves: Vec<Move<'_>> = batch
             .iter()
             .filter_map(|item| match item {
                 Item::Settle(settlement) => {
                     fresh.is_first(settlement.placement).then(|| Move::settled(settlement))
                 }
-                Item::Deny(denied) => Some(Move::denied(denied)),
+                Item::Deny(denied) if heads.stand(&denied.judged) => Some(Move::denied(denied)),
+                Item::Deny(denied) => {
+                    stale.extend(denied.judged.iter().map(|(subject, _)| *subject));
+                    Some(Move::stale(denied))
+                }
                 Item::Return(returned) => Some(Move::returned(returned)),
                 Item::Release(released) => Some(Move::released(released)),
                 Item::Record(_) => None,
@@ -184,16 +191,17 @@ impl Stores {
         }
         append_decided(&mut tx, &entries).await?;
         tx.commit().await?;
-        Ok(moved)
+        Ok((moved, stale))
     }
 }
 
 impl Item {
-    fn subjects(&self) -> &[SubjectId] {
+    fn subjects(&self) -> Vec<SubjectId> {
         match self {
-            Self::Settle(settlement) => &settlement.subjects,
-            Self::Release(released) => &released.subjects,
-            Self::Deny(_) | Self::Return(_) | Self::Record(_) => &[],
+            Self::Settle(settlement) => settlement.subjects.clone(),
+            Self::Release(released) => released.subjects.clone(),
+            Self::Deny(denied) => denied.judged.iter().map(|(subject, _)| *subject).collect(),
+            Self::Return(_) | Self::Record(_) => Vec::new(),
         }
     }
 

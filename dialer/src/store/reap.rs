@@ -101,6 +101,10 @@ impl Stores {
             .fetch_all(&self.pool)
             .await?;
         let nodes: Vec<_> = nodes.into_iter().map(|id| NodeId(id.as_u128())).collect();
+        // A stopped node holds nothing: a take whose commit came late, or one that crossed the drain.
+        for node in &nodes {
+            self.give_back_leases(*node).await?;
+        }
         let open = self.open_placements(&nodes, self.clock.now()).await?;
         if open.is_empty() {
             return Ok(());

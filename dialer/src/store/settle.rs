@@ -62,6 +62,13 @@ impl Heads {
         }
     }
 
+    /// Whether every one of these heads is still at its token.
+    pub(crate) fn stand(&self, judged: &[(SubjectId, Token)]) -> bool {
+        judged.iter().all(|(subject, token)| {
+            self.now.get(subject).is_some_and(|head| head.token() == *token)
+        })
+    }
+
     /// The heads that moved, in subject order.
     pub(crate) fn moved(&self) -> Vec<Moved> {
         self.from

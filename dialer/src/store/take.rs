@@ -49,10 +49,14 @@ pub enum Take {
 }
 
 /// One priority at a time, because a range of `due_at` is a range of the index only within one: a
-/// campaign with millions that are not due costs what one without costs.
+/// campaign with millions that are not due costs what one without costs. A campaign that was halted
+/// a moment ago gives nothing. A try that is used up already (its commit was released, or settled by
+/// somebody who no longer had the contact) is passed over.
 const TAKE: &str = "
     WITH RECURSIVE p(priority) AS (
-        (SELECT priority FROM due WHERE campaign_id = $1 ORDER BY priority LIMIT 1)
+        (SELECT priority FROM due WHERE campaign_id = $1
+         AND EXISTS (SELECT FROM campaign WHERE id = $1 AND status = 'running')
+         ORDER BY priority LIMIT 1)
         UNION ALL
         SELECT (SELECT d.priority FROM due d WHERE d.campaign_id = $1 AND d.priority > p.priority
                 ORDER BY d.priority LIMIT 1)
@@ -64,7 +68,9 @@ const TAKE: &str = "
             ORDER BY d.due_at LIMIT $3 FOR UPDATE SKIP LOCKED) t
         ORDER BY p.priority, t.due_at LIMIT $3),
     taken AS (DELETE FROM due WHERE contact_id IN (SELECT contact_id FROM chosen) RETURNING contact_id)
-    UPDATE contact c SET state = 3, node = $4 FROM taken t WHERE c.id = t.contact_id
+    UPDATE contact c SET state = 3, node = $4,
+        try_no = greatest(c.try_no, (SELECT 1 + max(a.try_no) FROM attempt a WHERE a.contact_id = c.id))
+    FROM taken t WHERE c.id = t.contact_id
     RETURNING c.id, c.try_no, c.made, c.next_position, c.person_subject, c.account_subject";
 
 impl Stores {

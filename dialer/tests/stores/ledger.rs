@@ -103,6 +103,7 @@ async fn a_release_after_the_commit_settles_it_as_not_sent_once() {
 
 fn denied(world: &World, contact: Contact, next: Next) -> [Item; 1] {
     [Item::Deny(Box::new(Denied {
+        judged: Vec::new(),
         attempt: AttemptId { contact: contact.id, try_no: 1 },
         campaign: world.campaign,
         next,

@@ -127,7 +127,10 @@ impl<F: Fences> World<F> {
         if durable {
             if self.stores.truth_up {
                 match op {
-                    Op::Deny(denied) => self.stores.deny(&denied, at),
+                    Op::Deny(denied) => {
+                        let now = self.base.wall_at(self.now_ms);
+                        self.stores.deny(&denied, at, now);
+                    }
                     Op::Return(returned) => self.stores.give_back(&returned, at),
                     Op::Release(released) => self.stores.release(&released, at),
                     Op::Settle(settlement) => self.stores.settle(&settlement, at),
