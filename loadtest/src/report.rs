@@ -148,15 +148,14 @@ impl Summary {
 
     fn tell_calls(&self, teller: &mut Teller) {
         teller.heading("Calls");
-        let rate = format!("{:.1} a second", self.attempts_per_second);
-        let rows = [
-            ("people in the lists", grouped(self.contacts)),
-            ("attempts", format!("{}  ({rate})", grouped(self.attempts))),
-            ("calls on the wire", grouped(self.invites_on_wire)),
-            ("answered", grouped(self.answered)),
-        ];
-        for (name, value) in rows {
-            teller.line(&format!("  {name:<24}{value:>8}"));
+        let rate = format!("  ({:.1} a second)", self.attempts_per_second);
+        for (name, count, more) in [
+            ("people in the lists", self.contacts, ""),
+            ("attempts", self.attempts, rate.as_str()),
+            ("calls on the wire", self.invites_on_wire, ""),
+            ("answered", self.answered, ""),
+        ] {
+            teller.line(&format!("  {name:<24}{:>8}{more}", grouped(count)));
         }
         let ended: Vec<_> = self
             .dispositions

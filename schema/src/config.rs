@@ -136,9 +136,7 @@ pub struct Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys")
-            .field("audit_name", &self.audit_name)
-            .finish_non_exhaustive()
+        f.debug_struct("Keys").field("audit_name", &self.audit_name).finish_non_exhaustive()
     }
 }
 
@@ -182,10 +180,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let mut config = Self::parse(&text, folder).map_err(|faults| ConfigError::Faults {
-            path: path.to_owned(),
-            faults,
-        })?;
+        let mut config = Self::parse(&text, folder)
+            .map_err(|faults| ConfigError::Faults { path: path.to_owned(), faults })?;
         let keys = std::mem::take(&mut config.1);
         let keys_text = read(&keys)?;
         config.0.keys =
@@ -241,23 +237,14 @@ impl Config {
         reader.finish()?;
         let max_connections = u32::try_from(max_connections).unwrap_or(8);
         let config = Self {
-            postgres: Postgres {
-                url: StoreUrl(postgres_url),
-                max_connections,
-            },
+            postgres: Postgres { url: StoreUrl(postgres_url), max_connections },
             redis: StoreUrl(redis_url),
             keys: Keys {
-                numbers: NumberKeys {
-                    cipher: [0; 32],
-                    lookup: [0; 32],
-                },
+                numbers: NumberKeys { cipher: [0; 32], lookup: [0; 32] },
                 audit_signing: [0; 32],
                 audit_name: String::new(),
             },
-            api: Api {
-                listen,
-                admin: api_admin,
-            },
+            api: Api { listen, admin: api_admin },
             dialer,
         };
         Ok((config, keys_file))
@@ -270,12 +257,8 @@ impl Keys {
     /// # Errors
     /// Every fault, none of which repeats a key.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        const NAMES: [&str; 4] = [
-            "numbers_cipher",
-            "numbers_lookup",
-            "audit_signing",
-            "audit_name",
-        ];
+        const NAMES: [&str; 4] =
+            ["numbers_cipher", "numbers_lookup", "audit_signing", "audit_name"];
         // The faults of the TOML parser quote the line, which may hold a key.
         let mut reader = Reader::new(text, &NAMES).map_err(|faults| {
             faults
@@ -318,10 +301,8 @@ impl Keys {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    })
+    std::fs::read_to_string(path)
+        .map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })
 }
 
 #[cfg(test)]
@@ -380,10 +361,7 @@ rtp_ports = [5, 4]
             "dialer.rtp_ports",
             "speling",
         ] {
-            assert!(
-                faults.iter().any(|fault| fault.contains(key)),
-                "{key} in {faults:?}"
-            );
+            assert!(faults.iter().any(|fault| fault.contains(key)), "{key} in {faults:?}");
         }
     }
 
@@ -391,14 +369,8 @@ rtp_ports = [5, 4]
     fn printing_a_configuration_shows_no_secret() {
         let (config, _) = Config::parse(GOOD, Path::new(".")).unwrap();
         let printed = format!("{config:?}");
-        assert!(
-            !printed.contains("secret") && !printed.contains("hidden"),
-            "{printed}"
-        );
-        assert!(
-            printed.contains("postgres://user:***@127.0.0.1:5432/ringfence"),
-            "{printed}"
-        );
+        assert!(!printed.contains("secret") && !printed.contains("hidden"), "{printed}");
+        assert!(printed.contains("postgres://user:***@127.0.0.1:5432/ringfence"), "{printed}");
     }
 
     #[test]

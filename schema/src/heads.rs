@@ -49,11 +49,7 @@ pub async fn move_heads(
     let mut moved = Vec::new();
     for (subject, head) in lock_heads(connection, subjects).await? {
         if let Some(next) = event(subject, &head) {
-            moved.push(Moved {
-                subject,
-                from: head.token(),
-                head: next,
-            });
+            moved.push(Moved { subject, from: head.token(), head: next });
         }
     }
     store_heads(connection, &moved).await?;
@@ -112,11 +108,10 @@ async fn read(
             .map_err(|reason| HeadsError::Unreadable { subject, reason })?;
         heads.push((subject, head));
     }
-    match wanted.iter().find(|id| {
-        heads
-            .binary_search_by_key(*id, |(subject, _)| subject.0)
-            .is_err()
-    }) {
+    match wanted
+        .iter()
+        .find(|id| heads.binary_search_by_key(*id, |(subject, _)| subject.0).is_err())
+    {
         Some(missing) => Err(HeadsError::Missing(SubjectId(*missing))),
         None => Ok(heads),
     }
@@ -131,10 +126,8 @@ pub async fn store_heads(connection: &mut PgConnection, moved: &[Moved]) -> Resu
         return Ok(());
     }
     let subjects: Vec<i64> = moved.iter().map(|moved| moved.subject.0).collect();
-    let tokens: Vec<Uuid> = moved
-        .iter()
-        .map(|moved| Uuid::from_u128(moved.head.token().0))
-        .collect();
+    let tokens: Vec<Uuid> =
+        moved.iter().map(|moved| Uuid::from_u128(moved.head.token().0)).collect();
     let heads: Vec<Vec<u8>> = moved.iter().map(|moved| moved.head.encode()).collect();
     sqlx::query(
         "UPDATE subject_head h SET token = n.token, head = n.head
@@ -158,14 +151,8 @@ pub(crate) async fn create_heads(
         return Ok(());
     }
     let subjects: Vec<i64> = heads.iter().map(|(subject, _)| subject.0).collect();
-    let tokens: Vec<Uuid> = heads
-        .iter()
-        .map(|(_, token)| Uuid::from_u128(token.0))
-        .collect();
-    let bytes: Vec<Vec<u8>> = heads
-        .iter()
-        .map(|(_, token)| Head::new(*token).encode())
-        .collect();
+    let tokens: Vec<Uuid> = heads.iter().map(|(_, token)| Uuid::from_u128(token.0)).collect();
+    let bytes: Vec<Vec<u8>> = heads.iter().map(|(_, token)| Head::new(*token).encode()).collect();
     sqlx::query(
         "INSERT INTO subject_head (subject_id, token, head)
          SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[])",

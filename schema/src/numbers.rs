@@ -88,9 +88,7 @@ impl NumberKeys {
     /// # Errors
     /// If they were altered or made under another key.
     pub fn decrypt_secret(&self, stored: &[u8]) -> Result<Vec<u8>, NumberError> {
-        let (nonce, sealed) = stored
-            .split_first_chunk::<NONCE>()
-            .ok_or(NumberError::Decrypt)?;
+        let (nonce, sealed) = stored.split_first_chunk::<NONCE>().ok_or(NumberError::Decrypt)?;
         self.cipher()
             .decrypt(&Nonce::<Aes256Gcm>::from(*nonce), sealed)
             .map_err(|_| NumberError::Decrypt)
@@ -106,10 +104,7 @@ mod tests {
     use super::*;
 
     fn keys() -> NumberKeys {
-        NumberKeys {
-            cipher: [1; 32],
-            lookup: [2; 32],
-        }
+        NumberKeys { cipher: [1; 32], lookup: [2; 32] }
     }
 
     #[test]
@@ -117,10 +112,7 @@ mod tests {
         let number: E164 = "+13055550123".parse().unwrap();
         let sealed = keys().encrypt(&number, [9; 12]).unwrap();
         assert_eq!(keys().decrypt(&sealed), Ok(number));
-        let other = NumberKeys {
-            cipher: [3; 32],
-            ..keys()
-        };
+        let other = NumberKeys { cipher: [3; 32], ..keys() };
         assert_eq!(other.decrypt(&sealed), Err(NumberError::Decrypt));
         for cut in 0..sealed.len() {
             assert_eq!(keys().decrypt(&sealed[..cut]), Err(NumberError::Decrypt));
@@ -131,10 +123,7 @@ mod tests {
     fn the_same_number_has_the_same_hash_and_the_key_changes_it() {
         let number: E164 = "+13055550123".parse().unwrap();
         assert_eq!(keys().lookup_hash(&number), keys().lookup_hash(&number));
-        let other = NumberKeys {
-            lookup: [3; 32],
-            ..keys()
-        };
+        let other = NumberKeys { lookup: [3; 32], ..keys() };
         assert_ne!(keys().lookup_hash(&number), other.lookup_hash(&number));
         assert_ne!(keys().lookup_hash(&number), [0; 32]);
     }

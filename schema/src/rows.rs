@@ -90,10 +90,7 @@ pub async fn numbers(
     now: UnixMillis,
 ) -> Result<Vec<Found>, RowsError> {
     let mut lines: BTreeMap<[u8; 32], (E164, LineType)> = BTreeMap::new();
-    let hashes: Vec<[u8; 32]> = wanted
-        .iter()
-        .map(|(number, _)| keys.lookup_hash(number))
-        .collect();
+    let hashes: Vec<[u8; 32]> = wanted.iter().map(|(number, _)| keys.lookup_hash(number)).collect();
     for (hash, (number, line)) in hashes.iter().zip(wanted) {
         lines
             .entry(*hash)
@@ -101,10 +98,7 @@ pub async fn numbers(
             .or_insert((*number, *line));
     }
     let mut found = find_numbers(connection, lines.keys()).await?;
-    let missing: Vec<_> = lines
-        .iter()
-        .filter(|(hash, _)| !found.contains_key(*hash))
-        .collect();
+    let missing: Vec<_> = lines.iter().filter(|(hash, _)| !found.contains_key(*hash)).collect();
     if !missing.is_empty() {
         let ids = new_subjects(connection, NUMBER, missing.len()).await?;
         let mut cipher = Vec::with_capacity(missing.len());
@@ -117,19 +111,9 @@ pub async fn numbers(
              ON CONFLICT (keyed_hash) DO NOTHING RETURNING subject_id, keyed_hash",
         )
         .bind(ids)
-        .bind(
-            missing
-                .iter()
-                .map(|(hash, _)| hash.to_vec())
-                .collect::<Vec<_>>(),
-        )
+        .bind(missing.iter().map(|(hash, _)| hash.to_vec()).collect::<Vec<_>>())
         .bind(cipher)
-        .bind(
-            missing
-                .iter()
-                .map(|(_, (_, line))| i16::from(line.code()))
-                .collect::<Vec<_>>(),
-        )
+        .bind(missing.iter().map(|(_, (_, line))| i16::from(line.code())).collect::<Vec<_>>())
         .bind(now.0)
         .fetch_all(&mut *connection)
         .await?;
@@ -150,12 +134,7 @@ pub async fn numbers(
     update_lines(connection, &lines, &found).await?;
     hashes
         .iter()
-        .map(|hash| {
-            found
-                .get(hash)
-                .map(|(found, _)| *found)
-                .ok_or(RowsError::Lost("number"))
-        })
+        .map(|hash| found.get(hash).map(|(found, _)| *found).ok_or(RowsError::Lost("number")))
         .collect()
 }
 
@@ -177,20 +156,9 @@ async fn find_numbers<'a>(
         let hash: &[u8] = row.try_get(0)?;
         let hash = hash.try_into().map_err(|_| RowsError::Lost("number"))?;
         let line: i16 = row.try_get(2)?;
-        let line = u8::try_from(line)
-            .ok()
-            .and_then(LineType::from_code)
-            .unwrap_or(LineType::Unknown);
-        found.insert(
-            hash,
-            (
-                Found {
-                    subject: SubjectId(row.try_get(1)?),
-                    new: false,
-                },
-                line,
-            ),
-        );
+        let line =
+            u8::try_from(line).ok().and_then(LineType::from_code).unwrap_or(LineType::Unknown);
+        found.insert(hash, (Found { subject: SubjectId(row.try_get(1)?), new: false }, line));
     }
     Ok(found)
 }
@@ -244,11 +212,7 @@ pub async fn persons(
         .iter()
         .map(|id| {
             let (subject, public, new) = found.get(*id).ok_or(RowsError::Lost("person"))?;
-            Ok(FoundPerson {
-                subject: *subject,
-                person: PersonId(*public),
-                new: *new,
-            })
+            Ok(FoundPerson { subject: *subject, person: PersonId(*public), new: *new })
         })
         .collect()
 }
@@ -269,10 +233,7 @@ pub async fn accounts(
         .iter()
         .map(|id| {
             let (subject, _, new) = found.get(*id).ok_or(RowsError::Lost("account"))?;
-            Ok(Found {
-                subject: *subject,
-                new: *new,
-            })
+            Ok(Found { subject: *subject, new: *new })
         })
         .collect()
 }
@@ -291,10 +252,7 @@ async fn parties(
     wanted.sort_unstable();
     wanted.dedup();
     let mut found = find_parties(connection, kind, seller, &wanted).await?;
-    let missing: Vec<&str> = wanted
-        .into_iter()
-        .filter(|id| !found.contains_key(*id))
-        .collect();
+    let missing: Vec<&str> = wanted.into_iter().filter(|id| !found.contains_key(*id)).collect();
     if missing.is_empty() {
         return Ok(found);
     }
@@ -309,10 +267,7 @@ async fn parties(
          FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS n(subject_id, id, external_id)
          ON CONFLICT (seller_id, external_id) DO NOTHING RETURNING subject_id"
     };
-    let public: Vec<Uuid> = missing
-        .iter()
-        .map(|_| Uuid::from_u128(mint.ulid(now)))
-        .collect();
+    let public: Vec<Uuid> = missing.iter().map(|_| Uuid::from_u128(mint.ulid(now))).collect();
     let made: Vec<i64> = sqlx::query_scalar(sql)
         .bind(ids)
         .bind(public)
@@ -321,10 +276,8 @@ async fn parties(
         .bind(now.0)
         .fetch_all(&mut *connection)
         .await?;
-    let heads: Vec<_> = made
-        .iter()
-        .map(|subject| (SubjectId(*subject), Token(mint.ulid(now))))
-        .collect();
+    let heads: Vec<_> =
+        made.iter().map(|subject| (SubjectId(*subject), Token(mint.ulid(now)))).collect();
     create_heads(connection, &heads).await?;
     for (id, (subject, public, _)) in find_parties(connection, kind, seller, &missing).await? {
         let new = made.contains(&subject.0);
@@ -354,10 +307,7 @@ async fn find_parties(
     let mut found = BTreeMap::new();
     for row in rows {
         let public: Uuid = row.try_get(2)?;
-        found.insert(
-            row.try_get(0)?,
-            (SubjectId(row.try_get(1)?), public.as_u128(), false),
-        );
+        found.insert(row.try_get(0)?, (SubjectId(row.try_get(1)?), public.as_u128(), false));
     }
     Ok(found)
 }
@@ -379,12 +329,7 @@ impl AuditEntry {
     /// A record that belongs to no campaign.
     #[must_use]
     pub const fn of(record: Record) -> Self {
-        Self {
-            record,
-            campaign: None,
-            attempt: None,
-            placement: None,
-        }
+        Self { record, campaign: None, attempt: None, placement: None }
     }
 }
 
@@ -406,9 +351,7 @@ pub async fn append_audit(
     }
     let attempt = |entry: &AuditEntry| entry.attempt.map(|a| Uuid::from_u128(a.contact.0));
     let try_no = |entry: &AuditEntry| {
-        entry
-            .attempt
-            .map(|attempt| i16::try_from(attempt.try_no).unwrap_or(i16::MAX))
+        entry.attempt.map(|attempt| i16::try_from(attempt.try_no).unwrap_or(i16::MAX))
     };
     let mut ids: Vec<i64> = sqlx::query_scalar(
         "INSERT INTO audit_entry (at, kind, campaign_id, contact_id, try_no, placement, leaf)
@@ -435,12 +378,9 @@ pub async fn append_audit(
 #[must_use]
 pub fn nonce(mint: &mut Mint) -> [u8; 12] {
     let mut nonce = [0; 12];
-    for (to, from) in nonce.iter_mut().zip(
-        mint.bits()
-            .to_be_bytes()
-            .into_iter()
-            .chain(mint.bits().to_be_bytes()),
-    ) {
+    for (to, from) in
+        nonce.iter_mut().zip(mint.bits().to_be_bytes().into_iter().chain(mint.bits().to_be_bytes()))
+    {
         *to = from;
     }
     nonce

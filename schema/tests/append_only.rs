@@ -24,26 +24,16 @@ async fn refused(connection: &mut PgConnection, sql: &str) -> (String, String) {
         .await
         .expect_err(&format!("{sql} must be refused"));
     let error = error.into_database_error().unwrap();
-    (
-        error.code().unwrap_or_default().into_owned(),
-        error.message().to_owned(),
-    )
+    (error.code().unwrap_or_default().into_owned(), error.message().to_owned())
 }
 
 #[tokio::test]
 async fn update_delete_and_truncate_are_refused_to_the_programs_and_to_the_owner() {
     let postgres = PrivatePostgres::shared().unwrap();
     let database = postgres.new_database().unwrap();
-    let mut owner = PgConnection::connect(&postgres.owner_url(&database))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut owner, false)
-        .await
-        .unwrap();
-    let mut app = PgConnection::connect(&postgres.app_url(&database))
-        .await
-        .unwrap();
+    let mut owner = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
+    let mut app = PgConnection::connect(&postgres.app_url(&database)).await.unwrap();
     for table in APPEND_ONLY {
         let column: String = sqlx::query_scalar(
             "SELECT column_name::text FROM information_schema.columns
@@ -60,16 +50,10 @@ async fn update_delete_and_truncate_are_refused_to_the_programs_and_to_the_owner
         ] {
             let (code, message) = refused(&mut app, &sql).await;
             assert_eq!(code, "42501", "{sql} as app: {message}");
-            assert!(
-                message.contains("permission denied"),
-                "{sql} as app: {message}"
-            );
+            assert!(message.contains("permission denied"), "{sql} as app: {message}");
             let (code, message) = refused(&mut owner, &sql).await;
             assert_eq!(code, "42501", "{sql} as owner: {message}");
-            assert!(
-                message.contains(&format!("is append-only: {word} is refused")),
-                "{message}"
-            );
+            assert!(message.contains(&format!("is append-only: {word} is refused")), "{message}");
         }
     }
 }
@@ -78,13 +62,8 @@ async fn update_delete_and_truncate_are_refused_to_the_programs_and_to_the_owner
 async fn the_list_of_this_test_is_the_list_of_the_schema() {
     let postgres = PrivatePostgres::shared().unwrap();
     let database = postgres.new_database().unwrap();
-    let mut owner = PgConnection::connect(&postgres.owner_url(&database))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut owner, false)
-        .await
-        .unwrap();
+    let mut owner = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
     let mut tables: Vec<String> = sqlx::query_scalar(
         "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only'",
     )
@@ -101,16 +80,9 @@ async fn the_list_of_this_test_is_the_list_of_the_schema() {
 async fn the_programs_cannot_change_what_the_deployment_is_or_alter_a_table() {
     let postgres = PrivatePostgres::shared().unwrap();
     let database = postgres.new_database().unwrap();
-    let mut owner = PgConnection::connect(&postgres.owner_url(&database))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut owner, false)
-        .await
-        .unwrap();
-    let mut app = PgConnection::connect(&postgres.app_url(&database))
-        .await
-        .unwrap();
+    let mut owner = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
+    let mut app = PgConnection::connect(&postgres.app_url(&database)).await.unwrap();
     for sql in [
         "UPDATE deployment SET clock_offset_ms = 1",
         "ALTER TABLE audit_entry DISABLE TRIGGER append_only",

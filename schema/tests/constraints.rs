@@ -35,14 +35,8 @@ INSERT INTO outcome (placement_id, disposition, ended_at, recorded_by)
 const REFUSED: &[(&str, &str)] = &[
     ("UPDATE deployment SET clock_offset_ms = 5", "23514"),
     ("INSERT INTO deployment DEFAULT VALUES", "23505"),
-    (
-        "INSERT INTO seller (id, name, created_at) VALUES (gen_random_uuid(), 'one', 0)",
-        "23505",
-    ),
-    (
-        "INSERT INTO app_user VALUES (gen_random_uuid(), 'x', 'emperor', 0)",
-        "23514",
-    ),
+    ("INSERT INTO seller (id, name, created_at) VALUES (gen_random_uuid(), 'one', 0)", "23505"),
+    ("INSERT INTO app_user VALUES (gen_random_uuid(), 'x', 'emperor', 0)", "23514"),
     ("INSERT INTO subject (kind) VALUES (4)", "23514"),
     (
         "INSERT INTO number (subject_id, keyed_hash, cipher, line_type, created_at)
@@ -54,10 +48,7 @@ const REFUSED: &[(&str, &str)] = &[
          VALUES (1, 'short', 'x', 1, 0)",
         "23514",
     ),
-    (
-        "INSERT INTO subject_head VALUES (99, gen_random_uuid(), 'x')",
-        "23503",
-    ),
+    ("INSERT INTO subject_head VALUES (99, gen_random_uuid(), 'x')", "23503"),
     ("UPDATE campaign SET status = 'asleep'", "23514"),
     ("UPDATE campaign SET ring_timeout_ms = 1", "23514"),
     ("UPDATE contact SET state = 9", "23514"),
@@ -67,14 +58,8 @@ const REFUSED: &[(&str, &str)] = &[
          SELECT gen_random_uuid(), campaign_id, list_id, 1, 1, 1 FROM contact",
         "23505",
     ),
-    (
-        "INSERT INTO contact_number SELECT id, 8, 2 FROM contact",
-        "23514",
-    ),
-    (
-        "INSERT INTO contact_number SELECT id, 0, 1 FROM contact",
-        "23503",
-    ),
+    ("INSERT INTO contact_number SELECT id, 8, 2 FROM contact", "23514"),
+    ("INSERT INTO contact_number SELECT id, 0, 1 FROM contact", "23503"),
     (
         "INSERT INTO suppression_event (kind, reason, at, recorded_at) VALUES ('add', 'x', 0, 0)",
         "23514",
@@ -94,23 +79,15 @@ const REFUSED: &[(&str, &str)] = &[
         "23503",
     ),
     ("INSERT INTO audit_leaf VALUES (0, 1, sha256('x'))", "23503"),
-    (
-        "INSERT INTO audit_checkpoint VALUES (1, 'short', 'x', 0)",
-        "23514",
-    ),
+    ("INSERT INTO audit_checkpoint VALUES (1, 'short', 'x', 0)", "23514"),
 ];
 
 #[tokio::test]
 async fn each_table_refuses_what_cannot_be() {
     let postgres = PrivatePostgres::shared().unwrap();
     let database = postgres.new_database().unwrap();
-    let mut owner = PgConnection::connect(&postgres.owner_url(&database))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut owner, false)
-        .await
-        .unwrap();
+    let mut owner = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
     sqlx::raw_sql(FIXTURE).execute(&mut owner).await.unwrap();
     for (sql, code) in REFUSED {
         let error = sqlx::raw_sql(AssertSqlSafe((*sql).to_owned()))
@@ -119,11 +96,6 @@ async fn each_table_refuses_what_cannot_be() {
             .expect_err(sql)
             .into_database_error()
             .unwrap();
-        assert_eq!(
-            error.code().as_deref(),
-            Some(*code),
-            "{sql}: {}",
-            error.message()
-        );
+        assert_eq!(error.code().as_deref(), Some(*code), "{sql}: {}", error.message());
     }
 }

@@ -44,32 +44,15 @@ async fn catalog(url: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn schema_sql_makes_the_same_database_as_the_migrations() {
     let postgres = PrivatePostgres::shared().unwrap();
-    let (migrated, written) = (
-        postgres.new_database().unwrap(),
-        postgres.new_database().unwrap(),
-    );
-    let mut connection = PgConnection::connect(&postgres.owner_url(&migrated))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut connection, false)
-        .await
-        .unwrap();
-    let mut connection = PgConnection::connect(&postgres.owner_url(&written))
-        .await
-        .unwrap();
-    sqlx::raw_sql(schema::SCHEMA_SQL)
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    let (migrated, written) = (postgres.new_database().unwrap(), postgres.new_database().unwrap());
+    let mut connection = PgConnection::connect(&postgres.owner_url(&migrated)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut connection, false).await.unwrap();
+    let mut connection = PgConnection::connect(&postgres.owner_url(&written)).await.unwrap();
+    sqlx::raw_sql(schema::SCHEMA_SQL).execute(&mut connection).await.unwrap();
 
     let migrated = catalog(&postgres.owner_url(&migrated)).await;
     let written = catalog(&postgres.owner_url(&written)).await;
-    assert!(
-        migrated.len() > 200,
-        "the catalog queries see the schema: {}",
-        migrated.len()
-    );
+    assert!(migrated.len() > 200, "the catalog queries see the schema: {}", migrated.len());
     let only_migrated: Vec<_> = migrated.difference(&written).collect();
     let only_written: Vec<_> = written.difference(&migrated).collect();
     assert!(
@@ -85,23 +68,12 @@ async fn schema_sql_makes_the_same_database_as_the_migrations() {
 async fn write_schema_sql() {
     let postgres = PrivatePostgres::shared().unwrap();
     let database = postgres.new_database().unwrap();
-    let mut connection = PgConnection::connect(&postgres.owner_url(&database))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut connection, false)
-        .await
-        .unwrap();
+    let mut connection = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut connection, false).await.unwrap();
     let dump = postgres
         .run(
             "pg_dump",
-            &[
-                "--schema-only",
-                "--no-owner",
-                "--exclude-table=_sqlx_migrations",
-                "-d",
-                &database,
-            ],
+            &["--schema-only", "--no-owner", "--exclude-table=_sqlx_migrations", "-d", &database],
         )
         .unwrap();
     let mut text = String::from(

@@ -13,20 +13,12 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-const KEYS: NumberKeys = NumberKeys {
-    cipher: [1; 32],
-    lookup: [2; 32],
-};
+const KEYS: NumberKeys = NumberKeys { cipher: [1; 32], lookup: [2; 32] };
 
 async fn database(postgres: &PrivatePostgres) -> String {
     let name = postgres.new_database().unwrap();
-    let mut owner = PgConnection::connect(&postgres.owner_url(&name))
-        .await
-        .unwrap();
-    schema::MIGRATOR
-        .run_direct(None, &mut owner, false)
-        .await
-        .unwrap();
+    let mut owner = PgConnection::connect(&postgres.owner_url(&name)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
     postgres.app_url(&name)
 }
 
@@ -45,15 +37,11 @@ async fn a_number_is_made_once_with_its_head_and_found_ever_after() {
         (number(2), LineType::Voip),
         (number(1), LineType::Wireless),
     ];
-    let first = rows::numbers(&mut app, &KEYS, &wanted, &mut mint, NOW)
-        .await
-        .unwrap();
+    let first = rows::numbers(&mut app, &KEYS, &wanted, &mut mint, NOW).await.unwrap();
     assert_eq!(first[0], first[2]);
     assert_ne!(first[0].subject, first[1].subject);
     assert!(first.iter().all(|found| found.new));
-    let again = rows::numbers(&mut app, &KEYS, &wanted, &mut mint, NOW)
-        .await
-        .unwrap();
+    let again = rows::numbers(&mut app, &KEYS, &wanted, &mut mint, NOW).await.unwrap();
     assert!(again.iter().all(|found| !found.new));
     assert_eq!(again[1].subject, first[1].subject);
 
@@ -64,30 +52,16 @@ async fn a_number_is_made_once_with_its_head_and_found_ever_after() {
             .await
             .unwrap();
     assert_eq!(KEYS.decrypt(&cipher), Ok(number(1)));
-    assert_eq!(
-        line,
-        i16::from(LineType::Wireless.code()),
-        "a known line type replaces unknown"
-    );
-    rows::numbers(
-        &mut app,
-        &KEYS,
-        &[(number(2), LineType::Wireless)],
-        &mut mint,
-        NOW,
-    )
-    .await
-    .unwrap();
+    assert_eq!(line, i16::from(LineType::Wireless.code()), "a known line type replaces unknown");
+    rows::numbers(&mut app, &KEYS, &[(number(2), LineType::Wireless)], &mut mint, NOW)
+        .await
+        .unwrap();
     let line: i16 = sqlx::query_scalar("SELECT line_type FROM number WHERE subject_id = $1")
         .bind(first[1].subject.0)
         .fetch_one(&mut app)
         .await
         .unwrap();
-    assert_eq!(
-        line,
-        i16::from(LineType::Unknown.code()),
-        "two that differ make it unknown"
-    );
+    assert_eq!(line, i16::from(LineType::Unknown.code()), "two that differ make it unknown");
 }
 
 #[tokio::test]
@@ -115,15 +89,12 @@ async fn many_connections_that_make_the_same_subjects_at_once_agree() {
                 names.reverse();
             }
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let numbers = rows::numbers(&mut transaction, &KEYS, &wanted, &mut mint, NOW)
-                .await
-                .unwrap();
-            let persons = rows::persons(&mut transaction, seller, &names, &mut mint, NOW)
-                .await
-                .unwrap();
-            let accounts = rows::accounts(&mut transaction, seller, &names, &mut mint, NOW)
-                .await
-                .unwrap();
+            let numbers =
+                rows::numbers(&mut transaction, &KEYS, &wanted, &mut mint, NOW).await.unwrap();
+            let persons =
+                rows::persons(&mut transaction, seller, &names, &mut mint, NOW).await.unwrap();
+            let accounts =
+                rows::accounts(&mut transaction, seller, &names, &mut mint, NOW).await.unwrap();
             transaction.commit().await.unwrap();
             let mut all: Vec<i64> = numbers.iter().map(|n| n.subject.0).collect();
             all.extend(persons.iter().map(|p| p.subject.0));
@@ -134,14 +105,9 @@ async fn many_connections_that_make_the_same_subjects_at_once_agree() {
     }
     let answers = running.join_all().await;
     assert_eq!(answers[0].len(), 600);
-    assert!(
-        answers.iter().all(|answer| *answer == answers[0]),
-        "all found the same subjects"
-    );
-    let heads: i64 = sqlx::query_scalar("SELECT count(*) FROM subject_head")
-        .fetch_one(&mut app)
-        .await
-        .unwrap();
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "all found the same subjects");
+    let heads: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM subject_head").fetch_one(&mut app).await.unwrap();
     assert_eq!(heads, 600, "each has one head");
 }
 
@@ -152,9 +118,7 @@ async fn moving_heads_tells_where_each_came_from_and_a_missing_head_is_an_error(
     let mut app = PgConnection::connect(&url).await.unwrap();
     let mut mint = Mint::new([1; 32]);
     let wanted = [(number(1), LineType::Voip), (number(2), LineType::Voip)];
-    let found = rows::numbers(&mut app, &KEYS, &wanted, &mut mint, NOW)
-        .await
-        .unwrap();
+    let found = rows::numbers(&mut app, &KEYS, &wanted, &mut mint, NOW).await.unwrap();
     let mut subjects: Vec<SubjectId> = found.iter().map(|found| found.subject).collect();
     subjects.sort_unstable();
     let before = read_heads(&mut app, &subjects).await.unwrap();
@@ -177,15 +141,8 @@ async fn moving_heads_tells_where_each_came_from_and_a_missing_head_is_an_error(
         .fetch_one(&mut app)
         .await
         .unwrap();
-    assert_eq!(
-        token.as_u128(),
-        event.0,
-        "the column that compare-and-set compares moved too"
-    );
+    assert_eq!(token.as_u128(), event.0, "the column that compare-and-set compares moved too");
 
     let missing = move_heads(&mut app, &[SubjectId(999_999)], |_, _| None).await;
-    assert!(
-        matches!(missing, Err(HeadsError::Missing(SubjectId(999_999)))),
-        "{missing:?}"
-    );
+    assert!(matches!(missing, Err(HeadsError::Missing(SubjectId(999_999)))), "{missing:?}");
 }

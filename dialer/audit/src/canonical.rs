@@ -88,10 +88,7 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, CanonicalError> {
     if record.version != VERSION {
         return Err(CanonicalError::Version(u64::from(record.version)));
     }
-    let mut writer = Writer {
-        out: Vec::with_capacity(512),
-        number_seen: false,
-    };
+    let mut writer = Writer { out: Vec::with_capacity(512), number_seen: false };
     record.put(&mut writer);
     if writer.number_seen {
         return Err(CanonicalError::TelephoneNumber);
@@ -139,16 +136,9 @@ impl Record {
     fn take(reader: &mut Reader<'_>) -> Result<Self, CanonicalError> {
         let mut left = reader.length(MAP, "a map")?;
         let mut expect = |reader: &mut Reader<'_>, key: u64, field: &'static str| {
-            let missing = CanonicalError::Missing {
-                of: "record",
-                field,
-            };
+            let missing = CanonicalError::Missing { of: "record", field };
             left = left.checked_sub(1).ok_or(missing.clone())?;
-            if reader.unsigned()? == key {
-                Ok(())
-            } else {
-                Err(missing)
-            }
+            if reader.unsigned()? == key { Ok(()) } else { Err(missing) }
         };
         expect(reader, 0, "version")?;
         let version = reader.unsigned()?;
@@ -165,24 +155,14 @@ impl Record {
         };
         expect(reader, 3, "kind")?;
         let code = reader.unsigned()?;
-        let kind = u8::try_from(code)
-            .ok()
-            .and_then(Kind::from_code)
-            .ok_or(CanonicalError::Kind(code))?;
+        let kind =
+            u8::try_from(code).ok().and_then(Kind::from_code).ok_or(CanonicalError::Kind(code))?;
         expect(reader, 4, "body")?;
         let body = Body::take(kind, reader)?;
         if left > 0 {
-            return Err(CanonicalError::UnknownField {
-                of: "record",
-                key: reader.unsigned()?,
-            });
+            return Err(CanonicalError::UnknownField { of: "record", key: reader.unsigned()? });
         }
-        Ok(Self {
-            version: VERSION,
-            at,
-            node,
-            body,
-        })
+        Ok(Self { version: VERSION, at, node, body })
     }
 }
 
@@ -205,10 +185,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// A head of a major type with the shortest argument.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "each arm's range fits its type"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "each arm's range fits its type")]
     pub(crate) fn head(&mut self, major: u8, argument: u64) {
         let major = major << 5;
         match argument {
@@ -272,12 +249,8 @@ impl<'a> Reader<'a> {
 
     fn slice(&mut self, length: u64) -> Result<&'a [u8], CanonicalError> {
         let ends = CanonicalError::Ends(self.bytes.len());
-        let end = usize::try_from(length)
-            .ok()
-            .and_then(|length| self.at.checked_add(length));
-        let slice = end
-            .and_then(|end| self.bytes.get(self.at..end))
-            .ok_or(ends)?;
+        let end = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length));
+        let slice = end.and_then(|end| self.bytes.get(self.at..end)).ok_or(ends)?;
         self.at += slice.len();
         Ok(slice)
     }
@@ -293,27 +266,15 @@ impl<'a> Reader<'a> {
             26 => (4, 0x1_0000),
             27 => (8, 0x1_0000_0000),
             31 => {
-                return Err(CanonicalError::NotCanonical {
-                    at,
-                    what: "indefinite length",
-                });
+                return Err(CanonicalError::NotCanonical { at, what: "indefinite length" });
             }
             _ => {
-                return Err(CanonicalError::NotCanonical {
-                    at,
-                    what: "reserved head",
-                });
+                return Err(CanonicalError::NotCanonical { at, what: "reserved head" });
             }
         };
-        let argument = self
-            .slice(length)?
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let argument = self.slice(length)?.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         if argument < least {
-            return Err(CanonicalError::NotCanonical {
-                at,
-                what: "longer than the shortest form",
-            });
+            return Err(CanonicalError::NotCanonical { at, what: "longer than the shortest form" });
         }
         Ok((first >> 5, argument))
     }
@@ -337,19 +298,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn signed(&mut self) -> Result<i64, CanonicalError> {
         let at = self.at;
-        let range = CanonicalError::Range {
-            at,
-            what: "64-bit integer",
-        };
+        let range = CanonicalError::Range { at, what: "64-bit integer" };
         match self.head()? {
             (UINT, argument) => i64::try_from(argument).map_err(|_| range),
-            (NINT, argument) => i64::try_from(argument)
-                .map(|value| -1 - value)
-                .map_err(|_| range),
-            _ => Err(CanonicalError::Type {
-                at,
-                expected: "an integer",
-            }),
+            (NINT, argument) => i64::try_from(argument).map(|value| -1 - value).map_err(|_| range),
+            _ => Err(CanonicalError::Type { at, expected: "an integer" }),
         }
     }
 
@@ -361,15 +314,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self) -> Result<&'a str, CanonicalError> {
         let at = self.at;
         let length = self.length(TEXT, "a text")?;
-        let text = std::str::from_utf8(self.slice(length)?).map_err(|_| CanonicalError::Range {
-            at,
-            what: "UTF-8 text",
-        })?;
-        if holds_number(text) {
-            Err(CanonicalError::TelephoneNumber)
-        } else {
-            Ok(text)
-        }
+        let text = std::str::from_utf8(self.slice(length)?)
+            .map_err(|_| CanonicalError::Range { at, what: "UTF-8 text" })?;
+        if holds_number(text) { Err(CanonicalError::TelephoneNumber) } else { Ok(text) }
     }
 
     pub(crate) fn bool(&mut self) -> Result<bool, CanonicalError> {
@@ -377,10 +324,7 @@ impl<'a> Reader<'a> {
         match self.head()? {
             (SIMPLE, FALSE) => Ok(false),
             (SIMPLE, TRUE) => Ok(true),
-            _ => Err(CanonicalError::Type {
-                at,
-                expected: "true or false",
-            }),
+            _ => Err(CanonicalError::Type { at, expected: "true or false" }),
         }
     }
 }

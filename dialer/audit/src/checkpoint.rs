@@ -51,11 +51,7 @@ impl Checkpoint {
     /// The state of `tree`.
     #[must_use]
     pub fn of(origin: impl Into<String>, tree: &Tree) -> Self {
-        Self {
-            origin: origin.into(),
-            size: tree.size(),
-            root: tree.root(),
-        }
+        Self { origin: origin.into(), size: tree.size(), root: tree.root() }
     }
 
     /// Reads a signed checkpoint and verifies the signature of `key`. Signatures by other keys
@@ -76,11 +72,7 @@ impl Checkpoint {
         if lines.any(str::is_empty) {
             return Err(CheckpointError::Body("an empty extension line"));
         }
-        Ok(Self {
-            origin: origin.to_owned(),
-            size,
-            root: Hash(root),
-        })
+        Ok(Self { origin: origin.to_owned(), size, root: Hash(root) })
     }
 }
 
@@ -93,13 +85,7 @@ fn decimal(text: &str) -> Option<u64> {
 impl fmt::Display for Checkpoint {
     /// The text that is signed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}\n{}\n{}\n",
-            self.origin,
-            self.size,
-            STANDARD.encode(self.root.0)
-        )
+        write!(f, "{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.0))
     }
 }
 
@@ -112,9 +98,7 @@ pub struct Signer {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Signer").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -125,10 +109,7 @@ impl Signer {
     /// If the name is empty or has blanks or a `+`.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, CheckpointError> {
         check_name(name)?;
-        Ok(Self {
-            name: name.to_owned(),
-            key: SigningKey::from_bytes(seed),
-        })
+        Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(seed) })
     }
 
     /// The public half.
@@ -143,28 +124,18 @@ impl Signer {
     /// If the origin is empty or not one line of printable text.
     pub fn sign(&self, checkpoint: &Checkpoint) -> Result<String, CheckpointError> {
         if checkpoint.origin.is_empty() || checkpoint.origin.contains(char::is_control) {
-            return Err(CheckpointError::Body(
-                "an origin is one line, and not empty",
-            ));
+            return Err(CheckpointError::Body("an origin is one line, and not empty"));
         }
         let text = checkpoint.to_string();
         let mut signature = self.verifier().id.to_vec();
         signature.extend(self.key.sign(text.as_bytes()).to_bytes());
-        Ok(format!(
-            "{text}\n\u{2014} {} {}\n",
-            self.name,
-            STANDARD.encode(signature)
-        ))
+        Ok(format!("{text}\n\u{2014} {} {}\n", self.name, STANDARD.encode(signature)))
     }
 }
 
 fn check_name(name: &str) -> Result<(), CheckpointError> {
     let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+');
-    if good {
-        Ok(())
-    } else {
-        Err(CheckpointError::Name)
-    }
+    if good { Ok(()) } else { Err(CheckpointError::Name) }
 }
 
 /// A public key with its name. Text form: `name+hash+base64`.
@@ -184,11 +155,7 @@ impl VerifierKey {
             .finalize()
             .into();
         let [a, b, c, d, ..] = hash;
-        Self {
-            name,
-            id: [a, b, c, d],
-            key,
-        }
+        Self { name, id: [a, b, c, d], key }
     }
 
     /// The key's name.
@@ -204,46 +171,31 @@ impl VerifierKey {
             return Err(Note("control characters"));
         }
         // The text ends at the last empty line; it keeps its own final newline.
-        let (text, signatures) = signed
-            .rsplit_once("\n\n")
-            .ok_or(Note("no signature block"))?;
+        let (text, signatures) = signed.rsplit_once("\n\n").ok_or(Note("no signature block"))?;
         let text = signed.get(..=text.len()).ok_or(Note("no text"))?;
-        let signatures = signatures
-            .strip_suffix('\n')
-            .ok_or(Note("no newline at the end"))?;
+        let signatures = signatures.strip_suffix('\n').ok_or(Note("no newline at the end"))?;
         if signatures.split('\n').count() > MAX_SIGNATURES {
             return Err(Note("too many signatures"));
         }
         let mut signed_by_key = false;
         for line in signatures.split('\n') {
-            let line = line
-                .strip_prefix("\u{2014} ")
-                .ok_or(Note("a signature line without dash"))?;
-            let (name, signature) = line
-                .split_once(' ')
-                .ok_or(Note("a signature without name"))?;
+            let line =
+                line.strip_prefix("\u{2014} ").ok_or(Note("a signature line without dash"))?;
+            let (name, signature) = line.split_once(' ').ok_or(Note("a signature without name"))?;
             check_name(name)?;
-            let signature = STANDARD
-                .decode(signature)
-                .map_err(|_| Note("a signature not in base64"))?;
-            let (id, signature) = signature
-                .split_at_checked(4)
-                .ok_or(Note("a signature too short"))?;
+            let signature =
+                STANDARD.decode(signature).map_err(|_| Note("a signature not in base64"))?;
+            let (id, signature) =
+                signature.split_at_checked(4).ok_or(Note("a signature too short"))?;
             if name != self.name || id != self.id {
                 continue;
             }
             let bad = || CheckpointError::BadSignature(self.name.clone());
             let signature = Signature::from_slice(signature).map_err(|_| bad())?;
-            self.key
-                .verify_strict(text.as_bytes(), &signature)
-                .map_err(|_| bad())?;
+            self.key.verify_strict(text.as_bytes(), &signature).map_err(|_| bad())?;
             signed_by_key = true;
         }
-        if signed_by_key {
-            Ok(text)
-        } else {
-            Err(CheckpointError::NotSigned(self.to_string()))
-        }
+        if signed_by_key { Ok(text) } else { Err(CheckpointError::NotSigned(self.to_string())) }
     }
 }
 
@@ -266,9 +218,7 @@ impl FromStr for VerifierKey {
         let id = parts.next().ok_or(Key("no hash"))?;
         let key = parts.next().ok_or(Key("no key"))?;
         check_name(name)?;
-        let key = STANDARD
-            .decode(key)
-            .map_err(|_| Key("the key is not base64"))?;
+        let key = STANDARD.decode(key).map_err(|_| Key("the key is not base64"))?;
         let Some((&ED25519, key)) = key.split_first() else {
             return Err(Key("not an Ed25519 key"));
         };

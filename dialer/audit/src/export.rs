@@ -18,29 +18,17 @@ use crate::{
 pub const COLUMNS: &[(&str, &str)] = &[
     ("index", "place in the tree, from 0, without gaps"),
     ("version", "layout version of the leaf"),
-    (
-        "kind",
-        "what the record is: decision, intent, sent, not_sent, outcome, ...",
-    ),
+    ("kind", "what the record is: decision, intent, sent, not_sent, outcome, ..."),
     ("at", "when it was recorded, RFC 3339, UTC"),
-    (
-        "node",
-        "the dialer process that recorded it, ULID; empty for the API",
-    ),
-    (
-        "attempt",
-        "the business try: contact ULID, '-', number of the try",
-    ),
+    ("node", "the dialer process that recorded it, ULID; empty for the API"),
+    ("attempt", "the business try: contact ULID, '-', number of the try"),
     ("placement", "the placement (one INVITE), ULID"),
     ("campaign", "the campaign, ULID"),
     ("seller", "on whose behalf, ULID"),
     ("trunk", "by which trunk, ULID"),
     ("subjects", "surrogate ids of number, account and person"),
     ("verdict", "permit, defer or refuse"),
-    (
-        "until",
-        "with a deferral: the first lawful moment, RFC 3339, UTC",
-    ),
+    ("until", "with a deferral: the first lawful moment, RFC 3339, UTC"),
     ("denied_by", "ids of every rule that denied"),
     ("not_after", "the INVITE may not leave later, RFC 3339, UTC"),
     ("sent_at", "when the INVITE left, RFC 3339, UTC"),
@@ -51,16 +39,10 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("ring_ms", "milliseconds of ringing"),
     ("answered_at", "when it was answered, RFC 3339, UTC"),
     ("ended_at", "when it was over, RFC 3339, UTC"),
-    (
-        "correction",
-        "true if it corrects an earlier outcome_unknown",
-    ),
+    ("correction", "true if it corrects an earlier outcome_unknown"),
     ("reason", "why, in words"),
     ("fields", "every field of the record's kind, as JSON"),
-    (
-        "leaf_hash",
-        "SHA-256 of 0x00 and the leaf, hexadecimal (RFC 6962)",
-    ),
+    ("leaf_hash", "SHA-256 of 0x00 and the leaf, hexadecimal (RFC 6962)"),
     ("leaf", "the leaf: canonical CBOR, base64"),
 ];
 
@@ -88,10 +70,7 @@ pub fn csv_row(index: u64, leaf: &[u8]) -> Result<Vec<String>, CanonicalError> {
 
 fn head(index: u64, record: &Record) -> Vec<(&'static str, Shown)> {
     vec![
-        (
-            "index",
-            Shown::Int(i64::try_from(index).unwrap_or(i64::MAX)),
-        ),
+        ("index", Shown::Int(i64::try_from(index).unwrap_or(i64::MAX))),
         ("version", record.version.show()),
         ("kind", Shown::Text(record.body.kind().as_str().to_owned())),
         ("at", Shown::Text(rfc3339(record.at))),
@@ -123,37 +102,23 @@ pub(crate) fn csv_cells(index: u64, leaf: &[u8], record: &Record) -> Vec<String>
     let cell = |name| match (name, &record.body) {
         ("fields", _) => fields.json(),
         ("denied_by", Body::Decision(decision)) => {
-            let rules: Vec<_> = decision
-                .denied_by
-                .iter()
-                .map(|denial| denial.rule.as_str())
-                .collect();
+            let rules: Vec<_> =
+                decision.denied_by.iter().map(|denial| denial.rule.as_str()).collect();
             rules.join(" ")
         }
-        ("subjects", Body::Intent(intent)) => Shown::List(
-            intent
-                .heads
-                .iter()
-                .map(|head| head.subject.show())
-                .collect(),
-        )
-        .cell(),
+        ("subjects", Body::Intent(intent)) => {
+            Shown::List(intent.heads.iter().map(|head| head.subject.show()).collect()).cell()
+        }
         _ => match ends.get(name) {
             Shown::Nothing => fields.get(name).cell(),
             value => value.cell(),
         },
     };
-    csv_header()
-        .map(|name| spreadsheet_safe(cell(name)))
-        .collect()
+    csv_header().map(|name| spreadsheet_safe(cell(name))).collect()
 }
 
 fn spreadsheet_safe(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell
-    }
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]

@@ -173,10 +173,7 @@ pub(crate) fn take_array<const N: usize>(
     what: &'static str,
 ) -> Result<[u8; N], CanonicalError> {
     let at = reader.at();
-    reader
-        .bytes()?
-        .try_into()
-        .map_err(|_| CanonicalError::Range { at, what })
+    reader.bytes()?.try_into().map_err(|_| CanonicalError::Range { at, what })
 }
 
 macro_rules! ids {
@@ -194,14 +191,7 @@ macro_rules! ids {
         }
     )+};
 }
-ids!(
-    CampaignId,
-    ContactId,
-    NodeId,
-    PlacementId,
-    SellerId,
-    TrunkId
-);
+ids!(CampaignId, ContactId, NodeId, PlacementId, SellerId, TrunkId);
 
 impl Field for AttemptId {
     fn put(&self, writer: &mut Writer) {
@@ -213,15 +203,9 @@ impl Field for AttemptId {
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, CanonicalError> {
         let bytes: [u8; 18] = take_array(reader, "attempt id of 18 bytes")?;
-        let number = bytes
-            .iter()
-            .take(16)
-            .fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
+        let number = bytes.iter().take(16).fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
         let [.., high, low] = bytes;
-        Ok(Self {
-            contact: ContactId(number),
-            try_no: u16::from_be_bytes([high, low]),
-        })
+        Ok(Self { contact: ContactId(number), try_no: u16::from_be_bytes([high, low]) })
     }
     fn show(&self) -> Shown {
         Shown::Text(self.to_string())

@@ -88,10 +88,7 @@ impl FileDigest {
     /// The entry for the manifest.
     #[must_use]
     pub fn finish(self) -> FileEntry {
-        FileEntry {
-            bytes: self.bytes,
-            sha256: Hash(self.hash.finalize().into()).to_string(),
-        }
+        FileEntry { bytes: self.bytes, sha256: Hash(self.hash.finalize().into()).to_string() }
     }
 }
 
@@ -130,25 +127,14 @@ impl Manifest {
     /// # Errors
     /// If it is not named, or has another length or hash.
     pub fn check_file(&self, name: &str, found: &FileEntry) -> Result<(), ManifestError> {
-        let entry = self
-            .files
-            .get(name)
-            .ok_or_else(|| ManifestError::NotNamed(name.to_owned()))?;
+        let entry = self.files.get(name).ok_or_else(|| ManifestError::NotNamed(name.to_owned()))?;
         if entry.bytes != found.bytes {
             let (found, expected) = (found.bytes, entry.bytes);
-            return Err(ManifestError::Length {
-                name: name.to_owned(),
-                found,
-                expected,
-            });
+            return Err(ManifestError::Length { name: name.to_owned(), found, expected });
         }
         if entry.sha256 != found.sha256 {
             let (found, expected) = (found.sha256.clone(), entry.sha256.clone());
-            return Err(ManifestError::Hash {
-                name: name.to_owned(),
-                found,
-                expected,
-            });
+            return Err(ManifestError::Hash { name: name.to_owned(), found, expected });
         }
         Ok(())
     }
@@ -167,11 +153,7 @@ impl Manifest {
             if found == expected {
                 Ok(())
             } else {
-                Err(ManifestError::Checkpoint {
-                    field,
-                    found,
-                    expected,
-                })
+                Err(ManifestError::Checkpoint { field, found, expected })
             }
         })
     }
@@ -189,38 +171,17 @@ mod tests {
 
     #[test]
     fn a_file_of_other_length_or_bytes_or_name_does_not_fit() {
-        let checkpoint = Checkpoint {
-            origin: "log".into(),
-            size: 3,
-            root: Hash([7; 32]),
-        };
+        let checkpoint = Checkpoint { origin: "log".into(), size: 3, root: Hash([7; 32]) };
         let mut manifest = Manifest::new(&checkpoint);
-        manifest
-            .files
-            .insert("audit.csv".into(), entry(b"hello world"));
+        manifest.files.insert("audit.csv".into(), entry(b"hello world"));
         let manifest = Manifest::parse(&manifest.to_json().unwrap()).unwrap();
         assert_eq!(manifest.check_checkpoint(&checkpoint), Ok(()));
-        assert_eq!(
-            manifest.check_file("audit.csv", &entry(b"hello world")),
-            Ok(())
-        );
+        assert_eq!(manifest.check_file("audit.csv", &entry(b"hello world")), Ok(()));
         let check = |name, bytes: &[u8]| manifest.check_file(name, &entry(bytes));
-        assert!(matches!(
-            check("audit.csv", b"hello worl"),
-            Err(ManifestError::Length { .. })
-        ));
-        assert!(matches!(
-            check("audit.csv", b"hello worle"),
-            Err(ManifestError::Hash { .. })
-        ));
-        assert!(matches!(
-            check("audit.tsv", b"hello world"),
-            Err(ManifestError::NotNamed(_))
-        ));
-        let other = Checkpoint {
-            size: 4,
-            ..checkpoint
-        };
+        assert!(matches!(check("audit.csv", b"hello worl"), Err(ManifestError::Length { .. })));
+        assert!(matches!(check("audit.csv", b"hello worle"), Err(ManifestError::Hash { .. })));
+        assert!(matches!(check("audit.tsv", b"hello world"), Err(ManifestError::NotNamed(_))));
+        let other = Checkpoint { size: 4, ..checkpoint };
         assert!(matches!(
             manifest.check_checkpoint(&other),
             Err(ManifestError::Checkpoint { field: "size", .. })

@@ -35,12 +35,7 @@ impl Record {
     /// A record of the current layout version.
     #[must_use]
     pub const fn new(node: Option<NodeId>, body: Body, at: UnixMillis) -> Self {
-        Self {
-            version: VERSION,
-            at,
-            node,
-            body,
-        }
+        Self { version: VERSION, at, node, body }
     }
 }
 

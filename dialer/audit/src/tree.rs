@@ -20,11 +20,7 @@ impl Hash {
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text
             .bytes()
-            .map(|byte| {
-                char::from(byte)
-                    .to_digit(16)
-                    .and_then(|digit| u8::try_from(digit).ok())
-            })
+            .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
             .collect::<Option<_>>()?;
         let bytes: Vec<u8> = digits
             .chunks(2)
@@ -37,10 +33,7 @@ impl Hash {
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-        let digits = self
-            .0
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
         f.write_str(&digits.collect::<String>())
     }
 }
@@ -54,13 +47,7 @@ impl fmt::Debug for Hash {
 /// The hash of a leaf: SHA-256 of 0x00 and its bytes.
 #[must_use]
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    Hash(
-        Sha256::new()
-            .chain_update([0])
-            .chain_update(leaf)
-            .finalize()
-            .into(),
-    )
+    Hash(Sha256::new().chain_update([0]).chain_update(leaf).finalize().into())
 }
 
 /// The hash of an inner node: SHA-256 of 0x01 and its children.
@@ -88,10 +75,7 @@ impl Tree {
     /// The empty tree.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            size: 0,
-            peaks: Vec::new(),
-        }
+        Self { size: 0, peaks: Vec::new() }
     }
 
     /// The tree of this size with these peaks, as [`Tree::peaks`] gave them. `None` if there are
@@ -242,11 +226,7 @@ pub fn verify_consistency(
         return path.is_empty() && old_root == new_root;
     }
     let mut path = path.iter();
-    let seed = if old.is_power_of_two() {
-        Some(old_root)
-    } else {
-        path.next()
-    };
+    let seed = if old.is_power_of_two() { Some(old_root) } else { path.next() };
     let Some(seed) = seed else { return false };
     let (mut at, mut last) = (old - 1, new - 1);
     let shift = at.trailing_ones();

@@ -101,10 +101,7 @@ pub enum Fault {
 
 impl Break {
     fn whole(fault: impl Into<Fault>) -> Self {
-        Self {
-            index: None,
-            fault: fault.into(),
-        }
+        Self { index: None, fault: fault.into() }
     }
 }
 
@@ -125,12 +122,7 @@ impl Verifier {
     pub fn new(checkpoint: &str, key: &VerifierKey) -> Result<Self, Break> {
         let checkpoint = Checkpoint::open(checkpoint, key).map_err(Break::whole)?;
         let story = Story::default();
-        Ok(Self {
-            checkpoint,
-            earlier: Vec::new(),
-            tree: Tree::new(),
-            story,
-        })
+        Ok(Self { checkpoint, earlier: Vec::new(), tree: Tree::new(), story })
     }
 
     /// Also requires that the log extends an earlier checkpoint, kept by the reader perhaps. To be
@@ -164,10 +156,7 @@ impl Verifier {
     /// If it does not belong there.
     pub fn row(&mut self, row: &Row) -> Result<(), Break> {
         let index = self.tree.size();
-        self.check_row(index, row).map_err(|fault| Break {
-            index: Some(index),
-            fault,
-        })?;
+        self.check_row(index, row).map_err(|fault| Break { index: Some(index), fault })?;
         for earlier in &self.earlier {
             if earlier.size == self.tree.size() && earlier.root != self.tree.root() {
                 return Err(Break::whole(root_fault(earlier, self.tree.root())));
@@ -184,9 +173,7 @@ impl Verifier {
         if head.index != index {
             return Err(Fault::Index(head.index));
         }
-        let leaf = STANDARD
-            .decode(&head.leaf)
-            .map_err(|error| Fault::Row(error.to_string()))?;
+        let leaf = STANDARD.decode(&head.leaf).map_err(|error| Fault::Row(error.to_string()))?;
         let record = canonical::decode(&leaf)?;
         match row {
             Row::Json(line) => {
@@ -225,11 +212,7 @@ impl Verifier {
 }
 
 const fn root_fault(checkpoint: &Checkpoint, found: Hash) -> Fault {
-    Fault::Root {
-        size: checkpoint.size,
-        found,
-        expected: checkpoint.root,
-    }
+    Fault::Root { size: checkpoint.size, found, expected: checkpoint.root }
 }
 
 /// Verifies an export as a whole.
@@ -280,24 +263,16 @@ fn differing_member(line: &str, expected: &str) -> Fault {
     };
     let nothing = serde_json::Value::Null;
     let differs = |name: &&String| found.get(*name) != expected.get(*name);
-    expected
-        .keys()
-        .chain(found.keys())
-        .find(differs)
-        .map_or(Fault::Form, |name| Fault::Field {
-            field: name.clone(),
-            found: short(&found.get(name).unwrap_or(&nothing).to_string()),
-            expected: short(&expected.get(name).unwrap_or(&nothing).to_string()),
-        })
+    expected.keys().chain(found.keys()).find(differs).map_or(Fault::Form, |name| Fault::Field {
+        field: name.clone(),
+        found: short(&found.get(name).unwrap_or(&nothing).to_string()),
+        expected: short(&expected.get(name).unwrap_or(&nothing).to_string()),
+    })
 }
 
 fn differing_cell(cells: &[String], expected: &[String]) -> Fault {
     if cells.len() != expected.len() {
-        return Fault::Row(format!(
-            "{} cells where {} belong",
-            cells.len(),
-            expected.len()
-        ));
+        return Fault::Row(format!("{} cells where {} belong", cells.len(), expected.len()));
     }
     let names = export::csv_header();
     let differs = |(_, (found, expected)): &(_, (&String, &String))| found != expected;

@@ -27,11 +27,7 @@ pub fn ulaw_decode(code: u8) -> i16 {
 #[must_use]
 pub fn alaw_encode(sample: i16) -> u8 {
     // Even bits are transmitted inverted. Negative values mirror at -0.5: the complement.
-    let (magnitude, sign) = if sample < 0 {
-        (!sample, 0)
-    } else {
-        (sample, 0x80)
-    };
+    let (magnitude, sign) = if sample < 0 { (!sample, 0) } else { (sample, 0x80) };
     (look_up(&ALAW, magnitude.unsigned_abs()) | sign) ^ 0x55
 }
 
@@ -53,14 +49,8 @@ enum Law {
     A,
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler, which checks the bounds"
-)]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "magnitudes stay below 2^15"
-)]
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks the bounds")]
+#[expect(clippy::cast_possible_truncation, reason = "magnitudes stay below 2^15")]
 const fn encode_table(law: Law) -> [u8; STEPS] {
     let mut table = [0; STEPS];
     let mut at = 0;
@@ -76,26 +66,16 @@ const fn encode_table(law: Law) -> [u8; STEPS] {
 }
 
 /// Segment and step of a mu-law magnitude: bias 132, clipped at 32635.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "segment and step are masked to seven bits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "segment and step are masked to seven bits")]
 const fn encode_mu(magnitude: u32) -> u8 {
-    let clipped = if magnitude > 32_635 {
-        32_635
-    } else {
-        magnitude
-    };
+    let clipped = if magnitude > 32_635 { 32_635 } else { magnitude };
     let biased = clipped + 132;
     let segment = biased.ilog2() - 7;
     (segment << 4 | biased >> (segment + 3) & 15) as u8
 }
 
 /// Segment and step of an A-law magnitude; the lowest two segments have the same step.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "segment and step are masked to seven bits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "segment and step are masked to seven bits")]
 const fn encode_a(magnitude: u32) -> u8 {
     if magnitude < 256 {
         return (magnitude >> 4) as u8;
@@ -104,14 +84,8 @@ const fn encode_a(magnitude: u32) -> u8 {
     (segment << 4 | magnitude >> (segment + 3) & 15) as u8
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler, which checks the bounds"
-)]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "codes are bytes and levels stay below 2^15"
-)]
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks the bounds")]
+#[expect(clippy::cast_possible_truncation, reason = "codes are bytes and levels stay below 2^15")]
 #[expect(clippy::cast_possible_wrap, reason = "levels stay below 2^15")]
 const fn decode_table(law: Law) -> [i16; 256] {
     let mut table = [0; 256];
@@ -144,11 +118,8 @@ mod tests {
     const A_ENDS: [i32; 8] = [0x1F, 0x3F, 0x7F, 0xFF, 0x1FF, 0x3FF, 0x7FF, 0xFFF];
 
     fn reference_mu(sample: i16) -> u8 {
-        let (magnitude, mask) = if sample < 0 {
-            (-i32::from(sample), 0x7F)
-        } else {
-            (i32::from(sample), 0xFF)
-        };
+        let (magnitude, mask) =
+            if sample < 0 { (-i32::from(sample), 0x7F) } else { (i32::from(sample), 0xFF) };
         let magnitude = (magnitude >> 2).min(8_158) + 33;
         let segment = MU_ENDS.iter().position(|end| magnitude <= *end).unwrap();
         let step = magnitude >> (segment + 1) & 15;
@@ -157,11 +128,7 @@ mod tests {
 
     fn reference_a(sample: i16) -> u8 {
         let sample = i32::from(sample) >> 3;
-        let (magnitude, mask) = if sample >= 0 {
-            (sample, 0xD5)
-        } else {
-            (-sample - 1, 0x55)
-        };
+        let (magnitude, mask) = if sample >= 0 { (sample, 0xD5) } else { (-sample - 1, 0x55) };
         let segment = A_ENDS.iter().position(|end| magnitude <= *end).unwrap();
         let step = magnitude >> segment.max(1) & 15;
         u8::try_from(i32::try_from(segment).unwrap() << 4 | step).unwrap() ^ mask
@@ -177,23 +144,12 @@ mod tests {
 
     #[test]
     fn the_levels_at_the_ends_are_those_of_the_recommendation() {
-        for (code, level) in [
-            (0xFF, 0),
-            (0x7F, 0),
-            (0x00, -32_124),
-            (0x80, 32_124),
-            (0xFE, 8),
-            (0x7E, -8),
-        ] {
+        for (code, level) in
+            [(0xFF, 0), (0x7F, 0), (0x00, -32_124), (0x80, 32_124), (0xFE, 8), (0x7E, -8)]
+        {
             assert_eq!(ulaw_decode(code), level, "mu {code:#x}");
         }
-        for (code, level) in [
-            (0xD5, 8),
-            (0x55, -8),
-            (0xAA, 32_256),
-            (0x2A, -32_256),
-            (0xD4, 24),
-        ] {
+        for (code, level) in [(0xD5, 8), (0x55, -8), (0xAA, 32_256), (0x2A, -32_256), (0xD4, 24)] {
             assert_eq!(alaw_decode(code), level, "A {code:#x}");
         }
     }
@@ -217,10 +173,7 @@ mod tests {
             let half_mu = 1 << ((magnitude + 132).min(32_767).ilog2() - 7 + 2);
             let half_a = 1 << (magnitude.max(256).ilog2() - 8 + 3);
             // The tops of the scales are clipped.
-            assert!(
-                error_mu <= half_mu || magnitude > 32_635,
-                "mu {sample}: {error_mu}"
-            );
+            assert!(error_mu <= half_mu || magnitude > 32_635, "mu {sample}: {error_mu}");
             assert!(error_a <= half_a, "A {sample}: {error_a}");
         }
     }

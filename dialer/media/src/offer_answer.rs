@@ -33,25 +33,13 @@ impl Offer {
     /// An offer of everything that can be sent.
     #[must_use]
     pub fn new(id: u64, address: IpAddr, port: u16) -> Self {
-        Self {
-            id,
-            version: 1,
-            address,
-            port,
-            codecs: Codec::ALL.to_vec(),
-        }
+        Self { id, version: 1, address, port, codecs: Codec::ALL.to_vec() }
     }
 }
 
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            id,
-            version,
-            address,
-            port,
-            codecs,
-        } = self;
+        let Self { id, version, address, port, codecs } = self;
         let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
         write!(
             f,
@@ -63,18 +51,10 @@ impl fmt::Display for Offer {
         }
         write!(f, " {TELEPHONE_EVENT}\r\n")?;
         for codec in codecs {
-            write!(
-                f,
-                "a=rtpmap:{} {}/8000\r\n",
-                codec.payload_type(),
-                codec.name()
-            )?;
+            write!(f, "a=rtpmap:{} {}/8000\r\n", codec.payload_type(), codec.name())?;
         }
         write!(f, "a=rtpmap:{TELEPHONE_EVENT} telephone-event/8000\r\n")?;
-        write!(
-            f,
-            "a=fmtp:{TELEPHONE_EVENT} 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
-        )
+        write!(f, "a=fmtp:{TELEPHONE_EVENT} 0-15\r\na=ptime:20\r\na=sendrecv\r\n")
     }
 }
 
@@ -102,10 +82,7 @@ impl Direction {
     /// The last one given; later lines of one level override earlier ones.
     fn of(attributes: &[(String, String)]) -> Option<Self> {
         attributes.iter().rev().find_map(|(name, _)| {
-            Self::ALL
-                .iter()
-                .find(|(word, _)| name.eq_ignore_ascii_case(word))
-                .map(|(_, it)| *it)
+            Self::ALL.iter().find(|(word, _)| name.eq_ignore_ascii_case(word)).map(|(_, it)| *it)
         })
     }
 }
@@ -160,18 +137,13 @@ impl Answer {
     /// If it is not SDP or leaves no way to send audio.
     pub fn read(sdp: &[u8], offer: &Offer) -> Result<Self, AnswerError> {
         let description = Description::parse(sdp)?;
-        let audio = description
-            .media
-            .iter()
-            .find(|media| media.kind.eq_ignore_ascii_case("audio"));
+        let audio = description.media.iter().find(|media| media.kind.eq_ignore_ascii_case("audio"));
         let audio = audio.ok_or(AnswerError::NoAudio)?;
         if audio.port == 0 {
             return Err(AnswerError::Rejected);
         }
         // AVPF differs in RTCP timing only, and some answer with it.
-        if !["RTP/AVP", "RTP/AVPF"]
-            .iter()
-            .any(|known| audio.transport.eq_ignore_ascii_case(known))
+        if !["RTP/AVP", "RTP/AVPF"].iter().any(|known| audio.transport.eq_ignore_ascii_case(known))
         {
             return Err(AnswerError::Transport(audio.transport.clone()));
         }
@@ -180,10 +152,7 @@ impl Answer {
             .iter()
             .find_map(|format| codec(audio, format, offer))
             .ok_or_else(|| AnswerError::NoCodec(audio.formats.join(" ")))?;
-        let connection = audio
-            .connection
-            .as_ref()
-            .or(description.connection.as_ref());
+        let connection = audio.connection.as_ref().or(description.connection.as_ref());
         let address = match connection.ok_or(AnswerError::NoConnection)? {
             Connection::Address(address) if is_unicast(*address) => *address,
             Connection::Address(address) => return Err(AnswerError::Address(address.to_string())),
@@ -195,14 +164,9 @@ impl Answer {
             remote: SocketAddr::new(address, audio.port),
             codec,
             payload_type,
-            telephone_event: audio
-                .formats
-                .iter()
-                .find_map(|format| telephone_event(audio, format)),
+            telephone_event: audio.formats.iter().find_map(|format| telephone_event(audio, format)),
             direction: direction.unwrap_or(Direction::SendRecv),
-            ptime_ms: audio
-                .attribute("ptime")
-                .and_then(|value| value.parse().ok()),
+            ptime_ms: audio.attribute("ptime").and_then(|value| value.parse().ok()),
         })
     }
 

@@ -120,10 +120,7 @@ impl Playout {
 }
 
 /// Timestamp units of so many frames; the timestamp wraps round.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "timestamps count modulo 2^32"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "timestamps count modulo 2^32")]
 const fn samples(frames: usize) -> u32 {
     frames.wrapping_mul(FRAME_SAMPLES) as u32
 }

@@ -54,17 +54,9 @@ impl Prompt {
         let encoded = |codec: Codec| -> Arc<[u8]> {
             let missing = samples.len().next_multiple_of(FRAME_SAMPLES) - samples.len();
             let silence = std::iter::repeat_n(0, missing);
-            samples
-                .iter()
-                .copied()
-                .chain(silence)
-                .map(|sample| codec.encode(sample))
-                .collect()
+            samples.iter().copied().chain(silence).map(|sample| codec.encode(sample)).collect()
         };
-        Ok(Self {
-            ulaw: encoded(Codec::Pcmu),
-            alaw: encoded(Codec::Pcma),
-        })
+        Ok(Self { ulaw: encoded(Codec::Pcmu), alaw: encoded(Codec::Pcma) })
     }
 
     /// Its frames in one format.
@@ -74,10 +66,7 @@ impl Prompt {
             Codec::Pcmu => &self.ulaw,
             Codec::Pcma => &self.alaw,
         };
-        Frames {
-            codec,
-            bytes: Arc::clone(bytes),
-        }
+        Frames { codec, bytes: Arc::clone(bytes) }
     }
 
     /// How long it plays.
@@ -137,10 +126,7 @@ const LOW_PASS: [i32; 24] = [
 fn halve(samples: &[i16]) -> Vec<i16> {
     let middle = LOW_PASS.len() - 1;
     let at = |index: Option<usize>| {
-        index
-            .and_then(|index| samples.get(index))
-            .copied()
-            .map_or(0, i32::from)
+        index.and_then(|index| samples.get(index)).copied().map_or(0, i32::from)
     };
     (0..samples.len())
         .step_by(2)
@@ -169,10 +155,7 @@ pub fn tone(freq_hz: u16, length_ms: u32) -> Vec<i16> {
             let from_end = index.min(total - 1 - index);
             let gain = f64::from(from_end.min(RAMP)) / f64::from(RAMP);
             let value = 10_362.0 * gain * (step * f64::from(index)).sin();
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "at most 10362 in magnitude"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "at most 10362 in magnitude")]
             let sample = value.round() as i16;
             sample
         })

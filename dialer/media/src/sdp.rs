@@ -128,18 +128,11 @@ impl Connection {
         let mut words = value.split_ascii_whitespace();
         let (network, kind, address) = (words.next()?, words.next()?, words.next()?);
         let bare = address.split('/').next().unwrap_or(address);
-        let parsed = bare
-            .parse()
-            .ok()
-            .filter(|_| network.eq_ignore_ascii_case("IN"));
+        let parsed = bare.parse().ok().filter(|_| network.eq_ignore_ascii_case("IN"));
         let fits = |address: &IpAddr| {
             kind.eq_ignore_ascii_case(if address.is_ipv4() { "IP4" } else { "IP6" })
         };
-        Some(
-            parsed
-                .filter(fits)
-                .map_or_else(|| Self::Other(address.to_owned()), Self::Address),
-        )
+        Some(parsed.filter(fits).map_or_else(|| Self::Other(address.to_owned()), Self::Address))
     }
 }
 
@@ -150,37 +143,24 @@ impl Media {
         // "port/number" counts consecutive ports; only the first is used.
         let port = port.split('/').next()?.parse().ok()?;
         let formats = words.collect();
-        Some(Self {
-            kind,
-            port,
-            transport,
-            formats,
-            connection: None,
-            attributes: Vec::new(),
-        })
+        Some(Self { kind, port, transport, formats, connection: None, attributes: Vec::new() })
     }
 
     /// The value of the first attribute of this name; empty if it has none.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// The encoding that `a=rtpmap` gives a format: name, and clock rate in hertz.
     #[must_use]
     pub fn rtpmap(&self, format: &str) -> Option<(&str, u32)> {
-        self.attributes
-            .iter()
-            .filter(|(name, _)| name == "rtpmap")
-            .find_map(|(_, value)| {
-                let (found, encoding) = value.split_once(' ')?;
-                let mut parts = encoding.trim().split('/');
-                let (name, rate) = (parts.next()?, parts.next()?.parse().ok()?);
-                (found == format).then_some((name, rate))
-            })
+        self.attributes.iter().filter(|(name, _)| name == "rtpmap").find_map(|(_, value)| {
+            let (found, encoding) = value.split_once(' ')?;
+            let mut parts = encoding.trim().split('/');
+            let (name, rate) = (parts.next()?, parts.next()?.parse().ok()?);
+            (found == format).then_some((name, rate))
+        })
     }
 }
 
@@ -196,22 +176,11 @@ mod tests {
             m=audio 4000/2 RTP/AVP 0 8\r\nc=IN IP6 2001:db8::1\r\na=rtpmap:8 PCMA/8000/1\r\n\
             m=video 0 RTP/AVP 31\na=inactive\n";
         let read = Description::parse(text.as_bytes()).unwrap();
-        assert_eq!(
-            read.connection,
-            Some(Connection::Address("192.0.2.1".parse().unwrap()))
-        );
+        assert_eq!(read.connection, Some(Connection::Address("192.0.2.1".parse().unwrap())));
         assert_eq!(read.attributes, [("sendonly".to_owned(), String::new())]);
-        let [audio, video] = &read.media[..] else {
-            panic!("{read:?}")
-        };
-        assert_eq!(
-            (audio.port, &audio.formats[..]),
-            (4000, &["0".to_owned(), "8".to_owned()][..])
-        );
-        assert_eq!(
-            audio.connection,
-            Some(Connection::Address("2001:db8::1".parse().unwrap()))
-        );
+        let [audio, video] = &read.media[..] else { panic!("{read:?}") };
+        assert_eq!((audio.port, &audio.formats[..]), (4000, &["0".to_owned(), "8".to_owned()][..]));
+        assert_eq!(audio.connection, Some(Connection::Address("2001:db8::1".parse().unwrap())));
         assert_eq!(audio.rtpmap("8"), Some(("PCMA", 8000)));
         assert_eq!(audio.rtpmap("0"), None);
         assert_eq!((video.port, video.attribute("inactive")), (0, Some("")));
@@ -231,36 +200,19 @@ mod tests {
             assert_eq!(Description::parse(text.as_bytes()), Err(error), "{text:?}");
         }
         let many = format!("v=0\n{}", "m=audio 1 RTP/AVP 0\n".repeat(MAX_MEDIA + 1));
-        assert_eq!(
-            Description::parse(many.as_bytes()),
-            Err(SdpError::TooManyMedia)
-        );
+        assert_eq!(Description::parse(many.as_bytes()), Err(SdpError::TooManyMedia));
         let long = vec![b' '; MAX_BYTES + 1];
-        assert_eq!(
-            Description::parse(&long),
-            Err(SdpError::TooLong(MAX_BYTES + 1))
-        );
+        assert_eq!(Description::parse(&long), Err(SdpError::TooLong(MAX_BYTES + 1)));
     }
 
     #[test]
     fn an_address_of_the_wrong_kind_is_no_address() {
-        for line in [
-            "IN IP4 example.com",
-            "IN IP4 ::1",
-            "IN IP6 192.0.2.1",
-            "ATM NSAP 192.0.2.1",
-        ] {
+        for line in ["IN IP4 example.com", "IN IP4 ::1", "IN IP6 192.0.2.1", "ATM NSAP 192.0.2.1"] {
             let read = Description::parse(format!("v=0\nc={line}\n").as_bytes()).unwrap();
-            assert!(
-                matches!(read.connection, Some(Connection::Other(_))),
-                "{line}"
-            );
+            assert!(matches!(read.connection, Some(Connection::Other(_))), "{line}");
         }
         let read = Description::parse(b"v=0\nc=IN IP4 233.252.0.1/127\n").unwrap();
-        assert_eq!(
-            read.connection,
-            Some(Connection::Address("233.252.0.1".parse().unwrap()))
-        );
+        assert_eq!(read.connection, Some(Connection::Address("233.252.0.1".parse().unwrap())));
     }
 
     proptest! {

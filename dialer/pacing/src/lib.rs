@@ -66,12 +66,7 @@ impl Pacer {
     /// so that a restart does not begin with one.
     #[must_use]
     pub fn new(rate_milli_cps: u32, burst: u32) -> Self {
-        Self {
-            rate: rate_milli_cps,
-            burst: burst.max(1),
-            credit: CALL,
-            earned_until: None,
-        }
+        Self { rate: rate_milli_cps, burst: burst.max(1), credit: CALL, earned_until: None }
     }
 
     /// The smallest burst that loses nothing of the rate if the pacer is asked every `tick`: the
@@ -108,16 +103,8 @@ impl Pacer {
             (by_rate, Binding::Rate)
         };
         self.credit -= u128::from(launches) * CALL;
-        let wait = if binding == Binding::Rate {
-            self.until_next_call()
-        } else {
-            IDLE_REVISIT
-        };
-        Quota {
-            launches,
-            revisit_at: now + wait,
-            binding,
-        }
+        let wait = if binding == Binding::Rate { self.until_next_call() } else { IDLE_REVISIT };
+        Quota { launches, revisit_at: now + wait, binding }
     }
 
     /// Returns launches that were granted and not used, because nobody was due. To be called
@@ -134,10 +121,7 @@ impl Pacer {
     }
 
     fn add(&mut self, credit: u128) {
-        self.credit = self
-            .credit
-            .saturating_add(credit)
-            .min(u128::from(self.burst) * CALL);
+        self.credit = self.credit.saturating_add(credit).min(u128::from(self.burst) * CALL);
     }
 
     fn until_next_call(&self) -> Duration {

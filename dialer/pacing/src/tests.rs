@@ -1,7 +1,4 @@
-#![expect(
-    clippy::disallowed_methods,
-    reason = "an Instant cannot be made without reading a clock"
-)]
+#![expect(clippy::disallowed_methods, reason = "an Instant cannot be made without reading a clock")]
 
 use proptest::prelude::*;
 
@@ -15,18 +12,8 @@ fn the_first_call_starts_at_once_and_the_next_one_when_its_time_has_come() {
     let mut pacer = Pacer::new(4_000, 10);
     let first = pacer.quota(0, 100, now);
     let next = now + SECOND / 4;
-    assert_eq!(
-        first,
-        Quota {
-            launches: 1,
-            revisit_at: next,
-            binding: Binding::Rate
-        }
-    );
-    assert_eq!(
-        pacer.quota(0, 100, next - Duration::from_nanos(1)).launches,
-        0
-    );
+    assert_eq!(first, Quota { launches: 1, revisit_at: next, binding: Binding::Rate });
+    assert_eq!(pacer.quota(0, 100, next - Duration::from_nanos(1)).launches, 0);
     assert_eq!(pacer.quota(0, 100, next).launches, 1);
 }
 
@@ -70,11 +57,7 @@ fn a_rate_or_a_limit_of_zero_is_idle_and_does_not_spin() {
         let quota = Pacer::new(rate, 5).quota(0, max_live, now);
         assert_eq!(
             quota,
-            Quota {
-                launches: 0,
-                revisit_at: now + IDLE_REVISIT,
-                binding: Binding::Idle
-            }
+            Quota { launches: 0, revisit_at: now + IDLE_REVISIT, binding: Binding::Idle }
         );
     }
 }
@@ -97,10 +80,7 @@ fn a_new_rate_counts_from_now_on_and_not_backwards() {
     assert_eq!(pacer.rate_milli_cps(), 100_000);
     assert_eq!(pacer.quota(0, 5_000, later).launches, 10);
     pacer.set_rate(0, later + SECOND);
-    assert_eq!(
-        pacer.quota(0, 5_000, later + SECOND * 60).binding,
-        Binding::Idle
-    );
+    assert_eq!(pacer.quota(0, 5_000, later + SECOND * 60).binding, Binding::Idle);
 }
 
 #[test]
@@ -126,16 +106,8 @@ fn a_clock_that_steps_back_grants_nothing_extra() {
 /// What happens to a pacer, and how long after what happened before.
 #[derive(Debug, Clone)]
 enum Step {
-    Ask {
-        after: u64,
-        live: usize,
-        max_live: usize,
-        unused: u32,
-    },
-    Rate {
-        after: u64,
-        rate: u32,
-    },
+    Ask { after: u64, live: usize, max_live: usize, unused: u32 },
+    Rate { after: u64, rate: u32 },
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -105,10 +105,7 @@ impl Abilities {
 
     /// Those in the set, in declaration order.
     pub fn iter(self) -> impl Iterator<Item = Ability> {
-        Ability::ALL
-            .iter()
-            .copied()
-            .filter(move |ability| self.has(*ability))
+        Ability::ALL.iter().copied().filter(move |ability| self.has(*ability))
     }
 }
 
@@ -120,8 +117,6 @@ impl FromIterator<Ability> for Abilities {
 
 impl fmt::Debug for Abilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.iter().map(Ability::as_str))
-            .finish()
+        f.debug_set().entries(self.iter().map(Ability::as_str)).finish()
     }
 }

@@ -58,32 +58,16 @@ impl Notes {
 
     pub(crate) fn count(&mut self, rule: &RuleId, count: usize, max: u32) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.evidence.counters.push(crate::Counter {
-            rule: rule.clone(),
-            count,
-            max,
-        });
+        self.evidence.counters.push(crate::Counter { rule: rule.clone(), count, max });
     }
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn new(facts: &'a Facts, terms: &'a Evaluation, now: UnixMillis) -> Self {
         let places = Candidates::of(&facts.call);
-        let days = places
-            .zones
-            .iter()
-            .map(|zone| Day::at(*zone, now.0))
-            .collect();
+        let days = places.zones.iter().map(|zone| Day::at(*zone, now.0)).collect();
         let guard = i64::try_from(terms.guard.as_millis()).unwrap_or(i64::MAX / 4);
-        Self {
-            facts,
-            terms,
-            now: now.0,
-            today: utc_date(now.0),
-            places,
-            days,
-            guard,
-        }
+        Self { facts, terms, now: now.0, today: utc_date(now.0), places, days, guard }
     }
 
     pub(crate) fn zones(&self) -> &[Tz] {

@@ -28,10 +28,7 @@ impl Calendar {
         let id = from.required_text("id");
         let mut years = BTreeMap::new();
         for key in from.unread() {
-            let Some(year) = key
-                .parse::<i32>()
-                .ok()
-                .filter(|year| (2000..2200).contains(year))
+            let Some(year) = key.parse::<i32>().ok().filter(|year| (2000..2200).contains(year))
             else {
                 from.fault(&key, "expected `id` or a year");
                 continue;

@@ -133,8 +133,7 @@ fn day(text: &str, what: &'static str) -> Result<NaiveDate, CheckError> {
 }
 
 fn number(text: &str, what: &'static str) -> Result<E164, CheckError> {
-    text.parse()
-        .map_err(|error| CheckError::Number(what, error))
+    text.parse().map_err(|error| CheckError::Number(what, error))
 }
 
 /// An instant as RFC 3339 in UTC, to the second.
@@ -147,10 +146,7 @@ impl CaseCall {
     fn call(&self) -> Result<Call, CheckError> {
         let since = |known: &CaseRelationship| {
             let since = day(&known.since, "call.relationship.since")?;
-            Ok::<_, CheckError>(Relationship {
-                kind: known.kind,
-                since,
-            })
+            Ok::<_, CheckError>(Relationship { kind: known.kind, since })
         };
         Ok(Call {
             number: number(&self.number, "call.number")?,
@@ -178,39 +174,23 @@ impl Case {
                 purpose: consent.scope.purpose,
                 technology: consent.scope.technology,
                 given_at: moment(&consent.given_at, "consents.given_at")?,
-                revoked_at: revoked
-                    .map(|at| moment(at, "consents.revoked_at"))
-                    .transpose()?,
+                revoked_at: revoked.map(|at| moment(at, "consents.revoked_at")).transpose()?,
             });
         }
         for entry in &self.suppressions {
             let added_at = moment(&entry.added_at, "suppressions.added_at")?;
-            facts.suppressions.push(Suppression {
-                scope: entry.scope,
-                added_at,
-            });
+            facts.suppressions.push(Suppression { scope: entry.scope, added_at });
         }
         for (list, fact) in &self.lists {
             let (list, as_of) = (Arc::from(list.as_str()), day(&fact.as_of, "lists.as_of")?);
-            facts.lists.push(ListFact {
-                list,
-                as_of,
-                contains: fact.contains,
-            });
+            facts.lists.push(ListFact { list, as_of, contains: fact.contains });
         }
         for past in &self.history {
             facts.history.push(self.past(past, &facts.call)?);
         }
-        if let Some(feed) = self
-            .feeds
-            .as_ref()
-            .and_then(|feeds| feeds.emergency.as_ref())
-        {
+        if let Some(feed) = self.feeds.as_ref().and_then(|feeds| feeds.emergency.as_ref()) {
             let as_of = moment(&feed.as_of, "feeds.emergency.as_of")?;
-            facts.emergency = Some(Feed {
-                as_of,
-                areas: feed.areas.clone(),
-            });
+            facts.emergency = Some(Feed { as_of, areas: feed.areas.clone() });
         }
         Ok(facts)
     }
@@ -238,11 +218,7 @@ pub fn judge_line(rules: &Ruleset, line: &str) -> Result<String, CheckError> {
     let case: Case = serde_json::from_str(line)?;
     let facts = case.facts()?;
     let verdict = rules.evaluate(&facts, &Evaluation::LAW, moment(&case.now, "now")?);
-    let rules: Vec<&str> = verdict
-        .denials()
-        .iter()
-        .map(|denial| denial.rule.as_str())
-        .collect();
+    let rules: Vec<&str> = verdict.denials().iter().map(|denial| denial.rule.as_str()).collect();
     let reasons: Vec<String> = verdict.denials().iter().map(crate::explain).collect();
     let until = match &verdict {
         Verdict::Defer(deferral) => Some(instant_text(deferral.until)),

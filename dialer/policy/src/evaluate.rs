@@ -25,10 +25,7 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// The law alone: no guard, every ability.
-    pub const LAW: Self = Self {
-        guard: Duration::ZERO,
-        abilities: Abilities::ALL,
-    };
+    pub const LAW: Self = Self { guard: Duration::ZERO, abilities: Abilities::ALL };
 }
 
 /// How far ahead the first lawful moment is looked for.
@@ -47,10 +44,7 @@ impl Ruleset {
     #[must_use]
     pub fn evaluate(&self, facts: &Facts, terms: &Evaluation, now: UnixMillis) -> Verdict {
         let ask = Ask::new(facts, terms, now);
-        let mut notes = Notes {
-            evidence: Evidence::default(),
-            stands_until: i64::MAX,
-        };
+        let mut notes = Notes { evidence: Evidence::default(), stands_until: i64::MAX };
         // Dates decide which rules are in force and what calendars and caps say.
         ask.days.iter().for_each(|day| notes.changes_at(day.end));
         notes.changes_at(now.0.saturating_add(DAY));
@@ -78,23 +72,12 @@ impl Ruleset {
         }
         nos.extend(unreported_suppression(&ask, &nos, &mut notes));
         notes.evidence.zones.clone_from(&ask.places.zones);
-        notes
-            .evidence
-            .jurisdictions
-            .clone_from(&ask.places.jurisdictions);
-        let Notes {
-            evidence,
-            stands_until,
-        } = notes;
+        notes.evidence.jurisdictions.clone_from(&ask.places.jurisdictions);
+        let Notes { evidence, stands_until } = notes;
         if nos.is_empty() {
             let stands_until = UnixMillis(stands_until);
             let ruleset = self.version();
-            return Verdict::Permit(Permit {
-                stands_until,
-                obligations,
-                ruleset,
-                evidence,
-            });
+            return Verdict::Permit(Permit { stands_until, obligations, ruleset, evidence });
         }
         conclude(nos, &rules, &ask, evidence)
     }
@@ -102,15 +85,9 @@ impl Ruleset {
 
 /// Defer if only time stands in the way, and time ends it.
 fn conclude(nos: Vec<No>, rules: &[&Rule], ask: &Ask<'_>, evidence: Evidence) -> Verdict {
-    let mut waits_for: Vec<Wait> = nos
-        .iter()
-        .filter_map(|no| no.denial.waits_for.clone())
-        .collect();
-    let until = if waits_for.is_empty() {
-        first_lawful(rules, ask)
-    } else {
-        None
-    };
+    let mut waits_for: Vec<Wait> =
+        nos.iter().filter_map(|no| no.denial.waits_for.clone()).collect();
+    let until = if waits_for.is_empty() { first_lawful(rules, ask) } else { None };
     if until.is_none() && waits_for.is_empty() {
         let stuck = nos.iter().filter(|no| no.denial.first_lawful.is_none());
         waits_for = stuck.map(|no| no.otherwise.clone()).collect();
@@ -120,36 +97,21 @@ fn conclude(nos: Vec<No>, rules: &[&Rule], ask: &Ask<'_>, evidence: Evidence) ->
     }
     let mut denials: Vec<Denial> = nos.into_iter().map(|no| no.denial).collect();
     if let Some(until) = until {
-        return Verdict::Defer(Deferral {
-            until: UnixMillis(until),
-            denials,
-            evidence,
-        });
+        return Verdict::Defer(Deferral { until: UnixMillis(until), denials, evidence });
     }
     waits_for.sort();
     waits_for.dedup();
     // A timed rule that never opens is what is waited for, so it says so too.
-    for denial in denials
-        .iter_mut()
-        .filter(|denial| denial.first_lawful.is_none())
-    {
+    for denial in denials.iter_mut().filter(|denial| denial.first_lawful.is_none()) {
         denial.waits_for.get_or_insert(Wait::Never);
     }
-    Verdict::Refuse(Refusal {
-        denials,
-        waits_for,
-        evidence,
-    })
+    Verdict::Refuse(Refusal { denials, waits_for, evidence })
 }
 
 /// The next whole second at or after an instant.
 const fn whole_second(at: i64) -> i64 {
     let seconds = at.div_euclid(SECOND);
-    (if seconds * SECOND == at {
-        seconds
-    } else {
-        seconds + 1
-    }) * SECOND
+    (if seconds * SECOND == at { seconds } else { seconds + 1 }) * SECOND
 }
 
 /// The first instant at or after `from` at which one rule passes: not in force counts as passing.
@@ -182,11 +144,7 @@ fn settle(rules: &[&Rule], ask: &Ask<'_>) -> Option<i64> {
 }
 
 fn first_lawful(rules: &[&Rule], ask: &Ask<'_>) -> Option<i64> {
-    let timed: Vec<&Rule> = rules
-        .iter()
-        .copied()
-        .filter(|rule| rule.body.is_timed())
-        .collect();
+    let timed: Vec<&Rule> = rules.iter().copied().filter(|rule| rule.body.is_timed()).collect();
     settle(&timed, ask)
 }
 
@@ -197,11 +155,7 @@ fn no(rule: &Rule, ask: &Ask<'_>, ruling: Ruling) -> Option<No> {
         Ruling::No { inputs, waits_for } => (inputs, Some(waits_for.clone()), waits_for, false),
     };
     let local_times = if timed { local_times(ask) } else { Vec::new() };
-    let first_lawful = if timed {
-        settle(&[rule], ask).map(UnixMillis)
-    } else {
-        None
-    };
+    let first_lawful = if timed { settle(&[rule], ask).map(UnixMillis) } else { None };
     let (id, citation, title) = (rule.id.clone(), &rule.citation, &rule.title);
     let denial = Denial {
         rule: id,
@@ -216,31 +170,15 @@ fn no(rule: &Rule, ask: &Ask<'_>, ruling: Ruling) -> Option<No> {
 }
 
 fn local_times(ask: &Ask<'_>) -> Vec<LocalTime> {
-    let text = |zone| {
-        local(zone, ask.now)
-            .format("%a %Y-%m-%d %H:%M:%S")
-            .to_string()
-    };
-    ask.zones()
-        .iter()
-        .map(|zone| LocalTime {
-            zone: zone.name(),
-            text: text(*zone),
-        })
-        .collect()
+    let text = |zone| local(zone, ask.now).format("%a %Y-%m-%d %H:%M:%S").to_string();
+    ask.zones().iter().map(|zone| LocalTime { zone: zone.name(), text: text(*zone) }).collect()
 }
 
 /// A do-not-call entry refuses everywhere, also where no law rule reports it.
 fn unreported_suppression(ask: &Ask<'_>, nos: &[No], notes: &mut Notes) -> Option<No> {
-    let dated = ask
-        .facts
-        .suppressions
-        .iter()
-        .filter(|entry| entry.added_at.0 > ask.now);
+    let dated = ask.facts.suppressions.iter().filter(|entry| entry.added_at.0 > ask.now);
     dated.for_each(|entry| notes.changes_at(entry.added_at.0));
-    let reported = nos
-        .iter()
-        .any(|no| no.denial.waits_for == Some(Wait::Suppression));
+    let reported = nos.iter().any(|no| no.denial.waits_for == Some(Wait::Suppression));
     let count = suppressions_holding(ask);
     if reported || count == 0 {
         return None;
@@ -256,8 +194,5 @@ fn unreported_suppression(ask: &Ask<'_>, nos: &[No], notes: &mut Notes) -> Optio
         first_lawful: None,
         waits_for: Some(Wait::Suppression),
     };
-    Some(No {
-        denial,
-        otherwise: Wait::Suppression,
-    })
+    Some(No { denial, otherwise: Wait::Suppression })
 }

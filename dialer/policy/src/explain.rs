@@ -6,11 +6,8 @@ use crate::{Ability, Denial, Wait, check::instant_text};
 #[must_use]
 pub fn explain(denial: &Denial) -> String {
     let mut text = format!("{}: {}", denial.title, denial.inputs);
-    let times: Vec<String> = denial
-        .local_times
-        .iter()
-        .map(|at| format!("{} in {}", at.text, at.zone))
-        .collect();
+    let times: Vec<String> =
+        denial.local_times.iter().map(|at| format!("{} in {}", at.text, at.zone)).collect();
     if !times.is_empty() {
         text += &format!(" (it is {})", times.join(", "));
     }

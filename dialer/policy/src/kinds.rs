@@ -80,17 +80,11 @@ impl Body {
             "time_window" => {
                 let window = Window::read(from, shelf);
                 let caps = from.has("limits").then(|| Caps::read(from));
-                Self::Timed {
-                    window: Some(window?),
-                    caps: caps.flatten(),
-                }
+                Self::Timed { window: Some(window?), caps: caps.flatten() }
             }
             "count_cap" => {
                 let window = from.has("allow").then(|| Window::read(from, shelf));
-                Self::Timed {
-                    caps: Some(Caps::read(from)?),
-                    window: window.flatten(),
-                }
+                Self::Timed { caps: Some(Caps::read(from)?), window: window.flatten() }
             }
             "cooldown" => Self::Cooldown(Cooldown::read(from)?),
             "consent_required" => Self::Consent(ConsentRequired::read(from)?),
@@ -152,12 +146,9 @@ impl Body {
             Self::Timed { window, caps } => {
                 let mut at = from;
                 loop {
-                    let open = window
-                        .as_ref()
-                        .map_or(Some(at), |w| w.first_open(ask.zones(), at))?;
-                    let free = caps
-                        .as_ref()
-                        .map_or(Some(open), |c| c.first_free(ask, open))?;
+                    let open =
+                        window.as_ref().map_or(Some(at), |w| w.first_open(ask.zones(), at))?;
+                    let free = caps.as_ref().map_or(Some(open), |c| c.first_free(ask, open))?;
                     if free == at {
                         return Some(at);
                     }
@@ -175,10 +166,7 @@ fn both(one: Ruling, other: Ruling) -> Ruling {
     match (one, other) {
         (Ruling::Pass, ruling) | (ruling, Ruling::Pass) => ruling,
         (Ruling::NotNow { inputs, otherwise }, Ruling::NotNow { inputs: more, .. }) => {
-            Ruling::NotNow {
-                inputs: format!("{inputs}; {more}"),
-                otherwise,
-            }
+            Ruling::NotNow { inputs: format!("{inputs}; {more}"), otherwise }
         }
         (no @ Ruling::No { .. }, _) | (_, no) => no,
     }

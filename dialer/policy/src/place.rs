@@ -11,29 +11,18 @@ pub struct Place {
 
 impl Place {
     /// The European Union.
-    pub const EU: Self = Self {
-        text: *b"EU\0\0\0\0\0\0\0\0\0\0\0\0",
-        len: 2,
-    };
+    pub const EU: Self = Self { text: *b"EU\0\0\0\0\0\0\0\0\0\0\0\0", len: 2 };
     /// Everywhere: the jurisdiction of house rules.
-    pub const EVERYWHERE: Self = Self {
-        text: *b"*\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        len: 1,
-    };
+    pub const EVERYWHERE: Self = Self { text: *b"*\0\0\0\0\0\0\0\0\0\0\0\0\0", len: 1 };
     /// A place in the US of which the state is not known.
-    pub const US_STRICTEST: Self = Self {
-        text: *b"US-STRICTEST\0\0",
-        len: 12,
-    };
+    pub const US_STRICTEST: Self = Self { text: *b"US-STRICTEST\0\0", len: 12 };
 
     /// The place with this name, upper-cased. `None` if it is empty, too long or not ASCII
     /// letters, digits, `-` and `*`.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let mut text = [0; 14];
-        let len = u8::try_from(name.len())
-            .ok()
-            .filter(|len| (1..=14).contains(len))?;
+        let len = u8::try_from(name.len()).ok().filter(|len| (1..=14).contains(len))?;
         for (slot, byte) in text.iter_mut().zip(name.bytes()) {
             if !(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'*') {
                 return None;
@@ -50,12 +39,8 @@ impl Place {
         let mut name = [0; 14];
         let length = country.len() + 1 + region.len();
         let bytes = country.bytes().chain([b'-']).chain(region.bytes());
-        name.iter_mut()
-            .zip(bytes)
-            .for_each(|(slot, byte)| *slot = byte);
-        std::str::from_utf8(name.get(..length)?)
-            .ok()
-            .and_then(Self::new)
+        name.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+        std::str::from_utf8(name.get(..length)?).ok().and_then(Self::new)
     }
 
     /// Its name.
@@ -70,11 +55,7 @@ impl Place {
     /// The country it lies in; for a country itself, itself.
     #[must_use]
     pub fn country(&self) -> Self {
-        self.as_str()
-            .split('-')
-            .next()
-            .and_then(Self::new)
-            .unwrap_or(*self)
+        self.as_str().split('-').next().and_then(Self::new).unwrap_or(*self)
     }
 }
 

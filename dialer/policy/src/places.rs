@@ -10,14 +10,10 @@ use dialer_types::E164;
 
 use crate::{Call, Place};
 
-const NUMBERS: &str = include_str!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../schema/places/numbers.txt"
-));
-const REGIONS: &str = include_str!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../schema/places/regions.txt"
-));
+const NUMBERS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/places/numbers.txt"));
+const REGIONS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/places/regions.txt"));
 
 static PLACES: LazyLock<Places> = LazyLock::new(|| Places::read(NUMBERS, REGIONS));
 
@@ -55,10 +51,7 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 }
 
 fn zones(text: &str) -> Option<Vec<Tz>> {
-    text.split(',')
-        .filter(|name| *name != "-")
-        .map(|name| name.parse().ok())
-        .collect()
+    text.split(',').filter(|name| *name != "-").map(|name| name.parse().ok()).collect()
 }
 
 impl Places {
@@ -86,11 +79,7 @@ impl Places {
                 continue;
             };
             let all = || (1..4).find_map(|n| key.get(..n).and_then(|code| everywhere.get(code)));
-            let found = if *names == "*" {
-                all().cloned()
-            } else {
-                zones(names)
-            };
+            let found = if *names == "*" { all().cloned() } else { zones(names) };
             let at: Option<Vec<Place>> = value.split(',').map(Place::new).collect();
             if let (Ok(prefix), Some(zones), Some(at)) = (key.parse(), found, at) {
                 places.prefixes.insert(prefix, Prefix { places: at, zones });
@@ -135,10 +124,7 @@ impl Candidates {
         let mut zone_unknown = false;
         if let Some(address) = &call.address {
             let country = Place::new(address.country.trim());
-            let region = address
-                .region
-                .as_deref()
-                .filter(|region| !region.trim().is_empty());
+            let region = address.region.as_deref().filter(|region| !region.trim().is_empty());
             let region = region.and_then(|region| Place::region(&address.country, region));
             found.place(country, region);
             match &address.time_zone {
@@ -149,10 +135,7 @@ impl Candidates {
                 None => {
                     let known = region.and_then(|region| tables.regions.get(&region));
                     let known = known.or_else(|| tables.countries.get(&country?));
-                    known
-                        .into_iter()
-                        .flatten()
-                        .for_each(|zone| add(&mut found.zones, *zone));
+                    known.into_iter().flatten().for_each(|zone| add(&mut found.zones, *zone));
                 }
             }
         }
@@ -164,10 +147,7 @@ impl Candidates {
                     let country = place.country();
                     found.place(Some(country), (country != *place).then_some(*place));
                 }
-                prefix
-                    .zones
-                    .iter()
-                    .for_each(|zone| add(&mut found.zones, *zone));
+                prefix.zones.iter().for_each(|zone| add(&mut found.zones, *zone));
             }
         }
         // A zone was stated and nobody knows which: no zone is safe.
@@ -189,23 +169,11 @@ impl Candidates {
     }
 
     fn unions(&mut self, tables: &Places) {
-        if self
-            .countries
-            .iter()
-            .any(|country| tables.members_of_eu.contains(country))
-        {
+        if self.countries.iter().any(|country| tables.members_of_eu.contains(country)) {
             add(&mut self.jurisdictions, Place::EU);
         }
-        let in_us = self
-            .countries
-            .iter()
-            .any(|country| country.as_str() == "US");
-        if in_us
-            && !self
-                .jurisdictions
-                .iter()
-                .any(|place| place.as_str().starts_with("US-"))
-        {
+        let in_us = self.countries.iter().any(|country| country.as_str() == "US");
+        if in_us && !self.jurisdictions.iter().any(|place| place.as_str().starts_with("US-")) {
             add(&mut self.jurisdictions, Place::US_STRICTEST);
         }
     }
@@ -233,18 +201,10 @@ mod tests {
     fn every_line_of_the_tables_is_understood() {
         let tables = Places::read(NUMBERS, REGIONS);
         let lines = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(
-            tables.prefixes.len() + tables.countries.len(),
-            lines(NUMBERS)
-        );
+        assert_eq!(tables.prefixes.len() + tables.countries.len(), lines(NUMBERS));
         assert_eq!(tables.regions.len() + 1, lines(REGIONS));
         assert_eq!(tables.members_of_eu.len(), 27);
-        assert!(
-            tables
-                .prefixes
-                .keys()
-                .all(|prefix| *prefix < 10_u64.pow(LONGEST))
-        );
+        assert!(tables.prefixes.keys().all(|prefix| *prefix < 10_u64.pow(LONGEST)));
     }
 
     #[test]
@@ -252,49 +212,19 @@ mod tests {
         let us = Some(("US", Some("CA"), None));
         for (number, address, places, zones) in [
             ("+13055550123", None, "US US-FL", "America/New_York"),
-            (
-                "+18505550134",
-                None,
-                "US US-FL",
-                "America/Chicago America/New_York",
-            ),
-            (
-                "+17095550123",
-                None,
-                "CA CA-NL",
-                "America/Halifax America/St_Johns",
-            ),
+            ("+18505550134", None, "US US-FL", "America/Chicago America/New_York"),
+            ("+17095550123", None, "CA CA-NL", "America/Halifax America/St_Johns"),
             ("+18005550123", None, "US US-STRICTEST", ""),
-            (
-                "+12125550123",
-                us,
-                "US US-CA US-NY",
-                "America/Los_Angeles America/New_York",
-            ),
+            ("+12125550123", us, "US US-CA US-NY", "America/Los_Angeles America/New_York"),
             ("+18005550123", us, "US US-CA", "America/Los_Angeles"),
-            (
-                "+18005550123",
-                Some(("US", None, Some("Not/There"))),
-                "US US-STRICTEST",
-                "",
-            ),
+            ("+18005550123", Some(("US", None, Some("Not/There"))), "US US-STRICTEST", ""),
             ("+33199001234", None, "FR EU", "Europe/Paris"),
-            (
-                "+34600120000",
-                None,
-                "ES EU",
-                "Atlantic/Canary Europe/Madrid",
-            ),
+            ("+34600120000", None, "ES EU", "Atlantic/Canary Europe/Madrid"),
             ("+34911230000", None, "ES EU", "Europe/Madrid"),
             ("+61255501234", None, "AU", "Australia/Sydney"),
             ("+861060000000", None, "CN", "Asia/Shanghai"),
             ("+262262000000", None, "RE", "Indian/Mayotte Indian/Reunion"),
-            (
-                "+447700900123",
-                Some(("AU", Some("QLD"), None)),
-                "AU AU-QLD",
-                "Australia/Brisbane",
-            ),
+            ("+447700900123", Some(("AU", Some("QLD"), None)), "AU AU-QLD", "Australia/Brisbane"),
         ] {
             let found = candidates(number, address);
             let text = |place: &Place| place.to_string();
@@ -304,10 +234,6 @@ mod tests {
             assert_eq!(named.join(" "), zones, "{number}");
         }
         assert_eq!(candidates("+61491570156", None).zones.len(), 8);
-        assert!(
-            candidates("+447700900123", None)
-                .zones
-                .contains(&Tz::Europe__London)
-        );
+        assert!(candidates("+447700900123", None).zones.contains(&Tz::Europe__London));
     }
 }

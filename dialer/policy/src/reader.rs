@@ -18,11 +18,7 @@ pub(crate) struct File<'a> {
 
 impl<'a> File<'a> {
     pub(crate) fn new(name: &'a str, text: &'a str) -> Self {
-        Self {
-            name,
-            text,
-            faults: RefCell::default(),
-        }
+        Self { name, text, faults: RefCell::default() }
     }
 
     pub(crate) fn fault(&self, offset: usize, field: &str, message: &str) {
@@ -58,13 +54,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         span: Range<usize>,
         table: &'a DeTable<'i>,
     ) -> Self {
-        Self {
-            file,
-            path: path.to_owned(),
-            span,
-            table,
-            read: Vec::new(),
-        }
+        Self { file, path: path.to_owned(), span, table, read: Vec::new() }
     }
 
     /// Names the table in faults, once its id is known.
@@ -74,25 +64,16 @@ impl<'a, 'i> Reader<'a, 'i> {
 
     /// A fault at a field, or at the table if it has no such field.
     pub(crate) fn fault(&self, key: &str, message: &str) {
-        let offset = self
-            .value(key)
-            .map_or(self.span.start, |value| value.span().start);
+        let offset = self.value(key).map_or(self.span.start, |value| value.span().start);
         self.file.fault(offset, &self.field(key), message);
     }
 
     fn field(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'i>>> {
-        self.table
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map(|(_, value)| value)
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
 
     fn take(&mut self, key: &str) -> Option<&'a Spanned<DeValue<'i>>> {
@@ -107,9 +88,7 @@ impl<'a, 'i> Reader<'a, 'i> {
 
     /// A field's text, without reading it.
     pub(crate) fn peek(&self, key: &str) -> Option<String> {
-        self.value(key)
-            .and_then(|value| value.get_ref().as_str())
-            .map(str::to_owned)
+        self.value(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned)
     }
 
     /// Leaves a field to somebody else.
@@ -149,10 +128,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             None => false,
             Some(DeValue::Boolean(flag)) => *flag,
             Some(other) => {
-                self.fault(
-                    key,
-                    &format!("expected true or false, found {}", other.type_str()),
-                );
+                self.fault(key, &format!("expected true or false, found {}", other.type_str()));
                 false
             }
         }
@@ -166,10 +142,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         if number.is_none_or(|number| !range.contains(&number)) {
             let (least, most) = (range.start, range.end - 1);
-            self.fault(
-                key,
-                &format!("expected a whole number from {least} to {most}"),
-            );
+            self.fault(key, &format!("expected a whole number from {least} to {most}"));
             return None;
         }
         number
@@ -253,9 +226,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             let path = format!("{}[{at}]", self.field(key));
             match item.get_ref().as_table() {
                 Some(table) => found.push(Self::new(self.file, &path, item.span(), table)),
-                None => self
-                    .file
-                    .fault(item.span().start, &path, "expected a table"),
+                None => self.file.fault(item.span().start, &path, "expected a table"),
             }
         }
         found

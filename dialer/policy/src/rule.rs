@@ -21,11 +21,7 @@ impl Mask {
     pub(crate) const ALL: Self = Self(u32::MAX);
 
     pub(crate) fn of(codes: impl IntoIterator<Item = u8>) -> Self {
-        Self(
-            codes
-                .into_iter()
-                .fold(0, |mask, code| mask | 1 << (code & 31)),
-        )
+        Self(codes.into_iter().fold(0, |mask, code| mask | 1 << (code & 31)))
     }
 
     pub(crate) const fn has(self, code: u8) -> bool {
@@ -95,11 +91,7 @@ impl Key {
         let subject = from.word("key", Subject::from_word);
         let any_seller = from.flag("any_seller");
         let any_purpose = from.flag("any_purpose");
-        Some(Self {
-            subject: subject?,
-            any_seller,
-            any_purpose,
-        })
+        Some(Self { subject: subject?, any_seller, any_purpose })
     }
 }
 
@@ -166,10 +158,7 @@ fn purposes(from: &mut Reader<'_, '_>) -> Mask {
         word => word.parse::<Purpose>().ok().map(Some),
     });
     if words.is_empty() {
-        from.fault(
-            "purposes",
-            "is missing or names none; use \"any\" to mean all",
-        );
+        from.fault("purposes", "is missing or names none; use \"any\" to mean all");
     }
     if words.contains(&None) {
         return Mask::ALL;
@@ -188,31 +177,20 @@ impl Rule {
         let jurisdiction = from.required_text("jurisdiction").and_then(|name| {
             let place = Place::new(&name);
             if place.is_none() {
-                from.fault(
-                    "jurisdiction",
-                    "expected a country, a country's region, EU or *",
-                );
+                from.fault("jurisdiction", "expected a country, a country's region, EU or *");
             }
             place
         });
         if !from.has("force") {
             from.fault("force", "is missing");
         }
-        let force = from.word("force", |word| {
-            FORCES
-                .iter()
-                .find(|(name, _)| *name == word)
-                .map(|(_, on)| *on)
-        });
+        let force = from
+            .word("force", |word| FORCES.iter().find(|(name, _)| *name == word).map(|(_, on)| *on));
         let (since, to) = (from.date("effective_from"), from.date("effective_to"));
         let (purposes, technologies) = (purposes(&mut from), technologies(&mut from, "technology"));
         let reach = from.tables("reach").into_iter().map(Reach::read).collect();
-        from.word("verified", |word| {
-            ["V1", "V2", "K"].contains(&word).then_some(())
-        });
-        from.word("confidence", |word| {
-            ["H", "M", "L"].contains(&word).then_some(())
-        });
+        from.word("verified", |word| ["V1", "V2", "K"].contains(&word).then_some(()));
+        from.word("confidence", |word| ["H", "M", "L"].contains(&word).then_some(()));
         from.text("source");
         from.text("note");
         let kind = from.required_text("kind");
@@ -250,26 +228,17 @@ impl Rule {
     pub(crate) fn in_force(&self, zones: &[Tz]) -> (i64, i64) {
         // With no zone the whole world is a candidate.
         let first = |date: NaiveDate| {
-            let utc = date
-                .and_time(chrono::NaiveTime::MIN)
-                .and_utc()
-                .timestamp_millis();
+            let utc = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
             let there = zones.iter().map(|zone| date_starts(*zone, date));
             there.min().unwrap_or(utc - 14 * DAY / 24)
         };
         let last = |date: NaiveDate| {
             let next = date.succ_opt().unwrap_or(date);
-            let utc = next
-                .and_time(chrono::NaiveTime::MIN)
-                .and_utc()
-                .timestamp_millis();
+            let utc = next.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
             let there = zones.iter().map(|zone| date_starts(*zone, next));
             there.max().unwrap_or(utc + 12 * DAY / 24)
         };
-        (
-            self.from.map_or(i64::MIN, first),
-            self.to.map_or(i64::MAX, last),
-        )
+        (self.from.map_or(i64::MIN, first), self.to.map_or(i64::MAX, last))
     }
 
     /// In force at an instant; cheap where the dates leave no doubt.

@@ -92,15 +92,10 @@ impl Ruleset {
     /// # Errors
     /// Every fault of every pack, at once.
     pub fn load(packs: &[PackSource<'_>], options: Options) -> Result<Self, Vec<PackFault>> {
-        let files: Vec<File<'_>> = packs
-            .iter()
-            .map(|pack| File::new(pack.name, pack.text))
-            .collect();
-        let documents: Vec<Spanned<DeTable<'_>>> = packs
-            .iter()
-            .zip(&files)
-            .map(|(pack, file)| parse(pack, file))
-            .collect();
+        let files: Vec<File<'_>> =
+            packs.iter().map(|pack| File::new(pack.name, pack.text)).collect();
+        let documents: Vec<Spanned<DeTable<'_>>> =
+            packs.iter().zip(&files).map(|(pack, file)| parse(pack, file)).collect();
         let roots = || {
             files
                 .iter()
@@ -123,11 +118,7 @@ impl Ruleset {
             for table in root.tables("rule") {
                 gathered.rule(table);
             }
-            overrides.extend(
-                root.tables("override")
-                    .into_iter()
-                    .map(|from| Override { from }),
-            );
+            overrides.extend(root.tables("override").into_iter().map(|from| Override { from }));
             root.finish();
         }
         for change in overrides {
@@ -191,10 +182,7 @@ impl Ruleset {
             found.extend(self.by_place.get(place).into_iter().flatten());
         }
         found.sort_unstable();
-        found
-            .into_iter()
-            .filter_map(|at| self.rules.get(at))
-            .collect()
+        found.into_iter().filter_map(|at| self.rules.get(at)).collect()
     }
 }
 
@@ -233,9 +221,7 @@ fn version(packs: &[PackSource<'_>], options: Options) -> RulesetVersion {
 
 impl Gathered {
     fn calendar(&mut self, table: Reader<'_, '_>) {
-        let again = table
-            .peek("id")
-            .is_some_and(|id| self.shelf.contains_key(&id));
+        let again = table.peek("id").is_some_and(|id| self.shelf.contains_key(&id));
         if again {
             table.fault("id", "another calendar has this id");
         }
@@ -263,12 +249,7 @@ impl Gathered {
             }
             by_place.entry(rule.jurisdiction).or_default().push(at);
         }
-        Ruleset {
-            version,
-            rules: self.rules,
-            by_place,
-            covered: self.covered,
-        }
+        Ruleset { version, rules: self.rules, by_place, covered: self.covered }
     }
 }
 
@@ -288,9 +269,7 @@ impl Override<'_, '_> {
             return from.fault("rule", "only house rules can be adjusted");
         }
         match &mut rule.body {
-            Body::Timed {
-                caps: Some(caps), ..
-            } => {
+            Body::Timed { caps: Some(caps), .. } => {
                 if !caps.adjust(max, span) {
                     from.fault("rule", "this rule counts days and takes `max` only");
                 }

@@ -22,17 +22,11 @@ pub(crate) struct Day {
 
 /// Wall time minus UTC at an instant, in milliseconds.
 fn offset(zone: Tz, at: i64) -> i64 {
-    i64::from(
-        zone.offset_from_utc_datetime(&naive(at))
-            .fix()
-            .local_minus_utc(),
-    ) * SECOND
+    i64::from(zone.offset_from_utc_datetime(&naive(at)).fix().local_minus_utc()) * SECOND
 }
 
 fn naive(millis: i64) -> NaiveDateTime {
-    chrono::DateTime::from_timestamp_millis(millis)
-        .unwrap_or_default()
-        .naive_utc()
+    chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().naive_utc()
 }
 
 fn millis(wall: NaiveDateTime) -> i64 {
@@ -70,20 +64,13 @@ fn gap_end(zone: Tz, wall: NaiveDateTime) -> i64 {
     let (mut before, mut after) = (wanted - 27 * 3600 * SECOND, wanted + 27 * 3600 * SECOND);
     while after - before > 1 {
         let middle = before + (after - before) / 2;
-        if middle + offset(zone, middle) >= wanted {
-            after = middle
-        } else {
-            before = middle
-        }
+        if middle + offset(zone, middle) >= wanted { after = middle } else { before = middle }
     }
     after
 }
 
 fn is_ambiguous(zone: Tz, wall: NaiveDateTime) -> bool {
-    matches!(
-        zone.offset_from_local_datetime(&wall),
-        chrono::LocalResult::Ambiguous(..)
-    )
+    matches!(zone.offset_from_local_datetime(&wall), chrono::LocalResult::Ambiguous(..))
 }
 
 impl Day {
@@ -94,13 +81,7 @@ impl Day {
         let start = millis(wall.date().and_time(NaiveTime::MIN)) - shift;
         let end = start + DAY;
         if offset(zone, start) == shift && offset(zone, end) == shift {
-            Self {
-                zone,
-                date: wall.date(),
-                start,
-                end,
-                plain: true,
-            }
+            Self { zone, date: wall.date(), start, end, plain: true }
         } else {
             Self::of(zone, wall.date())
         }
@@ -112,13 +93,7 @@ impl Day {
         let tomorrow = date.succ_opt().unwrap_or(date);
         let end = resolve(zone, tomorrow.and_time(NaiveTime::MIN), false);
         let plain = end - start == DAY && offset(zone, start) == offset(zone, end - 1);
-        Self {
-            zone,
-            date,
-            start,
-            end,
-            plain,
-        }
+        Self { zone, date, start, end, plain }
     }
 
     pub(crate) fn next(&self) -> Self {
@@ -158,9 +133,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> i64 {
-        chrono::DateTime::parse_from_rfc3339(text)
-            .unwrap()
-            .timestamp_millis()
+        chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
     }
 
     fn date(text: &str) -> NaiveDate {
@@ -178,12 +151,7 @@ mod tests {
             (Tz::Africa__Cairo, "2026-04-24", 23),
         ] {
             let day = Day::of(zone, date(day));
-            assert_eq!(
-                day.end - day.start,
-                hours * 3600 * SECOND,
-                "{zone} {}",
-                day.date
-            );
+            assert_eq!(day.end - day.start, hours * 3600 * SECOND, "{zone} {}", day.date);
             if hours > 0 {
                 assert_eq!(Day::at(zone, day.start), day);
                 assert_eq!(Day::at(zone, day.end - 1), day);
@@ -197,47 +165,13 @@ mod tests {
         let spring = Day::of(Tz::America__New_York, date("2027-03-14"));
         let hour = 3600;
         for (day, from, to, open, close) in [
-            (
-                fall,
-                0,
-                hour + 1800,
-                "2026-11-01T04:00:00Z",
-                "2026-11-01T05:30:00Z",
-            ),
-            (
-                fall,
-                hour + 1800,
-                9 * hour,
-                "2026-11-01T06:30:00Z",
-                "2026-11-01T14:00:00Z",
-            ),
-            (
-                fall,
-                hour,
-                hour + 1800,
-                "2026-11-01T05:00:00Z",
-                "2026-11-01T05:30:00Z",
-            ),
-            (
-                fall,
-                8 * hour,
-                24 * hour,
-                "2026-11-01T13:00:00Z",
-                "2026-11-02T05:00:00Z",
-            ),
-            (
-                spring,
-                2 * hour,
-                9 * hour,
-                "2027-03-14T07:00:00Z",
-                "2027-03-14T13:00:00Z",
-            ),
+            (fall, 0, hour + 1800, "2026-11-01T04:00:00Z", "2026-11-01T05:30:00Z"),
+            (fall, hour + 1800, 9 * hour, "2026-11-01T06:30:00Z", "2026-11-01T14:00:00Z"),
+            (fall, hour, hour + 1800, "2026-11-01T05:00:00Z", "2026-11-01T05:30:00Z"),
+            (fall, 8 * hour, 24 * hour, "2026-11-01T13:00:00Z", "2026-11-02T05:00:00Z"),
+            (spring, 2 * hour, 9 * hour, "2027-03-14T07:00:00Z", "2027-03-14T13:00:00Z"),
         ] {
-            assert_eq!(
-                day.interval(from, to),
-                Some((at(open), at(close))),
-                "{from} {to}"
-            );
+            assert_eq!(day.interval(from, to), Some((at(open), at(close))), "{from} {to}");
         }
         assert_eq!(spring.interval(2 * hour, 2 * hour + 1800), None);
     }

@@ -1,9 +1,5 @@
 //! The rules of the house on top of the law, as they ship.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 use dialer_policy::{
     Abilities, Ability, Call, Consent, ConsentForm, Evaluation, Facts, Options, PackSource, Past,
@@ -40,11 +36,7 @@ fn another(hours_ago: i64) -> Past {
 }
 
 fn named(verdict: &Verdict) -> Vec<&str> {
-    verdict
-        .denials()
-        .iter()
-        .map(|denial| denial.rule.as_str())
-        .collect()
+    verdict.denials().iter().map(|denial| denial.rule.as_str()).collect()
 }
 
 #[test]
@@ -56,16 +48,12 @@ fn placements_of_any_seller_and_purpose_count_by_the_day_and_two_hours_apart() {
     facts.history = vec![another(1)];
     let gap = judge(&facts, NOW);
     assert_eq!(named(&gap), ["house.min_gap"]);
-    let Verdict::Defer(deferral) = gap else {
-        panic!("not deferred")
-    };
+    let Verdict::Defer(deferral) = gap else { panic!("not deferred") };
     assert_eq!(deferral.until.0, NOW + HOUR);
     facts.history = vec![another(3), another(5), another(7)];
     let day = judge(&facts, NOW);
     assert_eq!(named(&day), ["house.person_day_cap"]);
-    let Verdict::Defer(deferral) = day else {
-        panic!("not deferred")
-    };
+    let Verdict::Defer(deferral) = day else { panic!("not deferred") };
     assert_eq!(deferral.until.0, NOW + 13 * HOUR, "midnight in New York");
     // The one of yesterday evening does not count.
     facts.history = vec![another(3), another(5), another(13)];
@@ -78,18 +66,9 @@ fn an_override_file_changes_the_house_rules() {
     let change = "[[override]]\nrule = \"house.person_day_cap\"\nmax = 1\n[[override]]\nrule = \"house.min_gap\"\nseconds = 60\n";
     let us = "[pack]\nid = \"us\"\ntitle = \"US\"\nas_of = \"2026-11-23\"\ncovers = [\"US\"]\n";
     let sources = [
-        PackSource {
-            name: "house.toml",
-            text: pack,
-        },
-        PackSource {
-            name: "change.toml",
-            text: change,
-        },
-        PackSource {
-            name: "us.toml",
-            text: us,
-        },
+        PackSource { name: "house.toml", text: pack },
+        PackSource { name: "change.toml", text: change },
+        PackSource { name: "us.toml", text: us },
     ];
     let rules = Ruleset::load(&sources, Options { house: true }).unwrap();
     let mut facts = facts("+12125550123");
@@ -104,10 +83,7 @@ fn places_without_a_pack_or_without_a_place_are_refused() {
     for number in ["+4930231251230", "+12425550123", "+9990000000"] {
         let verdict = rules.evaluate(&facts(number), &Evaluation::LAW, UnixMillis(NOW));
         assert_eq!(verdict.word(), "refuse", "{number}");
-        assert!(
-            named(&verdict).contains(&"house.uncovered_place"),
-            "{number}"
-        );
+        assert!(named(&verdict).contains(&"house.uncovered_place"), "{number}");
     }
 }
 
@@ -126,25 +102,13 @@ fn recorded_telemarketing_waits_for_a_key_that_opts_out() {
         revoked_at: None,
     });
     let judge = |abilities| {
-        let terms = Evaluation {
-            abilities,
-            ..Evaluation::LAW
-        };
+        let terms = Evaluation { abilities, ..Evaluation::LAW };
         rules.evaluate(&facts, &terms, UnixMillis(NOW))
     };
     let refused = judge(Abilities::ALL.without(Ability::OptOutKey));
     assert_eq!(named(&refused), ["us.fcc.prerecorded_identification"]);
-    let Verdict::Permit(permit) = judge(Abilities::ALL) else {
-        panic!("not permitted")
-    };
-    let duties: Vec<_> = permit
-        .obligations()
-        .iter()
-        .map(|duty| duty.rule.as_str())
-        .collect();
-    assert!(
-        duties.contains(&"us.fcc.prerecorded_identification"),
-        "{duties:?}"
-    );
+    let Verdict::Permit(permit) = judge(Abilities::ALL) else { panic!("not permitted") };
+    let duties: Vec<_> = permit.obligations().iter().map(|duty| duty.rule.as_str()).collect();
+    assert!(duties.contains(&"us.fcc.prerecorded_identification"), "{duties:?}");
     assert!(!duties.contains(&"us.fcc.abandon_message"), "{duties:?}");
 }

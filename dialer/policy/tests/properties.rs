@@ -1,10 +1,6 @@
 //! Properties that hold for every call: windows against a walk by the minute, `until`, order,
 //! monotony, and how long a permit stands.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 use std::fmt::Write;
 
@@ -44,14 +40,7 @@ fn pack(chosen: impl IntoIterator<Item = usize>) -> String {
 }
 
 fn rules(text: &str) -> Ruleset {
-    Ruleset::load(
-        &[PackSource {
-            name: "p.toml",
-            text,
-        }],
-        Options::default(),
-    )
-    .unwrap()
+    Ruleset::load(&[PackSource { name: "p.toml", text }], Options::default()).unwrap()
 }
 
 fn facts(number: &str, zone: Option<&str>) -> Facts {
@@ -70,17 +59,9 @@ fn judge(rules: &Ruleset, facts: &Facts, now: i64) -> Verdict {
 }
 
 fn shape(verdict: &Verdict) -> (String, Vec<String>, Option<i64>) {
-    let mut named: Vec<String> = verdict
-        .denials()
-        .iter()
-        .map(|no| no.rule.to_string())
-        .collect();
+    let mut named: Vec<String> = verdict.denials().iter().map(|no| no.rule.to_string()).collect();
     named.sort();
-    let until = if let Verdict::Defer(deferral) = verdict {
-        Some(deferral.until.0)
-    } else {
-        None
-    };
+    let until = if let Verdict::Defer(deferral) = verdict { Some(deferral.until.0) } else { None };
     (verdict.word().to_owned(), named, until)
 }
 
@@ -104,11 +85,7 @@ fn with_history(mut facts: Facts, now: i64, history: &[(i64, bool)]) -> Facts {
             same_seller: true,
             purpose: Purpose::Telemarketing,
             technology: Technology::Manual,
-            outcome: if *spoken {
-                Outcome::Conversation
-            } else {
-                Outcome::NoAnswer
-            },
+            outcome: if *spoken { Outcome::Conversation } else { Outcome::NoAnswer },
             inbound: false,
         })
         .collect();
@@ -123,12 +100,9 @@ fn windows_agree_with_a_walk_by_the_minute_across_clock_changes() {
         (Tz::Australia__Lord_Howe, "2027-04-02T00:00:00Z"),
         (Tz::Europe__Paris, "2027-03-27T00:00:00Z"),
     ] {
-        for (from, to) in [
-            ("08:00", "21:00"),
-            ("03:00", "24:00"),
-            ("00:00", "01:00"),
-            ("04:30", "04:31"),
-        ] {
+        for (from, to) in
+            [("08:00", "21:00"), ("03:00", "24:00"), ("00:00", "01:00"), ("04:30", "04:31")]
+        {
             let text = format!(
                 "{PACK}[[rule]]\nid = \"test.w\"\ntitle = \"T\"\ncitation = \"C\"\nforce = \"law\"\npurposes = [\"any\"]\njurisdiction = \"US\"\nkind = \"time_window\"\nallow = [{{ days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"], from = \"{from}\", to = \"{to}\" }}]\n"
             );
@@ -138,9 +112,7 @@ fn windows_agree_with_a_walk_by_the_minute_across_clock_changes() {
                 hours.parse::<u32>().unwrap() * 60 + minutes.parse::<u32>().unwrap()
             };
             let (from, to) = (minutes(from), minutes(to));
-            let start = DateTime::parse_from_rfc3339(start)
-                .unwrap()
-                .timestamp_millis();
+            let start = DateTime::parse_from_rfc3339(start).unwrap().timestamp_millis();
             let inside = |at: i64| {
                 let wall = zone.timestamp_millis_opt(at).unwrap();
                 (from..to).contains(&(wall.hour() * 60 + wall.minute()))

@@ -1,9 +1,5 @@
 //! Every case of `VECTORS.md` against the packs that ship. None is skipped.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 use dialer_policy::{Options, Ruleset, check::judge_line};
 use serde_json::Value;
@@ -11,10 +7,7 @@ use serde_json::Value;
 const VECTORS: &str = include_str!("vectors.jsonl");
 
 fn strings(value: &Value) -> Vec<&str> {
-    value
-        .as_array()
-        .map(|list| list.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default()
+    value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
 }
 
 fn complaint(rules: &Ruleset, line: &str) -> Option<String> {
@@ -26,12 +19,8 @@ fn complaint(rules: &Ruleset, line: &str) -> Option<String> {
     let given: Value = serde_json::from_str(&answer).unwrap();
     let expect = &case["expect"];
     let named = strings(&given["rules"]);
-    let missing = strings(&expect["rules_include"])
-        .iter()
-        .any(|rule| !named.contains(rule));
-    let extra = strings(&expect["rules_exclude"])
-        .iter()
-        .any(|rule| named.contains(rule));
+    let missing = strings(&expect["rules_include"]).iter().any(|rule| !named.contains(rule));
+    let extra = strings(&expect["rules_exclude"]).iter().any(|rule| named.contains(rule));
     let until_differs = !expect["until"].is_null() && expect["until"] != given["until"];
     let right = expect["verdict"] == given["verdict"]
         && !missing
@@ -47,16 +36,8 @@ fn all_79_public_vectors_pass() {
     let rules = Ruleset::shipped(Options { house: false }).unwrap();
     let lines: Vec<&str> = VECTORS.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), 79);
-    let wrong: Vec<String> = lines
-        .iter()
-        .filter_map(|line| complaint(&rules, line))
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    let wrong: Vec<String> = lines.iter().filter_map(|line| complaint(&rules, line)).collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]

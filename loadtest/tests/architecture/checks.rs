@@ -62,24 +62,10 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
     (
         "campaign-api",
         Kind::Other,
-        &[
-            "dialer-types",
-            "dialer-policy",
-            "dialer-audit",
-            "dialer-limiter",
-            "schema",
-        ],
+        &["dialer-types", "dialer-policy", "dialer-audit", "dialer-limiter", "schema"],
     ),
-    (
-        "schema",
-        Kind::Other,
-        &["dialer-types", "dialer-audit", "dialer-limiter"],
-    ),
-    (
-        "loadtest",
-        Kind::Other,
-        &["dialer-types", "dialer-sip", "dialer-media", "schema"],
-    ),
+    ("schema", Kind::Other, &["dialer-types", "dialer-audit", "dialer-limiter"]),
+    ("loadtest", Kind::Other, &["dialer-types", "dialer-sip", "dialer-media", "schema"]),
 ];
 
 /// Crates that bring IO or a runtime. A name ending in `*` stands for all that begin so.
@@ -133,16 +119,8 @@ pub(crate) const IMPURE_WORDS: &[&str] = &[
 ];
 
 pub(crate) const LONGEST_FILE: usize = 800;
-pub(crate) const FORBIDDEN_NAMES: &[&str] = &[
-    "session",
-    "manager",
-    "handler",
-    "processor",
-    "context",
-    "util",
-    "helper",
-    "lead",
-];
+pub(crate) const FORBIDDEN_NAMES: &[&str] =
+    &["session", "manager", "handler", "processor", "context", "util", "helper", "lead"];
 /// RFC 4028 calls it so.
 pub(crate) const NAMES_ALLOWED: &[&str] = &["session_timer"];
 
@@ -181,17 +159,10 @@ pub(crate) fn impure_links(members: &[Member]) -> Vec<String> {
                 None => link == name,
             });
             if banned {
-                wrong.push(format!(
-                    "{} is pure and links {link} (through {through})",
-                    member.name
-                ));
+                wrong.push(format!("{} is pure and links {link} (through {through})", member.name));
             }
         }
-        for link in member
-            .direct
-            .iter()
-            .filter(|link| IMPURE_DIRECT.contains(&link.as_str()))
-        {
+        for link in member.direct.iter().filter(|link| IMPURE_DIRECT.contains(&link.as_str())) {
             wrong.push(format!("{} is pure and depends on {link}", member.name));
         }
     }
@@ -202,10 +173,7 @@ pub(crate) fn impure_sources(members: &[Member], sources: &[Source]) -> Vec<Stri
     let mut wrong = Vec::new();
     for member in members.iter().filter(|member| is_pure(&member.name)) {
         let folder = format!("{}src/", member.folder);
-        for source in sources
-            .iter()
-            .filter(|source| source.path.starts_with(&folder))
-        {
+        for source in sources.iter().filter(|source| source.path.starts_with(&folder)) {
             let code = spelled_out(&source.shipped);
             for word in IMPURE_WORDS {
                 for line in lines_with(&code, word) {
@@ -231,10 +199,7 @@ pub(crate) fn stray_rsip(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources.iter().filter(|source| !source.is_below(&home)) {
         for line in lines_with(&source.code, "rsip") {
-            wrong.push(format!(
-                "{}:{line}: rsip outside dialer/sip/src/wire",
-                source.path
-            ));
+            wrong.push(format!("{}:{line}: rsip outside dialer/sip/src/wire", source.path));
         }
     }
     wrong
@@ -245,32 +210,19 @@ pub(crate) fn stray_rsip(sources: &[Source]) -> Vec<String> {
 pub(crate) fn stray_invites(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     let (mut calls, mut silenced) = (Vec::new(), Vec::new());
-    for source in sources
-        .iter()
-        .filter(|source| !source.is_below(&["dialer/sip/"]))
-    {
+    for source in sources.iter().filter(|source| !source.is_below(&["dialer/sip/"])) {
         let in_engine = source.is_below(&["dialer/engine/src/"]);
-        let code = if in_engine {
-            &source.shipped
-        } else {
-            &source.code
-        };
+        let code = if in_engine { &source.shipped } else { &source.code };
         let code = code.replace("self.invite(", "self.own(");
         let near = ["endpoint", "dialer_sip", "clippy::disallowed_methods"];
         if !in_engine && !near.iter().any(|word| code.to_lowercase().contains(word)) {
             continue;
         }
-        let found = [".invite(", "::invite"]
-            .iter()
-            .flat_map(|call| lines_with(&code, call));
+        let found = [".invite(", "::invite"].iter().flat_map(|call| lines_with(&code, call));
         if in_engine {
             calls.extend(found.map(|line| format!("{}:{line}", source.path)));
             let lints = lines_with(&code, "clippy::disallowed_methods");
-            silenced.extend(
-                lints
-                    .into_iter()
-                    .map(|line| format!("{}:{line}", source.path)),
-            );
+            silenced.extend(lints.into_iter().map(|line| format!("{}:{line}", source.path)));
         } else {
             wrong.extend(
                 found.map(|line| {
@@ -295,21 +247,9 @@ pub(crate) fn stray_invites(sources: &[Source]) -> Vec<String> {
 /// `clippy.toml` names methods with `allow-invalid`, so that a renamed one would go unguarded without a sound.
 pub(crate) fn missing_fences(clippy: &str, sources: &[Source]) -> Vec<String> {
     let fenced = [
-        (
-            "dialer_sip::Endpoint::invite",
-            "dialer/sip/src/",
-            "fn invite",
-        ),
-        (
-            "dialer_limiter::Reservation::assertion",
-            "dialer/limiter/src/",
-            "fn assertion",
-        ),
-        (
-            "dialer_audit::Receipt::assertion",
-            "dialer/audit/src/",
-            "fn assertion",
-        ),
+        ("dialer_sip::Endpoint::invite", "dialer/sip/src/", "fn invite"),
+        ("dialer_limiter::Reservation::assertion", "dialer/limiter/src/", "fn assertion"),
+        ("dialer_audit::Receipt::assertion", "dialer/audit/src/", "fn assertion"),
     ];
     let mut wrong = Vec::new();
     for (path, folder, definition) in fenced {
@@ -319,9 +259,7 @@ pub(crate) fn missing_fences(clippy: &str, sources: &[Source]) -> Vec<String> {
         if !sources.iter().any(|source| {
             source.is_below(&[folder]) && !lines_with(&source.code, definition).is_empty()
         }) {
-            wrong.push(format!(
-                "clippy.toml fences {path}, and {folder} has no `{definition}`"
-            ));
+            wrong.push(format!("clippy.toml fences {path}, and {folder} has no `{definition}`"));
         }
     }
     wrong
@@ -333,9 +271,7 @@ pub(crate) fn unlinted(name: &str, manifest: &str) -> Vec<String> {
     if inherited {
         Vec::new()
     } else {
-        vec![format!(
-            "{name} does not inherit the lints of the workspace"
-        )]
+        vec![format!("{name} does not inherit the lints of the workspace")]
     }
 }
 
@@ -355,24 +291,17 @@ pub(crate) fn badly_shaped(sources: &[Source]) -> Vec<String> {
             names.insert(name.trim_end_matches([';', '{']));
         }
         for name in names.into_iter().filter(|name| is_forbidden(name)) {
-            wrong.push(format!(
-                "{}: `{name}` says nothing about what is in it",
-                source.path
-            ));
+            wrong.push(format!("{}: `{name}` says nothing about what is in it", source.path));
         }
     }
     wrong
 }
 
 pub(crate) fn is_forbidden(name: &str) -> bool {
-    let mut words = name
-        .split(['_', '-', '.'])
-        .map(|word| word.trim_end_matches('s'));
+    let mut words = name.split(['_', '-', '.']).map(|word| word.trim_end_matches('s'));
     !NAMES_ALLOWED.contains(&name) && words.any(|word| FORBIDDEN_NAMES.contains(&word))
 }
 
 pub(crate) fn is_pure(name: &str) -> bool {
-    MEMBERS
-        .iter()
-        .any(|(member, kind, _)| *member == name && *kind == Kind::Pure)
+    MEMBERS.iter().any(|(member, kind, _)| *member == name && *kind == Kind::Pure)
 }

@@ -14,12 +14,7 @@ impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = code_only(text);
         let shipped = without_tests(&code);
-        Self {
-            path: path.to_owned(),
-            lines: text.lines().count(),
-            code,
-            shipped,
-        }
+        Self { path: path.to_owned(), lines: text.lines().count(), code, shipped }
     }
 
     pub(crate) fn is_below(&self, folders: &[&str]) -> bool {
@@ -35,14 +30,12 @@ pub(crate) fn code_only(text: &str) -> String {
     let mut i = 0;
     while i < chars.len() {
         let end = match (at(i), at(i + 1)) {
-            ('/', '/') => (i..chars.len())
-                .find(|&j| at(j) == '\n')
-                .unwrap_or(chars.len()),
+            ('/', '/') => (i..chars.len()).find(|&j| at(j) == '\n').unwrap_or(chars.len()),
             ('/', '*') => block_comment_end(&chars, i),
             ('"', _) => string_end(&chars, i),
-            ('\'', '\\') => (i + 3..chars.len())
-                .find(|&j| at(j) == '\'')
-                .map_or(chars.len(), |j| j + 1),
+            ('\'', '\\') => {
+                (i + 3..chars.len()).find(|&j| at(j) == '\'').map_or(chars.len(), |j| j + 1)
+            }
             ('\'', _) if at(i + 2) == '\'' => i + 3,
             (plain, _) => {
                 code.push(plain);
@@ -74,13 +67,7 @@ pub(crate) fn block_comment_end(chars: &[char], start: usize) -> usize {
 
 /// Where the string that opens at `start` has ended; raw strings are known by the `r` and `#` before it.
 pub(crate) fn string_end(chars: &[char], start: usize) -> usize {
-    let before = |n: usize| {
-        start
-            .checked_sub(n)
-            .and_then(|i| chars.get(i))
-            .copied()
-            .unwrap_or(' ')
-    };
+    let before = |n: usize| start.checked_sub(n).and_then(|i| chars.get(i)).copied().unwrap_or(' ');
     let hashes = (1..).take_while(|&n| before(n) == '#').count();
     let prefixed = matches!(before(hashes + 2), 'b' | 'c') && !is_word(before(hashes + 3));
     let raw = before(hashes + 1) == 'r' && (prefixed || !is_word(before(hashes + 2)));
@@ -100,10 +87,8 @@ pub(crate) fn string_end(chars: &[char], start: usize) -> usize {
 pub(crate) fn without_tests(code: &str) -> String {
     let mut kept = String::with_capacity(code.len());
     let mut rest = code;
-    while let Some(start) = ["#[cfg(test)]", "#[cfg(all(test"]
-        .iter()
-        .filter_map(|mark| rest.find(mark))
-        .min()
+    while let Some(start) =
+        ["#[cfg(test)]", "#[cfg(all(test"].iter().filter_map(|mark| rest.find(mark)).min()
     {
         let (before, item) = rest.split_at(start);
         let (item, after) = item.split_at(item_end(item));
@@ -111,11 +96,7 @@ pub(crate) fn without_tests(code: &str) -> String {
         kept.extend(item.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         rest = after;
     }
-    if code.contains("#![cfg(test)]") {
-        String::new()
-    } else {
-        kept + rest
-    }
+    if code.contains("#![cfg(test)]") { String::new() } else { kept + rest }
 }
 
 /// Where the item that begins with an attribute ends: at its `;`, or at the brace that closes it.
@@ -200,10 +181,7 @@ pub(crate) fn outside_test_files(mut sources: Vec<Source>) -> Vec<Source> {
         for after in source.code.split("#[cfg(test)]").skip(1) {
             let item = after.split([';', '{']).next().unwrap_or_default();
             let closed_by = after.strip_prefix(item).unwrap_or_default();
-            let Some(name) = item
-                .split_whitespace()
-                .skip_while(|word| *word != "mod")
-                .nth(1)
+            let Some(name) = item.split_whitespace().skip_while(|word| *word != "mod").nth(1)
             else {
                 continue;
             };
@@ -217,10 +195,7 @@ pub(crate) fn outside_test_files(mut sources: Vec<Source>) -> Vec<Source> {
     for source in &mut sources {
         let stem = source.path.trim_end_matches(".rs");
         if tests.iter().any(|test| {
-            stem == test
-                || stem
-                    .strip_prefix(test)
-                    .is_some_and(|rest| rest.starts_with('/'))
+            stem == test || stem.strip_prefix(test).is_some_and(|rest| rest.starts_with('/'))
         }) {
             source.shipped.clear();
         }

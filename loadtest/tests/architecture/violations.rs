@@ -67,55 +67,21 @@ fn a_wrong_direction_is_found() {
             [format!("{from} must not depend on {to}")]
         );
     }
-    assert_eq!(
-        wrong_directions(&fake_members("stranger", "dialer-types", "serde", "x")).len(),
-        1
-    );
+    assert_eq!(wrong_directions(&fake_members("stranger", "dialer-types", "serde", "x")).len(), 1);
 }
 
 #[test]
 fn a_runtime_below_a_pure_crate_is_found_and_one_for_its_tests_is_not() {
-    assert_eq!(
-        impure_links(&fake_members("dialer-audit", "dialer-types", "serde", "x")),
-        [""; 0]
-    );
-    for below in [
-        "tokio",
-        "tokio-util",
-        "sqlx-core",
-        "redis",
-        "axum",
-        "reqwest",
-        "smol",
-        "hyper",
-    ] {
-        let wrong = impure_links(&fake_members(
-            "dialer-audit",
-            "dialer-types",
-            "serde",
-            below,
-        ));
-        assert_eq!(
-            wrong,
-            [format!(
-                "dialer-audit is pure and links {below} (through serde)"
-            )]
-        );
+    assert_eq!(impure_links(&fake_members("dialer-audit", "dialer-types", "serde", "x")), [""; 0]);
+    for below in ["tokio", "tokio-util", "sqlx-core", "redis", "axum", "reqwest", "smol", "hyper"] {
+        let wrong = impure_links(&fake_members("dialer-audit", "dialer-types", "serde", below));
+        assert_eq!(wrong, [format!("dialer-audit is pure and links {below} (through serde)")]);
     }
     assert_eq!(
-        impure_links(&fake_members(
-            "dialer-audit",
-            "dialer-types",
-            "getrandom",
-            "x"
-        ))
-        .len(),
+        impure_links(&fake_members("dialer-audit", "dialer-types", "getrandom", "x")).len(),
         1
     );
-    assert_eq!(
-        impure_links(&fake_members("dialer", "dialer-types", "serde", "tokio")),
-        [""; 0]
-    );
+    assert_eq!(impure_links(&fake_members("dialer", "dialer-types", "serde", "tokio")), [""; 0]);
 }
 
 #[test]
@@ -165,14 +131,8 @@ fn comments_strings_tests_and_longer_words_are_not_impure() {
         assert_eq!(in_policy(line), [""; 0], "{line}");
     }
     let parent = Source::new("dialer/policy/src/gate.rs", "#[cfg(test)]\nmod proofs;");
-    let child = Source::new(
-        "dialer/policy/src/gate/proofs.rs",
-        "fn now() { Instant::now(); }",
-    );
-    let shipped = Source::new(
-        "dialer/policy/src/gate/law.rs",
-        "fn now() { Instant::now(); }",
-    );
+    let child = Source::new("dialer/policy/src/gate/proofs.rs", "fn now() { Instant::now(); }");
+    let shipped = Source::new("dialer/policy/src/gate/law.rs", "fn now() { Instant::now(); }");
     let sources = outside_test_files(vec![parent, child, shipped]);
     assert_eq!(
         sources
@@ -223,18 +183,11 @@ fn a_second_way_to_an_invite_is_found() {
     }
     let silenced =
         "#[expect(clippy::disallowed_methods)]\nfn f(core: &mut Core) { core.invite(i, now); }";
-    assert_eq!(
-        stray_invites(&[engine(), Source::new("dialer/src/driver.rs", silenced)]).len(),
-        1
-    );
-    for own in [
-        "fn f(&mut self, e: &Endpoint) { self.invite(i); }",
-        "fn f(log: Log) { log.invite(i); }",
-    ] {
-        assert_eq!(
-            stray_invites(&[engine(), Source::new("loadtest/src/log.rs", own)]),
-            [""; 0]
-        );
+    assert_eq!(stray_invites(&[engine(), Source::new("dialer/src/driver.rs", silenced)]).len(), 1);
+    for own in
+        ["fn f(&mut self, e: &Endpoint) { self.invite(i); }", "fn f(log: Log) { log.invite(i); }"]
+    {
+        assert_eq!(stray_invites(&[engine(), Source::new("loadtest/src/log.rs", own)]), [""; 0]);
     }
 }
 
@@ -246,10 +199,7 @@ fn a_fence_without_its_method_is_found() {
         + &fence("dialer_audit::Receipt::assertion");
     let sources = |method: &str| {
         vec![
-            Source::new(
-                "dialer/sip/src/endpoint.rs",
-                &format!("pub fn {method}(&mut self) {{}}"),
-            ),
+            Source::new("dialer/sip/src/endpoint.rs", &format!("pub fn {method}(&mut self) {{}}")),
             Source::new("dialer/limiter/src/lib.rs", "pub fn assertion() {}"),
             Source::new("dialer/audit/src/lib.rs", "pub fn assertion() {}"),
         ]
@@ -261,40 +211,18 @@ fn a_fence_without_its_method_is_found() {
 
 #[test]
 fn a_member_without_the_lints_is_found() {
-    assert_eq!(
-        unlinted("x", "[package]\n[lints]\nworkspace = true\n"),
-        [""; 0]
-    );
-    assert_eq!(
-        unlinted(
-            "x",
-            "[package]\nname = \"x\"\n[dependencies]\nworkspace = true"
-        )
-        .len(),
-        1
-    );
+    assert_eq!(unlinted("x", "[package]\n[lints]\nworkspace = true\n"), [""; 0]);
+    assert_eq!(unlinted("x", "[package]\nname = \"x\"\n[dependencies]\nworkspace = true").len(), 1);
 }
 
 #[test]
 fn a_long_file_and_an_empty_name_are_found() {
     let shape = |path: &str, text: &str| badly_shaped(&[Source::new(path, text)]).len();
     assert_eq!(shape("dialer/src/driver.rs", &"\n".repeat(LONGEST_FILE)), 0);
-    assert_eq!(
-        shape("dialer/src/driver.rs", &"\n".repeat(LONGEST_FILE + 1)),
-        1
-    );
+    assert_eq!(shape("dialer/src/driver.rs", &"\n".repeat(LONGEST_FILE + 1)), 1);
     for name in ["session", "call_manager", "utils", "helpers", "context/mod"] {
         assert_eq!(shape(&format!("dialer/src/{name}.rs"), ""), 1, "{name}");
     }
-    assert_eq!(
-        shape(
-            "dialer/src/lib.rs",
-            "mod a;\npub mod event_handler {\n}\nmod b;"
-        ),
-        1
-    );
-    assert_eq!(
-        shape("dialer/sip/src/session_timer.rs", "mod session_timer;"),
-        0
-    );
+    assert_eq!(shape("dialer/src/lib.rs", "mod a;\npub mod event_handler {\n}\nmod b;"), 1);
+    assert_eq!(shape("dialer/sip/src/session_timer.rs", "mod session_timer;"), 0);
 }

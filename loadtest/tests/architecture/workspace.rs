@@ -26,31 +26,17 @@ pub(crate) struct Member {
 }
 
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("loadtest lies below the root")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("loadtest lies below the root").to_owned()
 }
 
 pub(crate) fn read_members() -> Vec<Member> {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--offline",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            &platform,
-        ])
+        .args(["metadata", "--offline", "--format-version", "1", "--filter-platform", &platform])
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let members =
         members_of(&serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON"));
     assert_eq!(
@@ -62,10 +48,7 @@ pub(crate) fn read_members() -> Vec<Member> {
 }
 
 /// The members that `cargo metadata` tells of.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a missing key of a JSON value reads as null"
-)]
+#[expect(clippy::indexing_slicing, reason = "a missing key of a JSON value reads as null")]
 pub(crate) fn members_of(metadata: &Value) -> Vec<Member> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -78,20 +61,13 @@ pub(crate) fn members_of(metadata: &Value) -> Vec<Member> {
     for node in list(&metadata["resolve"]["nodes"]) {
         let normal = list(&node["deps"])
             .iter()
-            .filter(|dep| {
-                list(&dep["dep_kinds"])
-                    .iter()
-                    .any(|kind| kind["kind"].is_null())
-            })
+            .filter(|dep| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()))
             .map(|dep| text(&dep["pkg"]))
             .collect();
         links.insert(text(&node["id"]), normal);
     }
     let name_of = |id: &String| names.get(id).cloned().unwrap_or_default();
-    let members: BTreeSet<String> = list(&metadata["workspace_members"])
-        .iter()
-        .map(text)
-        .collect();
+    let members: BTreeSet<String> = list(&metadata["workspace_members"]).iter().map(text).collect();
     let packages = list(&metadata["packages"]);
     packages
         .iter()
@@ -128,9 +104,8 @@ pub(crate) fn members_of(metadata: &Value) -> Vec<Member> {
 pub(crate) fn read_sources() -> Vec<Source> {
     let root = root();
     let mut sources = Vec::new();
-    let mut open: Vec<PathBuf> = ["dialer", "campaign-api", "schema", "loadtest"]
-        .map(|top| root.join(top))
-        .to_vec();
+    let mut open: Vec<PathBuf> =
+        ["dialer", "campaign-api", "schema", "loadtest"].map(|top| root.join(top)).to_vec();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of the workspace") {
             let path = entry.expect("an entry of a folder").path();
@@ -138,19 +113,14 @@ pub(crate) fn read_sources() -> Vec<Source> {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("a source file in UTF-8");
-                let short = path
-                    .strip_prefix(&root)
-                    .expect("a path below the root")
-                    .display()
-                    .to_string();
+                let short =
+                    path.strip_prefix(&root).expect("a path below the root").display().to_string();
                 sources.push(Source::new(&short, &text));
             }
         }
     }
     assert!(
-        sources
-            .iter()
-            .any(|source| source.path == "loadtest/tests/architecture/main.rs"),
+        sources.iter().any(|source| source.path == "loadtest/tests/architecture/main.rs"),
         "this file is found"
     );
     outside_test_files(sources)

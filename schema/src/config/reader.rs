@@ -33,68 +33,40 @@ impl Section {
 
 impl Reader {
     pub(super) fn new(text: &str, known: &[&str]) -> Result<Self, Vec<String>> {
-        let top: Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| vec![error.to_string()])?;
-        let mut reader = Self {
-            top,
-            faults: Vec::new(),
-        };
+        let top: Table = text.parse().map_err(|error: toml::de::Error| vec![error.to_string()])?;
+        let mut reader = Self { top, faults: Vec::new() };
         let top = reader.top();
         reader.unknown(&top, known);
         Ok(reader)
     }
 
     pub(super) fn finish(self) -> Result<(), Vec<String>> {
-        if self.faults.is_empty() {
-            Ok(())
-        } else {
-            Err(self.faults)
-        }
+        if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
     }
 
     pub(super) fn top(&self) -> Section {
-        Section {
-            prefix: String::new(),
-            table: self.top.clone(),
-        }
+        Section { prefix: String::new(), table: self.top.clone() }
     }
 
     /// A sub-table; an absent one is empty, so that each of its required keys is missed by name.
     pub(super) fn section(&mut self, name: &str, known: &[&str]) -> Section {
         let prefix = format!("{name}.");
         let section = match self.top.get(name) {
-            Some(Value::Table(table)) => Section {
-                prefix,
-                table: table.clone(),
-            },
+            Some(Value::Table(table)) => Section { prefix, table: table.clone() },
             Some(_) => {
                 self.faults.push(format!("{name} must be a table"));
-                Section {
-                    prefix,
-                    ..Section::default()
-                }
+                Section { prefix, ..Section::default() }
             }
-            None => Section {
-                prefix,
-                ..Section::default()
-            },
+            None => Section { prefix, ..Section::default() },
         };
         self.unknown(&section, known);
         section
     }
 
     fn unknown(&mut self, section: &Section, known: &[&str]) {
-        for key in section
-            .table
-            .keys()
-            .filter(|key| !known.contains(&key.as_str()))
-        {
+        for key in section.table.keys().filter(|key| !known.contains(&key.as_str())) {
             let known = known.join(", ");
-            self.faults.push(format!(
-                "unknown key {}{key} (known: {known})",
-                section.prefix
-            ));
+            self.faults.push(format!("unknown key {}{key} (known: {known})", section.prefix));
         }
     }
 
@@ -121,11 +93,7 @@ impl Reader {
         let missing = self.faults.len();
         let url = self.text(section, key, None);
         if self.faults.len() == missing && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
-            self.fault(
-                section,
-                key,
-                &format!("must start with {}", schemes.join(" or ")),
-            );
+            self.fault(section, key, &format!("must start with {}", schemes.join(" or ")));
         }
         url
     }
@@ -142,11 +110,7 @@ impl Reader {
             None => default,
             Some(Value::Integer(number)) if (least..=most).contains(number) => *number,
             Some(_) => {
-                self.fault(
-                    section,
-                    key,
-                    &format!("must be a whole number from {least} to {most}"),
-                );
+                self.fault(section, key, &format!("must be a whole number from {least} to {most}"));
                 default
             }
         }
@@ -164,11 +128,7 @@ impl Reader {
             return NOWHERE;
         }
         text.parse().unwrap_or_else(|_| {
-            self.fault(
-                section,
-                key,
-                "must be an IP address and port, like 127.0.0.1:8080",
-            );
+            self.fault(section, key, "must be an IP address and port, like 127.0.0.1:8080");
             NOWHERE
         })
     }
@@ -196,19 +156,12 @@ impl Reader {
             return default;
         };
         let ports: Option<Vec<u16>> = value.as_array().and_then(|ports| {
-            ports
-                .iter()
-                .map(|port| port.as_integer().and_then(|p| u16::try_from(p).ok()))
-                .collect()
+            ports.iter().map(|port| port.as_integer().and_then(|p| u16::try_from(p).ok())).collect()
         });
         match ports.as_deref() {
             Some([first, end]) if *first >= 1024 && first < end => *first..*end,
             _ => {
-                self.fault(
-                    section,
-                    key,
-                    "must be two ports, like [20000, 24000], from 1024 on",
-                );
+                self.fault(section, key, "must be two ports, like [20000, 24000], from 1024 on");
                 default
             }
         }
@@ -220,13 +173,9 @@ impl Reader {
         if self.faults.len() > missing {
             return [0; 32];
         }
-        STANDARD
-            .decode(text)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .unwrap_or_else(|| {
-                self.fault(section, key, "must be 32 bytes in base64");
-                [0; 32]
-            })
+        STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or_else(|| {
+            self.fault(section, key, "must be 32 bytes in base64");
+            [0; 32]
+        })
     }
 }

@@ -27,12 +27,7 @@ pub struct PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self {
-            folder: None,
-            keep: false,
-            fsync: true,
-            settings: Vec::new(),
-        }
+        Self { folder: None, keep: false, fsync: true, settings: Vec::new() }
     }
 }
 
@@ -66,12 +61,7 @@ impl PrivatePostgres {
         let password_file = folder.write(runner, "password", &password)?;
         let output = runner
             .command(&bin.join("initdb"))
-            .args([
-                "--username=owner",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-            ])
+            .args(["--username=owner", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"])
             .args(["--no-instructions", "--no-sync"])
             .arg(format!("--pwfile={}", password_file.display()))
             .arg(format!("--pgdata={}", folder.path.join("data").display()))
@@ -80,22 +70,11 @@ impl PrivatePostgres {
             .map_err(io("running initdb"))?;
         if !output.status.success() {
             let log = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(TestingError::Failed {
-                what: "initdb".to_owned(),
-                log,
-            });
+            return Err(TestingError::Failed { what: "initdb".to_owned(), log });
         }
         let port = free_port()?;
         let child = launch(runner, &bin, port, &folder.path, &options)?;
-        let started = Self {
-            child,
-            runner,
-            bin,
-            port,
-            password,
-            options,
-            folder,
-        };
+        let started = Self { child, runner, bin, port, password, options, folder };
         started.sql(
             "postgres",
             &format!(
@@ -117,10 +96,7 @@ impl PrivatePostgres {
         if let Some(running) = shared.upgrade() {
             return Ok(running);
         }
-        let options = PostgresOptions {
-            fsync: false,
-            ..PostgresOptions::default()
-        };
+        let options = PostgresOptions { fsync: false, ..PostgresOptions::default() };
         let started = Arc::new(Self::start(options)?);
         *shared = Arc::downgrade(&started);
         Ok(started)
@@ -129,19 +105,13 @@ impl PrivatePostgres {
     /// The URL for the superuser.
     #[must_use]
     pub fn owner_url(&self, database: &str) -> String {
-        format!(
-            "postgres://owner:{}@127.0.0.1:{}/{database}",
-            self.password, self.port
-        )
+        format!("postgres://owner:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     /// The URL for a login that has the rights of the running programs only.
     #[must_use]
     pub fn app_url(&self, database: &str) -> String {
-        format!(
-            "postgres://app:{}@127.0.0.1:{}/{database}",
-            self.password, self.port
-        )
+        format!("postgres://app:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     /// Its TCP port on 127.0.0.1.
@@ -185,20 +155,8 @@ impl PrivatePostgres {
     /// # Errors
     /// If PostgreSQL refuses.
     pub fn sql(&self, database: &str, sql: &str) -> Result<(), TestingError> {
-        self.run(
-            "psql",
-            &[
-                "-X",
-                "-q",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-d",
-                database,
-                "-c",
-                sql,
-            ],
-        )
-        .map(|_| ())
+        self.run("psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql])
+            .map(|_| ())
     }
 
     /// Runs one of PostgreSQL's client programs against the cluster and returns what it printed.
@@ -219,10 +177,7 @@ impl PrivatePostgres {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(TestingError::Failed {
-            what: program.to_owned(),
-            log,
-        })
+        Err(TestingError::Failed { what: program.to_owned(), log })
     }
 
     /// Stops the server; the data stay. `crash` leaves it no time to write anything down.
@@ -236,13 +191,7 @@ impl PrivatePostgres {
     /// See [`TestingError`].
     pub fn start_again(&mut self) -> Result<(), TestingError> {
         end(&mut self.child, "-INT");
-        self.child = launch(
-            self.runner,
-            &self.bin,
-            self.port,
-            &self.folder.path,
-            &self.options,
-        )?;
+        self.child = launch(self.runner, &self.bin, self.port, &self.folder.path, &self.options)?;
         Ok(())
     }
 }
@@ -250,10 +199,7 @@ impl PrivatePostgres {
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         // Quick where the data go anyway, orderly where they stay.
-        end(
-            &mut self.child,
-            if self.folder.keep { "-INT" } else { "-QUIT" },
-        );
+        end(&mut self.child, if self.folder.keep { "-INT" } else { "-QUIT" });
     }
 }
 
@@ -273,14 +219,8 @@ fn launch(
         "max_connections=200".to_owned(),
         "shared_buffers=128MB".to_owned(),
         format!("fsync={}", if options.fsync { "on" } else { "off" }),
-        format!(
-            "synchronous_commit={}",
-            if options.fsync { "on" } else { "off" }
-        ),
-        format!(
-            "full_page_writes={}",
-            if options.fsync { "on" } else { "off" }
-        ),
+        format!("synchronous_commit={}", if options.fsync { "on" } else { "off" }),
+        format!("full_page_writes={}", if options.fsync { "on" } else { "off" }),
     ];
     settings.extend(options.settings.iter().cloned());
     for setting in settings {
@@ -316,12 +256,9 @@ fn find_bin() -> Result<PathBuf, TestingError> {
         })
         .collect();
     versions.sort();
-    versions
-        .pop()
-        .map(|(_, bin)| bin)
-        .ok_or(TestingError::NotInstalled {
-            program: "PostgreSQL",
-            looked: "/usr/lib/postgresql/*/bin",
-            package: "postgresql",
-        })
+    versions.pop().map(|(_, bin)| bin).ok_or(TestingError::NotInstalled {
+        program: "PostgreSQL",
+        looked: "/usr/lib/postgresql/*/bin",
+        package: "postgresql",
+    })
 }

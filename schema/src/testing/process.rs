@@ -47,9 +47,7 @@ impl Runner {
             let (uid, gid) = (fields.nth(1)?, fields.next()?);
             (name == "postgres").then_some((uid.parse().ok()?, gid.parse().ok()?))
         });
-        Ok(Self {
-            become_user: Some(ids.ok_or(TestingError::NoUser)?),
-        })
+        Ok(Self { become_user: Some(ids.ok_or(TestingError::NoUser)?) })
     }
 
     /// The program as this user. `setpriv` becomes the program, so that the child's process id is
@@ -59,9 +57,7 @@ impl Runner {
             None => Command::new(program),
             Some((uid, gid)) => {
                 let mut command = Command::new("setpriv");
-                command
-                    .arg(format!("--reuid={uid}"))
-                    .arg(format!("--regid={gid}"));
+                command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}"));
                 command.arg("--clear-groups").arg("--").arg(program);
                 command
             }
@@ -146,11 +142,7 @@ pub(super) fn tail(path: &Path) -> String {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .iter()
-        .skip(lines.len().saturating_sub(20))
-        .map(|line| format!("  {line}\n"))
-        .collect()
+    lines.iter().skip(lines.len().saturating_sub(20)).map(|line| format!("  {line}\n")).collect()
 }
 
 /// Starts a server with its output in `log`.
@@ -178,21 +170,14 @@ pub(super) fn wait_ready(
     for _ in 0..LOOKS {
         if let Ok(Some(status)) = child.try_wait() {
             let what = format!("{what} ended with {status}; it");
-            return Err(TestingError::Failed {
-                what,
-                log: tail(log),
-            });
+            return Err(TestingError::Failed { what, log: tail(log) });
         }
         if ready() {
             return Ok(());
         }
         thread::sleep(PAUSE);
     }
-    Err(TestingError::NotReady {
-        what: what.to_owned(),
-        path: log.to_owned(),
-        log: tail(log),
-    })
+    Err(TestingError::NotReady { what: what.to_owned(), path: log.to_owned(), log: tail(log) })
 }
 
 /// Asks by signal, waits up to 10 s, then kills. Always leaves no process.

@@ -51,12 +51,7 @@ impl PrivateRedis {
             ),
         )?;
         let child = launch(runner, port, &password, &folder.path)?;
-        Ok(Self {
-            child,
-            port,
-            password,
-            folder,
-        })
+        Ok(Self { child, port, password, folder })
     }
 
     /// Its URL.
@@ -93,10 +88,7 @@ impl PrivateRedis {
         if answer == "+OK\r\n+OK\r\n+OK\r\n" {
             return Ok(());
         }
-        Err(TestingError::Failed {
-            what: "emptying Redis".to_owned(),
-            log: answer,
-        })
+        Err(TestingError::Failed { what: "emptying Redis".to_owned(), log: answer })
     }
 
     /// Stops it.
@@ -110,12 +102,7 @@ impl PrivateRedis {
     /// See [`TestingError`].
     pub fn start_again(&mut self) -> Result<(), TestingError> {
         self.stop();
-        self.child = launch(
-            Runner::unprivileged()?,
-            self.port,
-            &self.password,
-            &self.folder.path,
-        )?;
+        self.child = launch(Runner::unprivileged()?, self.port, &self.password, &self.folder.path)?;
         Ok(())
     }
 }
@@ -141,12 +128,7 @@ fn launch(runner: Runner, port: u16, password: &str, folder: &Path) -> Result<Ch
     let log = folder.join("redis.log");
     let mut child = spawn(command, &log)?;
     let ready = || ask(port, password, "PING\r\n").is_ok_and(|answer| answer == "+OK\r\n+PONG\r\n");
-    let outcome = wait_ready(
-        &mut child,
-        &format!("Redis on 127.0.0.1:{port}"),
-        &log,
-        ready,
-    );
+    let outcome = wait_ready(&mut child, &format!("Redis on 127.0.0.1:{port}"), &log, ready);
     if outcome.is_err() {
         end(&mut child, "-KILL");
     }

@@ -36,20 +36,10 @@ impl Source {
         (self.next() & 0xFFFF_FFFF).try_into().unwrap()
     }
     fn text(&mut self) -> String {
-        const PIECES: [&str; 7] = [
-            "",
-            "US-FL",
-            "\u{4e2d}\u{6587}",
-            "+05:00",
-            "=a",
-            "\"quoted\"\n",
-            "house.cap",
-        ];
+        const PIECES: [&str; 7] =
+            ["", "US-FL", "\u{4e2d}\u{6587}", "+05:00", "=a", "\"quoted\"\n", "house.cap"];
         let length = self.below(4);
-        (0..length)
-            .map(|_| *self.one_of(&PIECES))
-            .collect::<Vec<_>>()
-            .join("+")
+        (0..length).map(|_| *self.one_of(&PIECES)).collect::<Vec<_>>().join("+")
     }
     fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
@@ -66,10 +56,7 @@ impl Source {
     }
     fn attempt(&mut self) -> AttemptId {
         let try_no = (self.next() & 0xFFFF).try_into().unwrap();
-        AttemptId {
-            contact: ContactId(self.id()),
-            try_no,
-        }
+        AttemptId { contact: ContactId(self.id()), try_no }
     }
     fn rule(&mut self) -> RuleId {
         RuleId::new(&self.text())
@@ -100,11 +87,7 @@ impl Source {
                 zone: s.text(),
                 local_time: s.text(),
             }),
-            counters: self.list(|s| Counter {
-                rule: s.rule(),
-                count: s.small(),
-                cap: s.small(),
-            }),
+            counters: self.list(|s| Counter { rule: s.rule(), count: s.small(), cap: s.small() }),
             lists: self.list(|s| ListSeen {
                 list: s.text(),
                 version: s.text(),
@@ -112,10 +95,7 @@ impl Source {
                 contains: s.next() & 1 == 1,
             }),
             obligations: self.list(Self::text),
-            inputs: self.list(|s| Input {
-                name: s.text(),
-                value: s.text(),
-            }),
+            inputs: self.list(|s| Input { name: s.text(), value: s.text() }),
         }
     }
 
@@ -136,17 +116,8 @@ impl Source {
                 clock_offset_ms: self.next().cast_signed(),
                 sip_call_id: self.text(),
             }),
-            Kind::Sent => Sent {
-                placement,
-                sent_at: self.time(),
-                sip_call_id: self.text(),
-            }
-            .into(),
-            Kind::NotSent => NotSent {
-                placement,
-                reason: self.text(),
-            }
-            .into(),
+            Kind::Sent => Sent { placement, sent_at: self.time(), sip_call_id: self.text() }.into(),
+            Kind::NotSent => NotSent { placement, reason: self.text() }.into(),
             _ => Body::Outcome(Ended {
                 attempt: self.attempt(),
                 placement,
@@ -231,11 +202,7 @@ fn records() -> impl Strategy<Value = Record> {
 fn sample() -> Record {
     Record::new(
         None,
-        NotSent {
-            placement: PlacementId(1),
-            reason: "late".into(),
-        }
-        .into(),
+        NotSent { placement: PlacementId(1), reason: "late".into() }.into(),
         UnixMillis(5),
     )
 }
@@ -259,20 +226,8 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
     assert_eq!(changed(2, 2), CanonicalError::Version(2));
     assert_eq!(changed(6, 11), CanonicalError::Kind(11));
     assert!(changed(6, 11).to_string().contains("layout version 1"));
-    assert_eq!(
-        changed(27, 2),
-        CanonicalError::UnknownField {
-            of: "NotSent",
-            key: 2
-        }
-    );
-    assert_eq!(
-        encode(&Record {
-            version: 2,
-            ..sample()
-        }),
-        Err(CanonicalError::Version(2))
-    );
+    assert_eq!(changed(27, 2), CanonicalError::UnknownField { of: "NotSent", key: 2 });
+    assert_eq!(encode(&Record { version: 2, ..sample() }), Err(CanonicalError::Version(2)));
 }
 
 #[test]
@@ -287,10 +242,7 @@ fn bytes_that_say_the_same_in_another_way_are_refused() {
     for (what, result) in [
         ("long integer", with(4..5, &[0x18, 5])),
         ("longer integer", with(4..5, &[0x19, 0, 5])),
-        (
-            "longest integer",
-            with(4..5, &[0x1B, 0, 0, 0, 0, 0, 0, 0, 5]),
-        ),
+        ("longest integer", with(4..5, &[0x1B, 0, 0, 0, 0, 0, 0, 0, 5])),
         ("indefinite map", with(8..9, &[0xBF])),
         ("tagged time", with(4..5, &[0xC1, 5])),
         ("reserved head", with(4..5, &[0x1C])),
@@ -299,10 +251,7 @@ fn bytes_that_say_the_same_in_another_way_are_refused() {
         ("doubled key", with(27..28, &[0])),
         ("trailing byte", with(33..33, &[0])),
         ("missing byte", with(32..33, &[])),
-        (
-            "huge text",
-            with(28..29, &[0x7B, 255, 255, 255, 255, 255, 255, 255, 255]),
-        ),
+        ("huge text", with(28..29, &[0x7B, 255, 255, 255, 255, 255, 255, 255, 255])),
         ("wrong UTF-8", with(29..30, &[0xFF])),
         ("short id", with(10..27, &[0x41, 1])),
     ] {
@@ -313,29 +262,14 @@ fn bytes_that_say_the_same_in_another_way_are_refused() {
 #[test]
 fn telephone_numbers_and_overlong_records_have_no_leaf() {
     let with = |reason: String| {
-        let body = NotSent {
-            placement: PlacementId(1),
-            reason,
-        };
+        let body = NotSent { placement: PlacementId(1), reason };
         encode(&Record::new(None, body.into(), UnixMillis(5)))
     };
-    assert_eq!(
-        with("to +13055550123".into()),
-        Err(CanonicalError::TelephoneNumber)
-    );
-    assert_eq!(
-        with("++1305555".into()),
-        Err(CanonicalError::TelephoneNumber)
-    );
+    assert_eq!(with("to +13055550123".into()), Err(CanonicalError::TelephoneNumber));
+    assert_eq!(with("++1305555".into()), Err(CanonicalError::TelephoneNumber));
     assert!(with("2026-11-23T14:05:00+05:00 and +130555".into()).is_ok());
-    assert!(matches!(
-        with("x".repeat(MAX_LEAF)),
-        Err(CanonicalError::TooLong(_))
-    ));
-    assert!(matches!(
-        decode(&vec![0; MAX_LEAF + 1]),
-        Err(CanonicalError::TooLong(_))
-    ));
+    assert!(matches!(with("x".repeat(MAX_LEAF)), Err(CanonicalError::TooLong(_))));
+    assert!(matches!(decode(&vec![0; MAX_LEAF + 1]), Err(CanonicalError::TooLong(_))));
 }
 
 /// The layout as the README prints it.
@@ -367,16 +301,7 @@ fn layout() -> String {
         )+};
     }
     text.push_str("### Words\n\n");
-    words!(
-        Verdict,
-        ImportedKind,
-        Action,
-        Disposition,
-        Outcome,
-        Purpose,
-        Technology,
-        LineType
-    );
+    words!(Verdict, ImportedKind, Action, Disposition, Outcome, Purpose, Technology, LineType);
     text
 }
 
@@ -384,10 +309,7 @@ fn layout() -> String {
 fn the_readme_prints_the_layout_that_is_built() {
     let readme = include_str!("../../../../schema/audit/README.md");
     let layout = layout();
-    assert!(
-        readme.ends_with(&layout),
-        "schema/audit/README.md should end with:\n{layout}"
-    );
+    assert!(readme.ends_with(&layout), "schema/audit/README.md should end with:\n{layout}");
 }
 
 /// One item, read and written by `minicbor`, which writes shortest heads.

@@ -26,10 +26,7 @@ fn a_note_signed_elsewhere_opens_with_its_key() {
     assert_eq!(key.name(), "PeterNeumann");
     assert!(key.open(GO_NOTE).unwrap().ends_with("your problem is.\n"));
     let changed = GO_NOTE.replace("answer", "Answer");
-    assert_eq!(
-        key.open(&changed),
-        Err(CheckpointError::BadSignature("PeterNeumann".into()))
-    );
+    assert_eq!(key.open(&changed), Err(CheckpointError::BadSignature("PeterNeumann".into())));
 }
 
 #[test]
@@ -49,18 +46,12 @@ fn signatures_of_witnesses_are_passed_over_and_extension_lines_are_signed() {
     let line = format!("\u{2014} audit.example.com {}\n", STANDARD.encode(bytes));
     let witness = "\u{2014} witness.example.net AAAAAAECAwQ=\n";
     let key = signer(1).verifier();
-    for signed in [
-        format!("{text}\n{witness}{line}"),
-        format!("{text}\n{line}{witness}"),
-    ] {
+    for signed in [format!("{text}\n{witness}{line}"), format!("{text}\n{line}{witness}")] {
         assert_eq!(Checkpoint::open(&signed, &key), Ok(checkpoint()));
         assert!(Checkpoint::open(&signed.replace("extension", "Extension"), &key).is_err());
     }
     let unsigned = format!("{text}\n{witness}");
-    assert!(matches!(
-        Checkpoint::open(&unsigned, &key),
-        Err(CheckpointError::NotSigned(_))
-    ));
+    assert!(matches!(Checkpoint::open(&unsigned, &key), Err(CheckpointError::NotSigned(_))));
 }
 
 #[test]
@@ -86,23 +77,14 @@ fn texts_that_are_no_checkpoints_are_refused() {
     ] {
         let mut bytes = signer(1).verifier().id.to_vec();
         bytes.extend(signer(1).key.sign(text.as_bytes()).to_bytes());
-        let signed = format!(
-            "{text}\n\u{2014} audit.example.com {}\n",
-            STANDARD.encode(bytes)
-        );
+        let signed = format!("{text}\n\u{2014} audit.example.com {}\n", STANDARD.encode(bytes));
         let result = Checkpoint::open(&signed, &signer(1).verifier());
         assert!(
-            matches!(
-                result,
-                Err(CheckpointError::Body(_) | CheckpointError::Note(_))
-            ),
+            matches!(result, Err(CheckpointError::Body(_) | CheckpointError::Note(_))),
             "{text:?}"
         );
     }
-    let forged = Checkpoint {
-        origin: "log\n9".into(),
-        ..checkpoint()
-    };
+    let forged = Checkpoint { origin: "log\n9".into(), ..checkpoint() };
     assert!(signer(1).sign(&forged).is_err());
 }
 
@@ -121,10 +103,7 @@ fn keys_with_another_hash_kind_or_name_are_refused() {
     ] {
         assert!(bad.parse::<VerifierKey>().is_err(), "{bad}");
     }
-    assert_eq!(
-        Signer::from_seed("two words", &[0; 32]).unwrap_err(),
-        CheckpointError::Name
-    );
+    assert_eq!(Signer::from_seed("two words", &[0; 32]).unwrap_err(), CheckpointError::Name);
 }
 
 proptest! {

@@ -6,12 +6,7 @@ use super::*;
 use crate::record::{Action, CampaignAction, NotSent, Suppressed, Token};
 
 fn leaf(body: impl Into<Body>) -> Vec<u8> {
-    canonical::encode(&Record::new(
-        None,
-        body.into(),
-        UnixMillis(1_764_000_000_123),
-    ))
-    .unwrap()
+    canonical::encode(&Record::new(None, body.into(), UnixMillis(1_764_000_000_123))).unwrap()
 }
 
 fn cell(leaf: &[u8], name: &str) -> String {
@@ -21,28 +16,19 @@ fn cell(leaf: &[u8], name: &str) -> String {
 
 #[test]
 fn a_json_line_has_the_head_then_the_fields_then_the_leaf() {
-    let leaf = leaf(NotSent {
-        placement: PlacementId(5),
-        reason: "a \"late\" one".into(),
-    });
+    let leaf = leaf(NotSent { placement: PlacementId(5), reason: "a \"late\" one".into() });
     let line = json_line(3, &leaf).unwrap();
     let start = "{\"index\":3,\"version\":1,\"kind\":\"not_sent\",\"at\":\"2025-11-24T16:00:00.123Z\",\
         \"node\":null,\"placement\":\"00000000000000000000000005\",\"reason\":\"a \\\"late\\\" one\",\
         \"leaf_hash\":\"";
     assert!(line.starts_with(start), "{line}");
-    assert!(
-        line.ends_with(&format!("\"leaf\":\"{}\"}}", STANDARD.encode(&leaf))),
-        "{line}"
-    );
+    assert!(line.ends_with(&format!("\"leaf\":\"{}\"}}", STANDARD.encode(&leaf))), "{line}");
 }
 
 #[test]
 fn a_cell_that_a_spreadsheet_would_compute_is_defused() {
     for formula in ["=1+1", "+1", "-1", "@sum", "\tx", "\rx"] {
-        let leaf = leaf(NotSent {
-            placement: PlacementId(5),
-            reason: formula.into(),
-        });
+        let leaf = leaf(NotSent { placement: PlacementId(5), reason: formula.into() });
         assert_eq!(cell(&leaf, "reason"), format!("'{formula}"));
     }
     let suppressed = Suppressed {

@@ -4,8 +4,5 @@ use super::*;
 
 #[test]
 fn a_receipt_speaks_of_the_placement_it_was_asserted_for() {
-    assert_eq!(
-        Receipt::assertion(PlacementId(7)).placement(),
-        PlacementId(7)
-    );
+    assert_eq!(Receipt::assertion(PlacementId(7)).placement(), PlacementId(7));
 }

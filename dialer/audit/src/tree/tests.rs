@@ -62,14 +62,11 @@ fn a_tree_grows_on_from_its_peaks_and_not_from_too_many_or_few() {
         let mut whole = Tree::new();
         leaves[..size].iter().for_each(|leaf| whole.append(*leaf));
         let mut restored = Tree::restore(whole.size(), whole.peaks().to_vec()).unwrap();
-        leaves[size..]
-            .iter()
-            .for_each(|leaf| restored.append(*leaf));
+        leaves[size..].iter().for_each(|leaf| restored.append(*leaf));
         assert_eq!(restored.root(), root(&leaves));
-        assert_eq!(
-            Tree::restore(whole.size() + 1, whole.peaks().to_vec()).is_some(),
-            { whole.size().count_ones() == (whole.size() + 1).count_ones() }
-        );
+        assert_eq!(Tree::restore(whole.size() + 1, whole.peaks().to_vec()).is_some(), {
+            whole.size().count_ones() == (whole.size() + 1).count_ones()
+        });
     }
 }
 
@@ -87,10 +84,7 @@ fn reference_root(leaves: &[Hash]) -> Hash {
             while half * 2 < leaves.len() {
                 half *= 2;
             }
-            node_hash(
-                &reference_root(&leaves[..half]),
-                &reference_root(&leaves[half..]),
-            )
+            node_hash(&reference_root(&leaves[..half]), &reference_root(&leaves[half..]))
         }
     }
 }
@@ -127,28 +121,10 @@ fn every_proof_of_every_small_tree_holds_and_for_nothing_else() {
                 "{old} {size}"
             );
             let other = leaf_hash(b"other");
-            assert!(!verify_consistency(
-                u64::from(old),
-                &other,
-                wide,
-                &root,
-                &path
-            ));
-            assert!(!verify_consistency(
-                u64::from(old),
-                &old_root,
-                wide,
-                &other,
-                &path
-            ));
+            assert!(!verify_consistency(u64::from(old), &other, wide, &root, &path));
+            assert!(!verify_consistency(u64::from(old), &old_root, wide, &other, &path));
             let longer = [&path[..], &[other]].concat();
-            assert!(!verify_consistency(
-                u64::from(old),
-                &old_root,
-                wide,
-                &root,
-                &longer
-            ));
+            assert!(!verify_consistency(u64::from(old), &old_root, wide, &root, &longer));
         }
         assert_eq!(consistency_proof(&leaves, 0), None);
         assert_eq!(consistency_proof(&leaves, usize::from(size) + 1), None);

@@ -76,31 +76,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { checkpoint, counts } = self;
         writeln!(f, "log        {}", checkpoint.origin)?;
-        writeln!(
-            f,
-            "root       {} over {} records",
-            checkpoint.root, checkpoint.size
-        )?;
+        writeln!(f, "root       {} over {} records", checkpoint.root, checkpoint.size)?;
         if let Some((first, last)) = counts.between {
             writeln!(f, "recorded   {} to {}", rfc3339(first), rfc3339(last))?;
         }
-        let Counts {
-            permits,
-            deferrals,
-            refusals,
-            ..
-        } = counts;
-        writeln!(
-            f,
-            "decisions  {permits} permits, {deferrals} deferrals, {refusals} refusals"
-        )?;
-        let Counts {
-            placements,
-            sent,
-            not_sent,
-            open,
-            ..
-        } = counts;
+        let Counts { permits, deferrals, refusals, .. } = counts;
+        writeln!(f, "decisions  {permits} permits, {deferrals} deferrals, {refusals} refusals")?;
+        let Counts { placements, sent, not_sent, open, .. } = counts;
         writeln!(
             f,
             "placements {placements}, {sent} sent, {not_sent} not sent, {open} without outcome"

@@ -144,20 +144,14 @@ impl Story {
             (false, None) => return Err(StoryFault::DenialWithoutRule),
             _ => {}
         }
-        if let Some(full) = decision
-            .counters
-            .iter()
-            .find(|counter| permit && counter.count >= counter.cap)
+        if let Some(full) =
+            decision.counters.iter().find(|counter| permit && counter.count >= counter.cap)
         {
             let (rule, count, cap) = (full.rule.clone(), full.count, full.cap);
             return Err(StoryFault::PermitOverCap { rule, count, cap });
         }
         let Some(placement) = decision.placement else {
-            return if permit {
-                Err(StoryFault::PermitForNothing)
-            } else {
-                Ok(())
-            };
+            return if permit { Err(StoryFault::PermitForNothing) } else { Ok(()) };
         };
         let course = Course {
             attempt: decision.attempt,
@@ -193,10 +187,7 @@ impl Story {
             }
         }
         let call_id = Hash::of(intent.sip_call_id.as_bytes());
-        course.intended = Some(Intended {
-            not_after: intent.not_after,
-            call_id,
-        });
+        course.intended = Some(Intended { not_after: intent.not_after, call_id });
         Ok(())
     }
 
@@ -207,11 +198,7 @@ impl Story {
         let intended = course.intended.as_ref().ok_or(without)?;
         if sent.sent_at > intended.not_after {
             let (sent_at, not_after) = (rfc3339(sent.sent_at), rfc3339(intended.not_after));
-            return Err(StoryFault::SentLate {
-                placement,
-                sent_at,
-                not_after,
-            });
+            return Err(StoryFault::SentLate { placement, sent_at, not_after });
         }
         if Hash::of(sent.sip_call_id.as_bytes()) != intended.call_id {
             return Err(StoryFault::OtherCallId(placement));
@@ -238,11 +225,7 @@ impl Story {
             (Some(Disposition::Unknown), true) if ended.disposition != Disposition::NotSent => {}
             (Some(first), false) => {
                 let second = ended.disposition;
-                return Err(StoryFault::EndedTwice {
-                    placement,
-                    first,
-                    second,
-                });
+                return Err(StoryFault::EndedTwice { placement, first, second });
             }
             (_, true) => return Err(StoryFault::NoCorrection(placement)),
         }
@@ -259,22 +242,14 @@ impl Story {
     /// The counts once all records are told.
     pub(super) fn into_report(self, checkpoint: Checkpoint) -> Report {
         let mut counts = self.counts;
-        for course in self
-            .courses
-            .values()
-            .filter(|course| course.intended.is_some())
-        {
+        for course in self.courses.values().filter(|course| course.intended.is_some()) {
             counts.placements += 1;
             counts.sent += u64::from(course.sent);
             let never_left = course.not_sent || course.ended == Some(Disposition::NotSent);
             counts.not_sent += u64::from(never_left);
             counts.open += u64::from(!never_left && course.ended.is_none());
             counts.ended_unsent += u64::from(!never_left && !course.sent && course.ended.is_some());
-            let ended = if never_left {
-                Some(Disposition::NotSent)
-            } else {
-                course.ended
-            };
+            let ended = if never_left { Some(Disposition::NotSent) } else { course.ended };
             if let Some(disposition) = ended {
                 *counts.dispositions.entry(disposition).or_default() += 1;
             }
@@ -292,11 +267,7 @@ impl Course {
         }
         match self.ended {
             Some(second) if self.not_sent && second != Disposition::NotSent => {
-                Err(StoryFault::EndedTwice {
-                    placement,
-                    first: Disposition::NotSent,
-                    second,
-                })
+                Err(StoryFault::EndedTwice { placement, first: Disposition::NotSent, second })
             }
             _ => Ok(()),
         }

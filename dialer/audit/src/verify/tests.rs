@@ -20,10 +20,7 @@ mod promises;
 const START: i64 = 1_764_000_000_000;
 
 fn attempt(no: u128) -> AttemptId {
-    AttemptId {
-        contact: ContactId(no),
-        try_no: 1,
-    }
+    AttemptId { contact: ContactId(no), try_no: 1 }
 }
 
 fn subjects(no: u128) -> Vec<SubjectId> {
@@ -54,11 +51,7 @@ fn decision(no: u128, verdict: Verdict) -> Decision {
         rules_asked: 23,
         ruleset: Hash([3; 32]),
         places: vec![],
-        counters: vec![Counter {
-            rule: RuleId::new("house.person_day_cap"),
-            count: 1,
-            cap: 3,
-        }],
+        counters: vec![Counter { rule: RuleId::new("house.person_day_cap"), count: 1, cap: 3 }],
         lists: vec![],
         obligations: vec!["identify".into()],
         inputs: vec![],
@@ -66,11 +59,7 @@ fn decision(no: u128, verdict: Verdict) -> Decision {
 }
 
 fn intent(no: u128) -> Intent {
-    let advance = |subject| Advance {
-        subject,
-        judged: Token(no + 500),
-        token: Token(no),
-    };
+    let advance = |subject| Advance { subject, judged: Token(no + 500), token: Token(no) };
     Intent {
         placement: PlacementId(no),
         attempt: attempt(no),
@@ -85,11 +74,7 @@ fn intent(no: u128) -> Intent {
 
 fn sent(no: u128) -> Sent {
     let sip_call_id = format!("call-{no}");
-    Sent {
-        placement: PlacementId(no),
-        sent_at: UnixMillis(START + 40),
-        sip_call_id,
-    }
+    Sent { placement: PlacementId(no), sent_at: UnixMillis(START + 40), sip_call_id }
 }
 
 fn ended(no: u128, disposition: Disposition) -> Ended {
@@ -115,10 +100,7 @@ fn story() -> Vec<Body> {
         actor: "user-1".into(),
         reason: None,
     };
-    let corrected = Ended {
-        correction: true,
-        ..ended(3, Disposition::Busy)
-    };
+    let corrected = Ended { correction: true, ..ended(3, Disposition::Busy) };
     vec![
         start.into(),
         decision(1, Verdict::Permit).into(),
@@ -128,11 +110,7 @@ fn story() -> Vec<Body> {
         decision(2, Verdict::Permit).into(),
         intent(2).into(),
         ended(1, Disposition::Answered).into(),
-        NotSent {
-            placement: PlacementId(2),
-            reason: "too late".into(),
-        }
-        .into(),
+        NotSent { placement: PlacementId(2), reason: "too late".into() }.into(),
         decision(3, Verdict::Permit).into(),
         intent(3).into(),
         sent(3).into(),
@@ -158,23 +136,15 @@ fn signer() -> Signer {
 fn checkpoint(leaves: &[Vec<u8>]) -> String {
     let mut tree = Tree::new();
     leaves.iter().for_each(|leaf| tree.append(leaf_hash(leaf)));
-    signer()
-        .sign(&Checkpoint::of("audit.example.com/log", &tree))
-        .unwrap()
+    signer().sign(&Checkpoint::of("audit.example.com/log", &tree)).unwrap()
 }
 
 fn json(leaves: &[Vec<u8>]) -> Vec<Row> {
-    (0..)
-        .zip(leaves)
-        .map(|(i, leaf)| Row::Json(export::json_line(i, leaf).unwrap()))
-        .collect()
+    (0..).zip(leaves).map(|(i, leaf)| Row::Json(export::json_line(i, leaf).unwrap())).collect()
 }
 
 fn csv(leaves: &[Vec<u8>]) -> Vec<Row> {
-    (0..)
-        .zip(leaves)
-        .map(|(i, leaf)| Row::Csv(export::csv_row(i, leaf).unwrap()))
-        .collect()
+    (0..).zip(leaves).map(|(i, leaf)| Row::Csv(export::csv_row(i, leaf).unwrap())).collect()
 }
 
 fn check(rows: Vec<Row>, checkpoint: &str) -> Result<Report, Break> {
@@ -188,40 +158,20 @@ fn a_sound_export_verifies_in_both_formats_and_is_counted() {
     let report = check(json(&leaves), &checkpoint).unwrap();
     assert_eq!(report, check(csv(&leaves), &checkpoint).unwrap());
     let counts = &report.counts;
-    assert_eq!(
-        (
-            counts.records,
-            counts.permits,
-            counts.refusals,
-            counts.deferrals
-        ),
-        (15, 3, 1, 1)
-    );
-    assert_eq!(
-        (counts.placements, counts.sent, counts.not_sent, counts.open),
-        (3, 2, 1, 0)
-    );
+    assert_eq!((counts.records, counts.permits, counts.refusals, counts.deferrals), (15, 3, 1, 1));
+    assert_eq!((counts.placements, counts.sent, counts.not_sent, counts.open), (3, 2, 1, 0));
     assert_eq!(counts.dispositions.get(&Disposition::Busy), Some(&1));
     assert_eq!(counts.dispositions.get(&Disposition::Unknown), None);
-    assert_eq!(
-        counts.denied_by.get(&RuleId::new("house.person_day_cap")),
-        Some(&2)
-    );
+    assert_eq!(counts.denied_by.get(&RuleId::new("house.person_day_cap")), Some(&2));
     let text = report.to_string();
-    assert!(
-        text.contains("3 placements") || text.contains("placements 3"),
-        "{text}"
-    );
+    assert!(text.contains("3 placements") || text.contains("placements 3"), "{text}");
 }
 
 #[test]
 fn an_empty_log_verifies_and_a_placement_under_way_is_counted_as_open() {
     assert_eq!(check(vec![], &checkpoint(&[])).unwrap().counts.records, 0);
-    let leaves = leaves(vec![
-        decision(1, Verdict::Permit).into(),
-        intent(1).into(),
-        sent(1).into(),
-    ]);
+    let leaves =
+        leaves(vec![decision(1, Verdict::Permit).into(), intent(1).into(), sent(1).into()]);
     let counts = check(json(&leaves), &checkpoint(&leaves)).unwrap().counts;
     assert_eq!((counts.placements, counts.open, counts.sent), (1, 1, 1));
 }
@@ -231,46 +181,21 @@ fn a_truncated_or_longer_export_is_found() {
     let leaves = leaves(story());
     let signed = checkpoint(&leaves);
     let short = check(json(&leaves[..14]), &signed).unwrap_err();
-    assert_eq!(
-        short.fault,
-        Fault::TooFew {
-            found: 14,
-            expected: 15
-        }
-    );
+    assert_eq!(short.fault, Fault::TooFew { found: 14, expected: 15 });
     let long = check(json(&leaves), &checkpoint(&leaves[..14])).unwrap_err();
-    assert_eq!(
-        long,
-        Break {
-            index: Some(14),
-            fault: Fault::TooMany(14)
-        }
-    );
-    assert_eq!(
-        long.to_string(),
-        "record 14: the checkpoint covers 14 records only"
-    );
+    assert_eq!(long, Break { index: Some(14), fault: Fault::TooMany(14) });
+    assert_eq!(long.to_string(), "record 14: the checkpoint covers 14 records only");
 }
 
 #[test]
 fn another_key_or_a_changed_checkpoint_is_found() {
     let leaves = leaves(story());
     let signed = checkpoint(&leaves);
-    let other = Signer::from_seed("audit.example.com", &[8; 32])
-        .unwrap()
-        .verifier();
+    let other = Signer::from_seed("audit.example.com", &[8; 32]).unwrap().verifier();
     let fault = verify(json(&leaves), &signed, &other).unwrap_err().fault;
-    assert!(
-        matches!(fault, Fault::Checkpoint(CheckpointError::NotSigned(_))),
-        "{fault}"
-    );
-    let fault = check(json(&leaves), &signed.replace("\n15\n", "\n14\n"))
-        .unwrap_err()
-        .fault;
-    assert!(
-        matches!(fault, Fault::Checkpoint(CheckpointError::BadSignature(_))),
-        "{fault}"
-    );
+    assert!(matches!(fault, Fault::Checkpoint(CheckpointError::NotSigned(_))), "{fault}");
+    let fault = check(json(&leaves), &signed.replace("\n15\n", "\n14\n")).unwrap_err().fault;
+    assert!(matches!(fault, Fault::Checkpoint(CheckpointError::BadSignature(_))), "{fault}");
 }
 
 #[test]
@@ -291,10 +216,7 @@ fn a_log_that_does_not_extend_an_earlier_checkpoint_is_found() {
     let fault = run(&checkpoint(&rewritten), json(&all)).unwrap_err().fault;
     assert!(matches!(fault, Fault::Root { size: 7, .. }), "{fault}");
     let longer = [all.clone(), all[..1].to_vec()].concat();
-    assert!(matches!(
-        run(&checkpoint(&longer), json(&all)).unwrap_err().fault,
-        Fault::Earlier(_)
-    ));
+    assert!(matches!(run(&checkpoint(&longer), json(&all)).unwrap_err().fault, Fault::Earlier(_)));
 }
 
 #[test]
@@ -302,21 +224,14 @@ fn a_readable_field_that_differs_from_the_leaf_is_found_and_named() {
     let leaves = leaves(story());
     let signed = checkpoint(&leaves);
     let mut rows = json(&leaves);
-    let Row::Json(line) = &mut rows[7] else {
-        unreachable!()
-    };
+    let Row::Json(line) = &mut rows[7] else { unreachable!() };
     *line = line.replace("\"answered\"", "\"busy\"");
     let broken = check(rows, &signed).unwrap_err();
     let text = broken.to_string();
-    assert_eq!(
-        text,
-        "record 7: its field disposition says \"busy\", its leaf says \"answered\""
-    );
+    assert_eq!(text, "record 7: its field disposition says \"busy\", its leaf says \"answered\"");
 
     let mut rows = csv(&leaves);
-    let Row::Csv(cells) = &mut rows[7] else {
-        unreachable!()
-    };
+    let Row::Csv(cells) = &mut rows[7] else { unreachable!() };
     *cells.iter_mut().find(|cell| *cell == "answered").unwrap() = "busy".into();
     let broken = check(rows, &signed).unwrap_err();
     assert_eq!(
@@ -331,9 +246,7 @@ fn a_doubled_or_added_member_cannot_hide_in_a_line() {
     let signed = checkpoint(&leaves);
     let tampered = |what: &str, with: &str| {
         let mut rows = json(&leaves);
-        let Row::Json(line) = &mut rows[7] else {
-            unreachable!()
-        };
+        let Row::Json(line) = &mut rows[7] else { unreachable!() };
         *line = line.replacen(what, with, 1);
         check(rows, &signed).unwrap_err().fault
     };

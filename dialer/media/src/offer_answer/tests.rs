@@ -24,15 +24,8 @@ fn the_offer_is_this_text() {
 
 #[test]
 fn an_offer_read_as_an_answer_says_what_it_was_made_of() {
-    for codecs in [
-        vec![Codec::Pcma],
-        vec![Codec::Pcma, Codec::Pcmu],
-        Codec::ALL.to_vec(),
-    ] {
-        let ours = Offer {
-            codecs: codecs.clone(),
-            ..offer()
-        };
+    for codecs in [vec![Codec::Pcma], vec![Codec::Pcma, Codec::Pcmu], Codec::ALL.to_vec()] {
+        let ours = Offer { codecs: codecs.clone(), ..offer() };
         let answer = Answer::read(ours.to_string().as_bytes(), &offer()).unwrap();
         assert_eq!(
             answer,
@@ -68,29 +61,18 @@ fn the_first_format_that_was_offered_is_taken_under_its_payload_type() {
         ("0 8", "a=rtpmap:0 PCMU/16000\r\n", (Codec::Pcma, 8)),
         ("0", "a=rtpmap:0 PCMU/8000/1\r\n", (Codec::Pcmu, 0)),
     ] {
-        let answer = read(&format!(
-            "c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP {formats}\r\n{maps}"
-        ));
+        let answer =
+            read(&format!("c=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP {formats}\r\n{maps}"));
         let answer = answer.unwrap();
-        assert_eq!(
-            (answer.codec, answer.payload_type),
-            expected,
-            "{formats} {maps}"
-        );
+        assert_eq!((answer.codec, answer.payload_type), expected, "{formats} {maps}");
     }
 }
 
 #[test]
 fn a_format_that_was_not_offered_is_not_taken() {
-    let only = Offer {
-        codecs: vec![Codec::Pcma],
-        ..offer()
-    };
+    let only = Offer { codecs: vec![Codec::Pcma], ..offer() };
     let text = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0 18\r\n";
-    assert_eq!(
-        Answer::read(text, &only),
-        Err(AnswerError::NoCodec("0 18".into()))
-    );
+    assert_eq!(Answer::read(text, &only), Err(AnswerError::NoCodec("0 18".into())));
 }
 
 #[test]
@@ -108,11 +90,7 @@ fn directions_and_the_old_hold_decide_who_sends() {
     ] {
         let text = format!("c=IN IP4 192.0.2.1\r\n{whole}m=audio 4000 RTP/AVP 0\r\n{media}");
         let answer = read(&text).unwrap();
-        assert_eq!(
-            (answer.may_send(), answer.will_send()),
-            (may_send, will_send),
-            "{text}"
-        );
+        assert_eq!((answer.may_send(), answer.will_send()), (may_send, will_send), "{text}");
     }
 }
 
@@ -121,30 +99,12 @@ fn an_answer_that_leaves_no_way_to_send_says_why() {
     let at = "c=IN IP4 192.0.2.1\r\n";
     for (text, error) in [
         (at.to_owned(), AnswerError::NoAudio),
-        (
-            format!("{at}m=video 4000 RTP/AVP 31\r\n"),
-            AnswerError::NoAudio,
-        ),
-        (
-            format!("{at}m=audio 0 RTP/AVP 0\r\n"),
-            AnswerError::Rejected,
-        ),
-        (
-            format!("{at}m=audio 4000 RTP/SAVP 0\r\n"),
-            AnswerError::Transport("RTP/SAVP".into()),
-        ),
-        (
-            format!("{at}m=audio 4000 RTP/AVP\r\n"),
-            AnswerError::NoCodec(String::new()),
-        ),
-        (
-            format!("{at}m=audio 4000 RTP/AVP 256 -8 x\r\n"),
-            AnswerError::NoCodec("256 -8 x".into()),
-        ),
-        (
-            "m=audio 4000 RTP/AVP 0\r\n".into(),
-            AnswerError::NoConnection,
-        ),
+        (format!("{at}m=video 4000 RTP/AVP 31\r\n"), AnswerError::NoAudio),
+        (format!("{at}m=audio 0 RTP/AVP 0\r\n"), AnswerError::Rejected),
+        (format!("{at}m=audio 4000 RTP/SAVP 0\r\n"), AnswerError::Transport("RTP/SAVP".into())),
+        (format!("{at}m=audio 4000 RTP/AVP\r\n"), AnswerError::NoCodec(String::new())),
+        (format!("{at}m=audio 4000 RTP/AVP 256 -8 x\r\n"), AnswerError::NoCodec("256 -8 x".into())),
+        ("m=audio 4000 RTP/AVP 0\r\n".into(), AnswerError::NoConnection),
         (
             "c=IN IP4 233.252.0.1/127\r\nm=audio 4000 RTP/AVP 0\r\n".into(),
             AnswerError::Address("233.252.0.1".into()),
@@ -160,10 +120,7 @@ fn an_answer_that_leaves_no_way_to_send_says_why() {
     ] {
         assert_eq!(read(&text), Err(error), "{text}");
     }
-    assert!(matches!(
-        Answer::read(b"", &offer()),
-        Err(AnswerError::Sdp(_))
-    ));
+    assert!(matches!(Answer::read(b"", &offer()), Err(AnswerError::Sdp(_))));
 }
 
 proptest! {

@@ -1,7 +1,4 @@
-#![expect(
-    clippy::disallowed_methods,
-    reason = "an Instant cannot be made without reading a clock"
-)]
+#![expect(clippy::disallowed_methods, reason = "an Instant cannot be made without reading a clock")]
 
 use proptest::prelude::*;
 use rtp_rs::RtpReader;
@@ -20,20 +17,10 @@ type Seen = (bool, u8, u16, u32, u32, Vec<u8>);
 
 fn read(packet: &[u8]) -> Seen {
     let rtp = RtpReader::new(packet).unwrap();
-    assert_eq!(
-        (rtp.version(), rtp.padding(), rtp.csrc_count()),
-        (2, None, 0)
-    );
+    assert_eq!((rtp.version(), rtp.padding(), rtp.csrc_count()), (2, None, 0));
     assert!(rtp.extension().is_none());
     let sequence = rtp.sequence_number().into();
-    (
-        rtp.mark(),
-        rtp.payload_type(),
-        sequence,
-        rtp.timestamp(),
-        rtp.ssrc(),
-        rtp.payload().to_vec(),
-    )
+    (rtp.mark(), rtp.payload_type(), sequence, rtp.timestamp(), rtp.ssrc(), rtp.payload().to_vec())
 }
 
 fn ms(millis: u64) -> Duration {
@@ -53,10 +40,7 @@ fn each_packet_carries_its_frame_under_the_right_header_even_as_counters_wrap() 
         let payload = frames.get(no).unwrap().to_vec();
         let packet = playout.poll_packet(at).unwrap();
         assert_eq!(packet.len(), 172);
-        assert_eq!(
-            read(packet),
-            (no == 0, 8, sequence, timestamp, 0xDEAD_BEEF, payload)
-        );
+        assert_eq!(read(packet), (no == 0, 8, sequence, timestamp, 0xDEAD_BEEF, payload));
         assert_eq!(playout.poll_packet(at), None);
     }
     assert_eq!((playout.poll_timeout(), playout.sent()), (None, 5));
@@ -68,10 +52,7 @@ fn it_is_finished_when_the_last_frame_has_been_heard_and_not_when_it_was_sent() 
     let mut playout = Playout::new(frames(2, Codec::Pcmu), 1, 1, 1, start);
     assert_eq!(playout.ends_at(), start + ms(40));
     assert!(playout.poll_packet(start).is_some());
-    assert!(
-        !playout.finished(start + ms(60)),
-        "a frame is still to be sent"
-    );
+    assert!(!playout.finished(start + ms(60)), "a frame is still to be sent");
     assert!(playout.poll_packet(start + ms(20)).is_some());
     assert!(!playout.finished(start + ms(39)));
     assert!(playout.finished(start + ms(40)));
@@ -106,17 +87,11 @@ fn a_driver_that_was_stopped_plays_the_rest_later_as_a_new_talkspurt() {
     let back = start + ms(20 + 1_010);
     let (marker, _, sequence, timestamp, ..) = read(playout.poll_packet(back).unwrap());
     // 50 whole frames of silence lie between the frames 0 and 1.
-    assert_eq!(
-        (marker, sequence, timestamp),
-        (true, 11, 1_000 + 160 + 50 * 160)
-    );
+    assert_eq!((marker, sequence, timestamp), (true, 11, 1_000 + 160 + 50 * 160));
     assert_eq!(playout.poll_packet(back), None);
     assert_eq!(playout.poll_timeout(), Some(back + ms(20)));
     let (marker, _, sequence, timestamp, ..) = read(playout.poll_packet(back + ms(20)).unwrap());
-    assert_eq!(
-        (marker, sequence, timestamp),
-        (false, 12, 1_000 + 160 * 2 + 50 * 160)
-    );
+    assert_eq!((marker, sequence, timestamp), (false, 12, 1_000 + 160 * 2 + 50 * 160));
     assert_eq!(playout.ends_at(), back + ms(60));
 }
 

@@ -32,9 +32,7 @@ pub(crate) mod calls {
 }
 
 pub(crate) fn instant(text: &str) -> i64 {
-    chrono::DateTime::parse_from_rfc3339(text)
-        .unwrap()
-        .timestamp_millis()
+    chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
 }
 
 /// A placement to the same number for the same seller and purpose that rang.
@@ -94,10 +92,7 @@ pub(crate) fn pack(fields: &str) -> String {
 impl Case {
     pub(crate) fn rule(fields: &str) -> Self {
         let text = pack(fields);
-        let source = PackSource {
-            name: "test.toml",
-            text: &text,
-        };
+        let source = PackSource { name: "test.toml", text: &text };
         let rules = Ruleset::load(&[source], Options::default()).unwrap();
         Self {
             rules,
@@ -118,19 +113,12 @@ impl Case {
     }
 
     pub(crate) fn verdict(&self, now: i64) -> Verdict {
-        let terms = Evaluation {
-            guard: self.guard,
-            abilities: self.abilities,
-        };
+        let terms = Evaluation { guard: self.guard, abilities: self.abilities };
         self.rules.evaluate(&self.facts, &terms, UnixMillis(now))
     }
 
     pub(crate) fn rules(&self, now: i64) -> Vec<String> {
-        self.verdict(now)
-            .denials()
-            .iter()
-            .map(|denial| denial.rule.to_string())
-            .collect()
+        self.verdict(now).denials().iter().map(|denial| denial.rule.to_string()).collect()
     }
 
     /// `permit`, `defer <until>` or `refuse <what it waits for>`.

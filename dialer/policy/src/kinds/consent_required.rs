@@ -18,26 +18,16 @@ pub(crate) struct ConsentRequired {
 impl ConsentRequired {
     pub(crate) fn read(from: &mut Reader<'_, '_>) -> Option<Self> {
         if !from.has("needs") {
-            from.fault(
-                "needs",
-                "is missing: prior_express, prior_express_written or any",
-            );
+            from.fault("needs", "is missing: prior_express, prior_express_written or any");
         }
         let needs = from.word("needs", Form::from_word);
         let names_technology = from.flag("names_technology");
-        Some(Self {
-            needs: needs?,
-            names_technology,
-        })
+        Some(Self { needs: needs?, names_technology })
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, place: Place, notes: &mut Notes) -> Ruling {
         // Outside the US any form will do (VECTORS.md section 7).
-        let form = if place.country().as_str() == "US" {
-            self.needs
-        } else {
-            Form::Any
-        };
+        let form = if place.country().as_str() == "US" { self.needs } else { Form::Any };
         let found = ask.facts.consents.iter().find(|consent| {
             is_valid(consent, form, ask) && (!self.names_technology || consent.technology.is_some())
         });
@@ -52,10 +42,7 @@ impl ConsentRequired {
         };
         let on_file = ask.facts.consents.len();
         let inputs = format!("no valid {form} for this seller and purpose; {on_file} on file");
-        Ruling::No {
-            inputs,
-            waits_for: Wait::Consent,
-        }
+        Ruling::No { inputs, waits_for: Wait::Consent }
     }
 }
 
@@ -80,124 +67,50 @@ mod tests {
     #[test]
     #[expect(clippy::too_many_lines, reason = "one table")]
     fn a_consent_counts_if_its_form_scope_and_time_are_right() {
-        let (express, written, any) = (
-            "needs = \"prior_express\"",
-            "needs = \"prior_express_written\"",
-            "needs = \"any\"",
-        );
+        let (express, written, any) =
+            ("needs = \"prior_express\"", "needs = \"prior_express_written\"", "needs = \"any\"");
         let named = "needs = \"any\"\nnames_technology = true";
         let at = |text| UnixMillis(instant(text));
         let with = |form| Consent { form, ..consent() };
         for (what, needs, consent, permitted) in [
             ("written for express", express, consent(), true),
-            (
-                "express for express",
-                express,
-                with(ConsentForm::PriorExpress),
-                true,
-            ),
-            (
-                "opt-in for express",
-                express,
-                with(ConsentForm::OptIn),
-                false,
-            ),
-            (
-                "express for written",
-                written,
-                with(ConsentForm::PriorExpress),
-                false,
-            ),
+            ("express for express", express, with(ConsentForm::PriorExpress), true),
+            ("opt-in for express", express, with(ConsentForm::OptIn), false),
+            ("express for written", written, with(ConsentForm::PriorExpress), false),
             ("written for written", written, consent(), true),
             ("opt-in for any", any, with(ConsentForm::OptIn), true),
-            (
-                "other seller",
-                any,
-                Consent {
-                    same_seller: false,
-                    ..consent()
-                },
-                false,
-            ),
-            (
-                "other purpose",
-                any,
-                Consent {
-                    purpose: Purpose::Survey,
-                    ..consent()
-                },
-                false,
-            ),
+            ("other seller", any, Consent { same_seller: false, ..consent() }, false),
+            ("other purpose", any, Consent { purpose: Purpose::Survey, ..consent() }, false),
             (
                 "this technology",
                 any,
-                Consent {
-                    technology: Some(Technology::Manual),
-                    ..consent()
-                },
+                Consent { technology: Some(Technology::Manual), ..consent() },
                 true,
             ),
             (
                 "other technology",
                 any,
-                Consent {
-                    technology: Some(Technology::AiVoice),
-                    ..consent()
-                },
+                Consent { technology: Some(Technology::AiVoice), ..consent() },
                 false,
             ),
             ("no technology named", named, consent(), false),
-            (
-                "named",
-                named,
-                Consent {
-                    technology: Some(Technology::Manual),
-                    ..consent()
-                },
-                true,
-            ),
-            (
-                "given now",
-                any,
-                Consent {
-                    given_at: at(NOW),
-                    ..consent()
-                },
-                true,
-            ),
+            ("named", named, Consent { technology: Some(Technology::Manual), ..consent() }, true),
+            ("given now", any, Consent { given_at: at(NOW), ..consent() }, true),
             (
                 "given later",
                 any,
-                Consent {
-                    given_at: at("2026-12-01T16:00:01Z"),
-                    ..consent()
-                },
+                Consent { given_at: at("2026-12-01T16:00:01Z"), ..consent() },
                 false,
             ),
-            (
-                "revoked now",
-                any,
-                Consent {
-                    revoked_at: Some(at(NOW)),
-                    ..consent()
-                },
-                false,
-            ),
+            ("revoked now", any, Consent { revoked_at: Some(at(NOW)), ..consent() }, false),
             (
                 "revoked later",
                 any,
-                Consent {
-                    revoked_at: Some(at("2026-12-01T16:00:01Z")),
-                    ..consent()
-                },
+                Consent { revoked_at: Some(at("2026-12-01T16:00:01Z")), ..consent() },
                 true,
             ),
         ] {
-            let expected = if permitted {
-                "permit"
-            } else {
-                "refuse Consent"
-            };
+            let expected = if permitted { "permit" } else { "refuse Consent" };
             assert_eq!(verdict(needs, consent), expected, "{what}");
         }
     }

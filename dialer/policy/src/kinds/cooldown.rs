@@ -34,12 +34,7 @@ impl Cooldown {
         }
         let (span, key, inbound) = (Span::read(from), Key::read(from), from.flag("inbound"));
         let trigger = Mask::of(trigger.into_iter().map(Outcome::code));
-        Some(Self {
-            trigger,
-            span: span?,
-            key: key?,
-            inbound,
-        })
+        Some(Self { trigger, span: span?, key: key?, inbound })
     }
 
     fn starts(&self, past: &Past) -> bool {
@@ -54,25 +49,13 @@ impl Cooldown {
     /// When the last one ends; `None` if none was started.
     fn ends(&self, ask: &Ask<'_>) -> Option<i64> {
         let utc = [Tz::UTC];
-        let zones = if self.span.needs_zone() {
-            ask.zones()
-        } else {
-            &utc
-        };
+        let zones = if self.span.needs_zone() { ask.zones() } else { &utc };
         let starts = || ask.past(&self.key).filter(|past| self.starts(past));
         if zones.is_empty() {
             return starts().next().map(|_| i64::MAX / 4);
         }
-        let ends = |past: &Past| {
-            zones
-                .iter()
-                .map(|zone| self.span.expiry(*zone, past.at.0))
-                .max()
-        };
-        starts()
-            .filter_map(ends)
-            .max()
-            .map(|end| end.saturating_add(ask.guard))
+        let ends = |past: &Past| zones.iter().map(|zone| self.span.expiry(*zone, past.at.0)).max();
+        starts().filter_map(ends).max().map(|end| end.saturating_add(ask.guard))
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>) -> Ruling {
@@ -85,10 +68,7 @@ impl Cooldown {
             Span::Forever => "an earlier call ended so that none may follow",
             _ => "an earlier call ended so that a pause must follow",
         };
-        Ruling::NotNow {
-            inputs: inputs.to_owned(),
-            otherwise,
-        }
+        Ruling::NotNow { inputs: inputs.to_owned(), otherwise }
     }
 
     pub(crate) fn first_free(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {
@@ -118,13 +98,7 @@ mod tests {
                 "2026-12-08T04:59:59Z",
                 "defer 2026-12-08T05:00:00Z",
             ),
-            (
-                regf,
-                Outcome::Conversation,
-                false,
-                "2026-12-08T05:00:00Z",
-                "permit",
-            ),
+            (regf, Outcome::Conversation, false, "2026-12-08T05:00:00Z", "permit"),
             (
                 regf,
                 Outcome::Conversation,
@@ -132,27 +106,9 @@ mod tests {
                 "2026-12-08T04:59:59Z",
                 "defer 2026-12-08T05:00:00Z",
             ),
-            (
-                regf,
-                Outcome::NoAnswer,
-                false,
-                "2026-12-02T04:59:59Z",
-                "permit",
-            ),
-            (
-                regf,
-                Outcome::Pending,
-                false,
-                "2026-12-02T04:59:59Z",
-                "permit",
-            ),
-            (
-                regf,
-                Outcome::Unknown,
-                false,
-                "2026-12-08T04:59:59Z",
-                "defer 2026-12-08T05:00:00Z",
-            ),
+            (regf, Outcome::NoAnswer, false, "2026-12-02T04:59:59Z", "permit"),
+            (regf, Outcome::Pending, false, "2026-12-02T04:59:59Z", "permit"),
+            (regf, Outcome::Unknown, false, "2026-12-08T04:59:59Z", "defer 2026-12-08T05:00:00Z"),
             (
                 ofcom,
                 Outcome::Abandoned,
@@ -160,41 +116,13 @@ mod tests {
                 "2026-12-04T15:59:59Z",
                 "defer 2026-12-04T16:00:00Z",
             ),
-            (
-                ofcom,
-                Outcome::Abandoned,
-                false,
-                "2026-12-04T16:00:00Z",
-                "permit",
-            ),
-            (
-                ofcom,
-                Outcome::Abandoned,
-                true,
-                "2026-12-01T16:00:01Z",
-                "permit",
-            ),
-            (
-                gap,
-                Outcome::Unknown,
-                false,
-                "2026-12-01T17:00:00Z",
-                "defer 2026-12-01T18:00:00Z",
-            ),
-            (
-                forever,
-                Outcome::Refused,
-                false,
-                "2030-01-01T00:00:00Z",
-                "refuse Never",
-            ),
+            (ofcom, Outcome::Abandoned, false, "2026-12-04T16:00:00Z", "permit"),
+            (ofcom, Outcome::Abandoned, true, "2026-12-01T16:00:01Z", "permit"),
+            (gap, Outcome::Unknown, false, "2026-12-01T17:00:00Z", "defer 2026-12-01T18:00:00Z"),
+            (forever, Outcome::Refused, false, "2030-01-01T00:00:00Z", "refuse Never"),
         ] {
             let rule = format!("kind = \"cooldown\"\nkey = \"person\"\n{rule}");
-            let one = crate::Past {
-                outcome,
-                inbound,
-                ..past("2026-12-01T16:00:00Z")
-            };
+            let one = crate::Past { outcome, inbound, ..past("2026-12-01T16:00:00Z") };
             let case = Case::rule(&rule).call(calls::new_york()).past(one);
             assert_eq!(case.at(now), verdict, "{rule} {outcome} {now}");
         }

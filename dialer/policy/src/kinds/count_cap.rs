@@ -46,10 +46,7 @@ impl Span {
         }));
         found.extend(from.flag("forever").then_some(Self::Forever));
         if found.len() != 1 {
-            from.fault(
-                "hours",
-                "expected exactly one of hours, seconds, dates, calendar, forever",
-            );
+            from.fault("hours", "expected exactly one of hours, seconds, dates, calendar, forever");
         }
         found.first().copied()
     }
@@ -81,18 +78,11 @@ impl Span {
             Self::Week => u64::from(7 - date().weekday().num_days_from_monday()),
             Self::Month => {
                 let first = date().with_day(1).unwrap_or_else(date);
-                let next = first
-                    .checked_add_months(chrono::Months::new(1))
-                    .unwrap_or(first);
+                let next = first.checked_add_months(chrono::Months::new(1)).unwrap_or(first);
                 return date_starts(zone, next);
             }
         };
-        date_starts(
-            zone,
-            date()
-                .checked_add_days(chrono::Days::new(days))
-                .unwrap_or_else(date),
-        )
+        date_starts(zone, date().checked_add_days(chrono::Days::new(days)).unwrap_or_else(date))
     }
 }
 
@@ -125,9 +115,7 @@ struct Fill {
 fn outcomes(from: &mut Reader<'_, '_>, key: &str) -> Option<Mask> {
     from.has(key).then(|| {
         Mask::of(
-            from.words(key, |word| word.parse::<Outcome>().ok())
-                .into_iter()
-                .map(Outcome::code),
+            from.words(key, |word| word.parse::<Outcome>().ok()).into_iter().map(Outcome::code),
         )
     })
 }
@@ -148,18 +136,10 @@ impl Caps {
         }
         let key = Key::read(from);
         let (counts, ignores) = (outcomes(from, "counts"), outcomes(from, "ignores"));
-        let counted = counts
-            .unwrap_or(Mask::ALL)
-            .without(ignores.unwrap_or(Mask::of([])));
+        let counted = counts.unwrap_or(Mask::ALL).without(ignores.unwrap_or(Mask::of([])));
         let technologies = technologies(from, "count_technology");
         let unless = Unless::read(from);
-        Some(Self {
-            limits,
-            key: key?,
-            counted,
-            technologies,
-            unless,
-        })
+        Some(Self { limits, key: key?, counted, technologies, unless })
     }
 
     /// Another maximum, another length; a limit of dates keeps its length.
@@ -186,15 +166,8 @@ impl Caps {
     /// `None` if the limit counts dates and no zone is known.
     fn fill(&self, limit: Limit, ask: &Ask<'_>, at: i64) -> Option<Fill> {
         let rolling = [Tz::UTC];
-        let zones = if limit.span.needs_zone() {
-            ask.zones()
-        } else {
-            &rolling
-        };
-        let mut fill = (!zones.is_empty()).then_some(Fill {
-            count: 0,
-            free_at: at,
-        })?;
+        let zones = if limit.span.needs_zone() { ask.zones() } else { &rolling };
+        let mut fill = (!zones.is_empty()).then_some(Fill { count: 0, free_at: at })?;
         for zone in zones {
             let near = limit.span.longest() + ask.guard;
             let ends = self.entries(ask).filter(|past| at - past.at.0 <= near);
@@ -218,10 +191,7 @@ impl Caps {
         for limit in &self.limits {
             let Some(fill) = self.fill(*limit, ask, ask.now) else {
                 let inputs = "no time zone is known".to_owned();
-                return Ruling::NotNow {
-                    inputs,
-                    otherwise: Wait::Address,
-                };
+                return Ruling::NotNow { inputs, otherwise: Wait::Address };
             };
             notes.count(rule, fill.count, limit.max);
             if fill.free_at > ask.now {
@@ -231,10 +201,7 @@ impl Caps {
         if full.is_empty() {
             return Ruling::Pass;
         }
-        Ruling::NotNow {
-            inputs: full.join(", "),
-            otherwise: Wait::Never,
-        }
+        Ruling::NotNow { inputs: full.join(", "), otherwise: Wait::Never }
     }
 
     /// The first instant at or after `from` at which every limit has room.
@@ -244,9 +211,7 @@ impl Caps {
         }
         let free = |limit: &Limit| self.fill(*limit, ask, from).map(|fill| fill.free_at);
         // What has expired stays expired, so the latest of them has room in all.
-        self.limits
-            .iter()
-            .try_fold(from, |at, limit| free(limit).map(|free| at.max(free)))
+        self.limits.iter().try_fold(from, |at, limit| free(limit).map(|free| at.max(free)))
     }
 }
 
@@ -258,10 +223,8 @@ mod tests {
     use crate::kinds::cases::{Case, calls, past};
 
     fn cap(limits: &str, rest: &str) -> Case {
-        Case::rule(&format!(
-            "kind = \"count_cap\"\nlimits = [{limits}]\n{rest}"
-        ))
-        .call(calls::new_york())
+        Case::rule(&format!("kind = \"count_cap\"\nlimits = [{limits}]\n{rest}"))
+            .call(calls::new_york())
     }
 
     #[test]
@@ -269,33 +232,17 @@ mod tests {
         let person = "key = \"person\"";
         let times = ["2026-11-30T20:00:00Z", "2026-12-01T16:00:00Z"];
         for (limits, now, verdict) in [
-            (
-                "{ max = 2, hours = 24 }",
-                "2026-12-01T19:59:59Z",
-                "defer 2026-12-01T20:00:00Z",
-            ),
+            ("{ max = 2, hours = 24 }", "2026-12-01T19:59:59Z", "defer 2026-12-01T20:00:00Z"),
             ("{ max = 2, hours = 24 }", "2026-12-01T20:00:00Z", "permit"),
-            (
-                "{ max = 2, seconds = 86400 }",
-                "2026-12-01T19:59:59Z",
-                "defer 2026-12-01T20:00:00Z",
-            ),
-            (
-                "{ max = 2, dates = 7 }",
-                "2026-12-01T20:00:00Z",
-                "defer 2026-12-07T05:00:00Z",
-            ),
+            ("{ max = 2, seconds = 86400 }", "2026-12-01T19:59:59Z", "defer 2026-12-01T20:00:00Z"),
+            ("{ max = 2, dates = 7 }", "2026-12-01T20:00:00Z", "defer 2026-12-07T05:00:00Z"),
             ("{ max = 2, dates = 7 }", "2026-12-07T05:00:00Z", "permit"),
             (
                 "{ max = 1, calendar = \"day\" }",
                 "2026-12-01T20:00:00Z",
                 "defer 2026-12-02T05:00:00Z",
             ),
-            (
-                "{ max = 2, calendar = \"day\" }",
-                "2026-12-01T20:00:00Z",
-                "permit",
-            ),
+            ("{ max = 2, calendar = \"day\" }", "2026-12-01T20:00:00Z", "permit"),
             (
                 "{ max = 2, calendar = \"week\" }",
                 "2026-12-01T20:00:00Z",
@@ -306,20 +253,14 @@ mod tests {
                 "2026-12-01T20:00:00Z",
                 "defer 2027-01-01T05:00:00Z",
             ),
-            (
-                "{ max = 2, calendar = \"month\" }",
-                "2026-12-01T20:00:00Z",
-                "permit",
-            ),
+            ("{ max = 2, calendar = \"month\" }", "2026-12-01T20:00:00Z", "permit"),
             (
                 "{ max = 2, hours = 24 }, { max = 2, dates = 2 }",
                 "2026-12-01T18:00:00Z",
                 "defer 2026-12-02T05:00:00Z",
             ),
         ] {
-            let case = times
-                .iter()
-                .fold(cap(limits, person), |case, at| case.past(past(at)));
+            let case = times.iter().fold(cap(limits, person), |case, at| case.past(past(at)));
             assert_eq!(case.at(now), verdict, "{limits} {now}");
         }
     }
@@ -341,91 +282,48 @@ mod tests {
             (
                 "other seller",
                 "key = \"person\"",
-                crate::Past {
-                    same_seller: false,
-                    ..one()
-                },
+                crate::Past { same_seller: false, ..one() },
                 "permit",
             ),
             (
                 "other purpose",
                 "key = \"person\"",
-                crate::Past {
-                    purpose: Purpose::Survey,
-                    ..one()
-                },
+                crate::Past { purpose: Purpose::Survey, ..one() },
                 "permit",
             ),
             (
                 "house",
                 house,
-                crate::Past {
-                    same_seller: false,
-                    purpose: Purpose::Survey,
-                    ..one()
-                },
+                crate::Past { same_seller: false, purpose: Purpose::Survey, ..one() },
                 full,
             ),
             (
                 "other number",
                 "key = \"number\"",
-                crate::Past {
-                    same_number: false,
-                    same_account: true,
-                    ..one()
-                },
+                crate::Past { same_number: false, same_account: true, ..one() },
                 "permit",
             ),
             (
                 "person by account",
                 "key = \"person\"",
-                crate::Past {
-                    same_number: false,
-                    same_account: true,
-                    ..one()
-                },
+                crate::Past { same_number: false, same_account: true, ..one() },
                 full,
             ),
             (
                 "person by link",
                 "key = \"person\"",
-                crate::Past {
-                    same_number: false,
-                    same_person: true,
-                    ..one()
-                },
+                crate::Past { same_number: false, same_person: true, ..one() },
                 full,
             ),
             ("no account: number", "key = \"account\"", one(), full),
             ("busy ignored", ignores, with(Outcome::Busy), "permit"),
-            (
-                "no answer not ignored",
-                ignores,
-                with(Outcome::NoAnswer),
-                full,
-            ),
+            ("no answer not ignored", ignores, with(Outcome::NoAnswer), full),
             ("pending counts", contacts, with(Outcome::Pending), full),
             ("unknown counts", contacts, with(Outcome::Unknown), full),
             ("ring only", contacts, with(Outcome::NoAnswer), "permit"),
             ("manual", robots, one(), "permit"),
-            (
-                "robot",
-                robots,
-                crate::Past {
-                    technology: Technology::Prerecorded,
-                    ..one()
-                },
-                full,
-            ),
-            (
-                "inbound",
-                house,
-                crate::Past {
-                    inbound: true,
-                    ..one()
-                },
-                "permit",
-            ),
+            ("robot", robots, crate::Past { technology: Technology::Prerecorded, ..one() }, full),
+            ("inbound", house, crate::Past { inbound: true, ..one() }, "permit"),
             ("later", house, past("2026-12-01T20:00:01Z"), "permit"),
         ] {
             assert_eq!(cap(limit, rest).past(entry).at(now), verdict, "{what}");
@@ -435,21 +333,9 @@ mod tests {
             case.facts.call.has_account = true;
             case
         };
-        assert_eq!(
-            account().past(one()).at(now),
-            "permit",
-            "same number, other account"
-        );
-        let moved = crate::Past {
-            same_number: false,
-            same_account: true,
-            ..one()
-        };
-        assert_eq!(
-            account().past(moved).at(now),
-            full,
-            "same account, other number"
-        );
+        assert_eq!(account().past(one()).at(now), "permit", "same number, other account");
+        let moved = crate::Past { same_number: false, same_account: true, ..one() };
+        assert_eq!(account().past(moved).at(now), full, "same account, other number");
     }
 
     #[test]
@@ -457,10 +343,7 @@ mod tests {
         let mut case =
             cap("{ max = 1, hours = 2 }", "key = \"person\"").past(past("2026-12-01T16:00:00Z"));
         case.guard = std::time::Duration::from_secs(30);
-        assert_eq!(
-            case.at("2026-12-01T18:00:29Z"),
-            "defer 2026-12-01T18:00:30Z"
-        );
+        assert_eq!(case.at("2026-12-01T18:00:29Z"), "defer 2026-12-01T18:00:30Z");
         assert_eq!(case.at("2026-12-01T18:00:30Z"), "permit");
     }
 

@@ -23,20 +23,14 @@ impl EmergencySuspension {
         }
         let hours = from.number("max_age_hours", 1..8785);
         let unless = Unless::read(from);
-        Some(Self {
-            max_age: i64::from(hours?) * 3600 * SECOND,
-            unless,
-        })
+        Some(Self { max_age: i64::from(hours?) * 3600 * SECOND, unless })
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, place: Place, notes: &mut Notes) -> Ruling {
         if self.unless.lifts(ask, notes) {
             return Ruling::Pass;
         }
-        let no = |inputs: &str| Ruling::No {
-            inputs: inputs.to_owned(),
-            waits_for: Wait::Feed,
-        };
+        let no = |inputs: &str| Ruling::No { inputs: inputs.to_owned(), waits_for: Wait::Feed };
         let Some(feed) = &ask.facts.emergency else {
             return no("no emergency feed");
         };
@@ -75,30 +69,12 @@ mod tests {
             ("fresh", "2026-12-01T15:00:00Z", vec![], "permit"),
             ("a day old", "2026-11-30T16:00:00Z", vec![], "permit"),
             ("older", "2026-11-30T15:59:59Z", vec![], "refuse Feed"),
-            (
-                "there",
-                "2026-12-01T15:00:00Z",
-                vec![area(Some("NY"))],
-                "refuse Feed",
-            ),
-            (
-                "elsewhere",
-                "2026-12-01T15:00:00Z",
-                vec![area(Some("LA"))],
-                "permit",
-            ),
-            (
-                "everywhere",
-                "2026-12-01T15:00:00Z",
-                vec![area(None)],
-                "refuse Feed",
-            ),
+            ("there", "2026-12-01T15:00:00Z", vec![area(Some("NY"))], "refuse Feed"),
+            ("elsewhere", "2026-12-01T15:00:00Z", vec![area(Some("LA"))], "permit"),
+            ("everywhere", "2026-12-01T15:00:00Z", vec![area(None)], "refuse Feed"),
         ] {
             let mut case = Case::rule(rule).call(calls::new_york());
-            case.facts.emergency = Some(Feed {
-                as_of: UnixMillis(instant(as_of)),
-                areas,
-            });
+            case.facts.emergency = Some(Feed { as_of: UnixMillis(instant(as_of)), areas });
             assert_eq!(case.at("2026-12-01T16:00:00Z"), verdict, "{what}");
         }
         let mut case = Case::rule(rule).call(calls::new_york());
@@ -106,10 +82,6 @@ mod tests {
         let since = "2026-11-01".parse().unwrap();
         let kind = RelationshipKind::ExistingCustomer;
         case.facts.call.relationship = Some(Relationship { kind, since });
-        assert_eq!(
-            case.at("2026-12-01T16:00:00Z"),
-            "permit",
-            "exempt, checked first"
-        );
+        assert_eq!(case.at("2026-12-01T16:00:00Z"), "permit", "exempt, checked first");
     }
 }

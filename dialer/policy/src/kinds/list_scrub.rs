@@ -34,19 +34,12 @@ impl ListScrub {
             let max_age = table.number("max_age_days", 0..3661);
             let party = table.word("party", |word| word.parse().ok());
             table.finish();
-            lists.extend(list.map(|list| Needed {
-                list: Arc::from(list),
-                max_age,
-                party,
-            }));
+            lists.extend(list.map(|list| Needed { list: Arc::from(list), max_age, party }));
         }
         if lists.is_empty() {
             from.fault("lists", "is missing or names no list");
         }
-        Some(Self {
-            lists,
-            unless: Unless::read(from),
-        })
+        Some(Self { lists, unless: Unless::read(from) })
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
@@ -55,21 +48,12 @@ impl ListScrub {
         }
         let party = ask.facts.call.party;
         let mut denied: Option<(String, Wait)> = None;
-        for needed in self
-            .lists
-            .iter()
-            .filter(|list| list.party.is_none_or(|p| p == party))
-        {
+        for needed in self.lists.iter().filter(|list| list.party.is_none_or(|p| p == party)) {
             let fact = ask.facts.lists.iter().find(|fact| fact.list == needed.list);
             let as_of = fact.map(|fact| fact.as_of);
-            notes.evidence.lists.push(ListAge {
-                list: Arc::clone(&needed.list),
-                as_of,
-            });
+            notes.evidence.lists.push(ListAge { list: Arc::clone(&needed.list), as_of });
             let age = as_of.map(|as_of| (ask.today - as_of).num_days());
-            let stale = age
-                .zip(needed.max_age)
-                .is_some_and(|(age, max)| age > i64::from(max));
+            let stale = age.zip(needed.max_age).is_some_and(|(age, max)| age > i64::from(max));
             if needed.max_age.is_some() {
                 notes.changes_at(ask.tomorrow());
             }
@@ -111,11 +95,7 @@ mod tests {
 
     fn on(case: &mut Case, list: &str, as_of: &str, contains: bool) {
         let as_of = as_of.parse().unwrap();
-        case.facts.lists.push(ListFact {
-            list: Arc::from(list),
-            as_of,
-            contains,
-        });
+        case.facts.lists.push(ListFact { list: Arc::from(list), as_of, contains });
     }
 
     #[test]
@@ -128,17 +108,9 @@ mod tests {
         ] {
             let mut case = case();
             on(&mut case, "a", as_of, contains);
-            assert_eq!(
-                case.at("2026-12-01T16:00:00Z"),
-                verdict,
-                "{as_of} {contains}"
-            );
+            assert_eq!(case.at("2026-12-01T16:00:00Z"), verdict, "{as_of} {contains}");
         }
-        assert_eq!(
-            case().at("2026-12-01T16:00:00Z"),
-            "refuse List(\"a\")",
-            "absent"
-        );
+        assert_eq!(case().at("2026-12-01T16:00:00Z"), "refuse List(\"a\")", "absent");
         let mut business = case();
         business.facts.call.party = PartyType::Business;
         on(&mut business, "a", "2026-11-30", false);
@@ -148,11 +120,7 @@ mod tests {
             "absent for a business"
         );
         on(&mut business, "b", "2020-01-01", false);
-        assert_eq!(
-            business.at("2026-12-01T16:00:00Z"),
-            "permit",
-            "a list without a maximum age"
-        );
+        assert_eq!(business.at("2026-12-01T16:00:00Z"), "permit", "a list without a maximum age");
     }
 
     #[test]

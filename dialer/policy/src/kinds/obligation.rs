@@ -38,23 +38,11 @@ impl Duty {
     }
 
     pub(crate) fn read(from: &mut Reader<'_, '_>, kind: &'static str, head: Head) -> Self {
-        let requires: Abilities = from
-            .words("requires", Ability::from_word)
-            .into_iter()
-            .collect();
+        let requires: Abilities = from.words("requires", Ability::from_word).into_iter().collect();
         let when_recorded = from.flag("when_recorded");
         let ((rule, title), citation) = head;
-        let obligation = Arc::new(Obligation {
-            rule,
-            citation,
-            title,
-            kind,
-            requires,
-        });
-        Self {
-            obligation,
-            when_recorded,
-        }
+        let obligation = Arc::new(Obligation { rule, citation, title, kind, requires });
+        Self { obligation, when_recorded }
     }
 
     /// Whether this call has the duty.
@@ -69,10 +57,7 @@ impl Duty {
         };
         let words: Vec<&str> = missing.iter().map(Ability::as_str).collect();
         let inputs = format!("cannot carry out: {}", words.join(", "));
-        Ruling::No {
-            inputs,
-            waits_for: Wait::Obligation(first.as_str()),
-        }
+        Ruling::No { inputs, waits_for: Wait::Obligation(first.as_str()) }
     }
 }
 
@@ -92,10 +77,7 @@ mod tests {
         for (abilities, verdict) in [
             (all, "permit"),
             (all.without(Ability::MinRing), "permit"),
-            (
-                all.without(Ability::OptOutKey),
-                "refuse Obligation(\"opt_out_key\")",
-            ),
+            (all.without(Ability::OptOutKey), "refuse Obligation(\"opt_out_key\")"),
             (Abilities::NONE, "refuse Obligation(\"identity\")"),
         ] {
             let mut case = Case::rule(rule).call(calls::new_york());
@@ -103,9 +85,7 @@ mod tests {
             assert_eq!(case.at(NOW), verdict, "{abilities:?}");
         }
         let case = Case::rule(rule).call(calls::new_york());
-        let Verdict::Permit(permit) = case.verdict(instant(NOW)) else {
-            panic!("not permitted")
-        };
+        let Verdict::Permit(permit) = case.verdict(instant(NOW)) else { panic!("not permitted") };
         assert_eq!(permit.obligations().len(), 1);
     }
 
@@ -113,10 +93,9 @@ mod tests {
     fn a_recording_notice_is_owed_only_if_the_call_is_recorded() {
         let rule =
             "kind = \"recording_consent\"\nrequires = [\"recording_notice\"]\nwhen_recorded = true";
-        for (recorded, verdict) in [
-            (false, "permit"),
-            (true, "refuse Obligation(\"recording_notice\")"),
-        ] {
+        for (recorded, verdict) in
+            [(false, "permit"), (true, "refuse Obligation(\"recording_notice\")")]
+        {
             let mut case = Case::rule(rule).call(calls::new_york());
             case.abilities = Abilities::NONE;
             case.facts.call.recorded = recorded;

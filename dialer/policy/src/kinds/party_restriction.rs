@@ -28,10 +28,7 @@ impl PartyRestriction {
         if self.0.has(role.code()) {
             return Ruling::Pass;
         }
-        Ruling::No {
-            inputs: format!("the party's role is {role}"),
-            waits_for: Wait::Contact,
-        }
+        Ruling::No { inputs: format!("the party's role is {role}"), waits_for: Wait::Contact }
     }
 }
 

@@ -26,10 +26,7 @@ pub(crate) fn judge(ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
         return Ruling::Pass;
     }
     let inputs = "consent was revoked and not given again".to_owned();
-    Ruling::No {
-        inputs,
-        waits_for: Wait::Consent,
-    }
+    Ruling::No { inputs, waits_for: Wait::Consent }
 }
 
 #[cfg(test)]
@@ -44,49 +41,21 @@ mod tests {
     #[test]
     fn a_revocation_denies_at_once_and_until_a_later_consent() {
         let at = |text| UnixMillis(instant(text));
-        let revoked = Consent {
-            revoked_at: Some(at("2026-11-10T00:00:00Z")),
-            ..consent()
-        };
-        let again = |text| Consent {
-            given_at: at(text),
-            ..consent()
-        };
+        let revoked = Consent { revoked_at: Some(at("2026-11-10T00:00:00Z")), ..consent() };
+        let again = |text| Consent { given_at: at(text), ..consent() };
         for (what, consents, verdict) in [
             ("none", vec![], "permit"),
             ("never revoked", vec![consent()], "permit"),
             ("revoked", vec![revoked], "refuse Consent"),
-            (
-                "an older one stays",
-                vec![again("2026-11-09T00:00:00Z"), revoked],
-                "refuse Consent",
-            ),
+            ("an older one stays", vec![again("2026-11-09T00:00:00Z"), revoked], "refuse Consent"),
             (
                 "given at the same instant",
                 vec![revoked, again("2026-11-10T00:00:00Z")],
                 "refuse Consent",
             ),
-            (
-                "given again",
-                vec![revoked, again("2026-11-10T00:00:01Z")],
-                "permit",
-            ),
-            (
-                "other purpose",
-                vec![Consent {
-                    purpose: Purpose::Survey,
-                    ..revoked
-                }],
-                "permit",
-            ),
-            (
-                "other seller",
-                vec![Consent {
-                    same_seller: false,
-                    ..revoked
-                }],
-                "permit",
-            ),
+            ("given again", vec![revoked, again("2026-11-10T00:00:01Z")], "permit"),
+            ("other purpose", vec![Consent { purpose: Purpose::Survey, ..revoked }], "permit"),
+            ("other seller", vec![Consent { same_seller: false, ..revoked }], "permit"),
         ] {
             let mut case = Case::rule("kind = \"revocation\"").call(calls::new_york());
             case.facts.consents = consents;

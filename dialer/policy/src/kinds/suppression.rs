@@ -7,26 +7,16 @@ use crate::{
 
 /// How many entries hold now.
 pub(crate) fn holding(ask: &Ask<'_>) -> usize {
-    ask.facts
-        .suppressions
-        .iter()
-        .filter(|entry| entry.added_at.0 <= ask.now)
-        .count()
+    ask.facts.suppressions.iter().filter(|entry| entry.added_at.0 <= ask.now).count()
 }
 
 pub(crate) fn judge(ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
     let count = holding(ask);
     if count > 0 {
         let inputs = format!("{count} do-not-call entries of this seller or of all");
-        return Ruling::No {
-            inputs,
-            waits_for: Wait::Suppression,
-        };
+        return Ruling::No { inputs, waits_for: Wait::Suppression };
     }
-    ask.facts
-        .suppressions
-        .iter()
-        .for_each(|entry| notes.changes_at(entry.added_at.0));
+    ask.facts.suppressions.iter().for_each(|entry| notes.changes_at(entry.added_at.0));
     Ruling::Pass
 }
 
@@ -49,20 +39,15 @@ mod tests {
                 ] {
                     let mut case = Case::rule(kind).call(calls::new_york());
                     let added_at = UnixMillis(instant(added));
-                    case.facts
-                        .suppressions
-                        .push(Suppression { scope, added_at });
+                    case.facts.suppressions.push(Suppression { scope, added_at });
                     assert_eq!(
                         case.at("2026-12-01T16:00:00Z"),
                         verdict,
                         "{kind} {scope:?} {added}"
                     );
                     let named = case.rules(instant("2026-12-01T16:00:02Z"));
-                    let expected = if kind.contains("note") {
-                        "house.suppression"
-                    } else {
-                        "test.rule"
-                    };
+                    let expected =
+                        if kind.contains("note") { "house.suppression" } else { "test.rule" };
                     assert_eq!(named, [expected]);
                 }
             }

@@ -11,10 +11,7 @@ pub(crate) fn judge(unless: &Unless, ask: &Ask<'_>, notes: &mut Notes) -> Ruling
         return Ruling::Pass;
     }
     let inputs = format!("the line is {}", ask.facts.call.line);
-    Ruling::No {
-        inputs,
-        waits_for: Wait::Consent,
-    }
+    Ruling::No { inputs, waits_for: Wait::Consent }
 }
 
 #[cfg(test)]
@@ -37,11 +34,7 @@ mod tests {
             let mut case = Case::rule(rule).call(calls::new_york());
             case.facts.call.line = line;
             case.facts.consents.extend(consented.then(consent));
-            assert_eq!(
-                case.at("2026-12-01T16:00:00Z"),
-                verdict,
-                "{line} {consented}"
-            );
+            assert_eq!(case.at("2026-12-01T16:00:00Z"), verdict, "{line} {consented}");
         }
     }
 }

@@ -80,19 +80,11 @@ impl Window {
         }
         let fixed = from.words("zones", |name| name.parse().ok());
         let holidays = Holidays::read(from, shelf);
-        Some(Self {
-            week: Box::new(week),
-            fixed,
-            holidays: holidays?,
-        })
+        Some(Self { week: Box::new(week), fixed, holidays: holidays? })
     }
 
     fn zones<'a>(&'a self, candidates: &'a [Tz]) -> &'a [Tz] {
-        if self.fixed.is_empty() || candidates.is_empty() {
-            candidates
-        } else {
-            &self.fixed
-        }
+        if self.fixed.is_empty() || candidates.is_empty() { candidates } else { &self.fixed }
     }
 
     /// The hours of a date, and whether a calendar is missing that would tell.
@@ -114,28 +106,16 @@ impl Window {
     /// When the interval that is open at an instant closes.
     fn closes(&self, day: &Day, at: i64) -> Option<i64> {
         let (hours, _) = self.hours(day);
-        let spans = hours
-            .iter()
-            .filter_map(|(from, to)| day.interval(*from, *to));
-        spans
-            .filter(|(open, close)| (*open..*close).contains(&at))
-            .map(|(_, close)| close)
-            .max()
+        let spans = hours.iter().filter_map(|(from, to)| day.interval(*from, *to));
+        spans.filter(|(open, close)| (*open..*close).contains(&at)).map(|(_, close)| close).max()
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
         if ask.zones().is_empty() {
             let inputs = "no time zone is known".to_owned();
-            return Ruling::NotNow {
-                inputs,
-                otherwise: Wait::Address,
-            };
+            return Ruling::NotNow { inputs, otherwise: Wait::Address };
         }
-        let fixed: Vec<Day> = self
-            .fixed
-            .iter()
-            .map(|zone| Day::at(*zone, ask.now))
-            .collect();
+        let fixed: Vec<Day> = self.fixed.iter().map(|zone| Day::at(*zone, ask.now)).collect();
         let days = if fixed.is_empty() { &ask.days } else { &fixed };
         let mut closed = 0;
         let mut unknown = false;
@@ -156,11 +136,7 @@ impl Window {
             true => "the holiday calendar does not have this year".to_owned(),
             false => format!("outside the hours in {closed} of {zones} candidate zones"),
         };
-        let otherwise = if self.holidays.is_some() {
-            Wait::Pack
-        } else {
-            Wait::Never
-        };
+        let otherwise = if self.holidays.is_some() { Wait::Pack } else { Wait::Never };
         Ruling::NotNow { inputs, otherwise }
     }
 
@@ -190,12 +166,8 @@ impl Window {
         let mut day = Day::at(zone, from);
         for _ in 0..SEARCH_DAYS {
             let (hours, _) = self.hours(&day);
-            let spans = hours
-                .iter()
-                .filter_map(|(from, to)| day.interval(*from, *to));
-            let open = spans
-                .filter(|(_, close)| *close > from)
-                .map(|(open, _)| open.max(from));
+            let spans = hours.iter().filter_map(|(from, to)| day.interval(*from, *to));
+            let open = spans.filter(|(_, close)| *close > from).map(|(open, _)| open.max(from));
             if let Some(open) = open.min() {
                 return Some(open);
             }
@@ -207,10 +179,7 @@ impl Window {
 
 impl Holidays {
     /// `Some(None)` if holidays are as other days.
-    #[expect(
-        clippy::option_option,
-        reason = "a fault is not the same as no holidays"
-    )]
+    #[expect(clippy::option_option, reason = "a fault is not the same as no holidays")]
     fn read(from: &mut Reader<'_, '_>, shelf: &Shelf) -> Option<Option<Self>> {
         let how = from.word("holidays", |word| match word {
             "closed" => Some(false),
@@ -225,27 +194,18 @@ impl Holidays {
         if calendar.is_none() {
             from.fault("calendar", &format!("no calendar {name:?} is loaded"));
         }
-        let instead = if replaced {
-            intervals(from, "holiday_allow")
-        } else {
-            Vec::new()
-        };
+        let instead = if replaced { intervals(from, "holiday_allow") } else { Vec::new() };
         if replaced && instead.is_empty() {
             from.fault("holiday_allow", "is missing");
         }
         let eve = from.has("eve_allow").then(|| intervals(from, "eve_allow"));
-        Some(Some(Self {
-            calendar: calendar?,
-            instead,
-            eve,
-        }))
+        Some(Some(Self { calendar: calendar?, instead, eve }))
     }
 
     fn before(&self, date: NaiveDate) -> bool {
         // An unknown next year: treated as the eve of a holiday would only narrow some hours; the
         // last day of a calendar is judged as it stands.
-        date.succ_opt()
-            .is_some_and(|next| self.calendar.holiday(next) == Holiday::Yes)
+        date.succ_opt().is_some_and(|next| self.calendar.holiday(next) == Holiday::Yes)
     }
 }
 
@@ -297,9 +257,7 @@ mod tests {
             assert_eq!(case.at(now), verdict, "{now}");
         }
         assert_eq!(
-            Case::rule(HOURS)
-                .call(calls::toll_free())
-                .at("2026-12-01T16:00:00Z"),
+            Case::rule(HOURS).call(calls::toll_free()).at("2026-12-01T16:00:00Z"),
             "refuse Address"
         );
     }
@@ -324,14 +282,8 @@ mod tests {
     fn zones_fixed_by_the_rule_take_the_place_of_the_candidates() {
         let fixed = HOURS.to_owned() + "\nzones = [\"Etc/GMT+6\", \"America/Chicago\"]";
         let case = Case::rule(&fixed).call(calls::new_york());
-        assert_eq!(
-            case.at("2026-12-01T15:00:00Z"),
-            "defer 2026-12-01T16:00:00Z"
-        );
+        assert_eq!(case.at("2026-12-01T15:00:00Z"), "defer 2026-12-01T16:00:00Z");
         // In summer the standard time opens an hour later than the clock.
-        assert_eq!(
-            case.at("2026-07-01T15:30:00Z"),
-            "defer 2026-07-01T16:00:00Z"
-        );
+        assert_eq!(case.at("2026-07-01T15:30:00Z"), "defer 2026-07-01T16:00:00Z");
     }
 }

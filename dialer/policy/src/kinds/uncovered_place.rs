@@ -16,21 +16,13 @@ impl Uncovered {
         let countries = &ask.places.countries;
         if countries.is_empty() {
             let inputs = "nobody knows where the party is".to_owned();
-            return Ruling::No {
-                inputs,
-                waits_for: Wait::Address,
-            };
+            return Ruling::No { inputs, waits_for: Wait::Address };
         }
-        let missing = countries
-            .iter()
-            .find(|country| !self.covered.contains(country));
+        let missing = countries.iter().find(|country| !self.covered.contains(country));
         match missing {
             Some(country) => {
                 let inputs = format!("no loaded pack covers {country}");
-                Ruling::No {
-                    inputs,
-                    waits_for: Wait::Pack,
-                }
+                Ruling::No { inputs, waits_for: Wait::Pack }
             }
             None => Ruling::Pass,
         }

@@ -43,9 +43,7 @@ pub(crate) fn is_valid(consent: &Consent, form: Form, ask: &Ask<'_>) -> bool {
     let call = &ask.facts.call;
     consent.same_seller
         && consent.purpose == call.purpose
-        && consent
-            .technology
-            .is_none_or(|technology| technology == call.technology)
+        && consent.technology.is_none_or(|technology| technology == call.technology)
         && form.satisfied_by(consent.form)
         && consent.given_at.0 <= ask.now
         && consent.revoked_at.is_none_or(|revoked| revoked.0 > ask.now)
@@ -77,10 +75,7 @@ impl Unless {
 
     fn consent<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a Consent> {
         let form = self.consent?;
-        ask.facts
-            .consents
-            .iter()
-            .find(|consent| is_valid(consent, form, ask))
+        ask.facts.consents.iter().find(|consent| is_valid(consent, form, ask))
     }
 
     fn relationship(&self, ask: &Ask<'_>) -> bool {
@@ -92,9 +87,7 @@ impl Unless {
             RelationshipKind::Inquiry => self.inquiry_months,
         };
         let until = |months| relationship.since.checked_add_months(Months::new(months));
-        months
-            .and_then(until)
-            .is_some_and(|until: NaiveDate| until >= ask.today)
+        months.and_then(until).is_some_and(|until: NaiveDate| until >= ask.today)
     }
 
     /// Whether the rule is lifted.
