@@ -1,6 +1,10 @@
 //! The positive control at full size: a dialer without a gate calls a whole made world, and the
 //! checker finds every call that should not have been.
-#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, in its helpers too"
+)]
 
 use std::{
     collections::{HashMap, HashSet},

@@ -47,13 +47,13 @@ impl Settings {
         let (tcp, udp) = (free_tcp::<3>()?, free_udp::<2>()?);
         let mut random = [0; 2];
         getrandom::fill(&mut random).context("random bytes")?;
-        let block = u16::from_le_bytes(random) % RTP_BLOCKS;
+        let rtp_first = free_rtp(u16::from_le_bytes(random))?;
         Ok(Self {
             postgres: postgres.to_owned(),
             redis: redis.to_owned(),
             prompts: folder.path().join("prompts"),
             lists: folder.path().join("lists"),
-            rtp_first: RTP_FIRST + block * RTP_BLOCK,
+            rtp_first,
             sip: udp[0],
             carrier: udp[1],
             api: tcp[0],
@@ -153,6 +153,16 @@ fn free_tcp<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
         held.push(listener);
     }
     Ok(found)
+}
+
+/// The first port of a block for media that nobody has: another stack may be running. Looked for
+/// from a block chosen by chance, so that two that start together do not choose alike.
+fn free_rtp(chance: u16) -> anyhow::Result<u16> {
+    let free = |port: u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    (0..RTP_BLOCKS)
+        .map(|step| RTP_FIRST + (chance.wrapping_add(step) % RTP_BLOCKS) * RTP_BLOCK)
+        .find(|first| (*first..*first + RTP_BLOCK).step_by(100).all(free))
+        .context("no block of free UDP ports for media: is another demo running?")
 }
 
 /// The same for UDP.

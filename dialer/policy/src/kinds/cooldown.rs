@@ -84,7 +84,6 @@ mod tests {
     use crate::kinds::cases::{Case, calls, past};
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "one table")]
     fn a_cool_down_lasts_to_its_last_second_and_only_its_outcomes_start_it() {
         let regf = "dates = 7\ninbound = true\ntrigger = [\"conversation\", \"refused\"]";
         let ofcom = "hours = 72\ntrigger = [\"abandoned\"]";

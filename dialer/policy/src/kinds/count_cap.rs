@@ -266,7 +266,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "one table")]
     fn what_counts_is_the_same_seller_purpose_key_technology_and_outcome() {
         let now = "2026-12-01T20:00:00Z";
         let one = || past("2026-12-01T16:00:00Z");
