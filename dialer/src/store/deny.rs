@@ -113,6 +113,13 @@ pub(crate) async fn move_contacts(
         Next::Due { .. } | Next::Park { .. } => None,
     };
     let small = |value: u16| i16::try_from(value).unwrap_or(i16::MAX);
+    let ids: Vec<Uuid> = moves.iter().map(|m| Uuid::from_u128(m.attempt.contact.0)).collect();
+    // Waits for a lease whose commit is still on its way ("lease_unknown"): the update below looks
+    // at what is committed when it begins, and would pass over a contact that is leased only after.
+    sqlx::query("SELECT FROM contact WHERE id = ANY($1) ORDER BY id FOR UPDATE")
+        .bind(&ids)
+        .execute(&mut *connection)
+        .await?;
     let moved: Vec<Uuid> = sqlx::query_scalar(
         "UPDATE contact c SET state = n.state, node = NULL, try_no = c.try_no + n.used,
              made = COALESCE(n.made, c.made), next_position = COALESCE(n.position, c.next_position),
@@ -123,7 +130,7 @@ pub(crate) async fn move_contacts(
          WHERE c.id = n.id AND c.try_no = n.try_no AND c.node = $9 AND c.state = $10
          RETURNING c.id",
     )
-    .bind(moves.iter().map(|m| Uuid::from_u128(m.attempt.contact.0)).collect::<Vec<_>>())
+    .bind(ids)
     .bind(moves.iter().map(|m| try_no(m.attempt)).collect::<Vec<_>>())
     .bind(moves.iter().map(Move::state).collect::<Vec<_>>())
     .bind(moves.iter().map(|m| i16::from(m.used)).collect::<Vec<_>>())

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dialer_engine::Returned;
-use dialer_types::{AttemptId, CampaignId, ContactId, SubjectId};
-use sqlx::Row;
+use dialer_types::{AttemptId, CampaignId, ContactId, SubjectId, UnixMillis};
+use sqlx::{Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use super::{StoreError, Stores};
@@ -79,11 +79,32 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses or is not there; nothing is leased then.
     pub async fn take(&self, campaign: CampaignId, most: u32) -> Result<Take, StoreError> {
-        self.postgres(self.try_take(campaign, most)).await
+        let now = self.clock.now().wall;
+        // Bounded apart: were the time of the whole to end in the commit, nobody would know that
+        // these contacts may be leased, and they would stay so.
+        let (tx, taken) = self.postgres(self.lease(campaign, most, now)).await?;
+        match self.postgres(async { Ok(tx.commit().await?) }).await {
+            Ok(()) => Ok(Take::Done(taken)),
+            Err(_) if taken.is_empty() => Ok(Take::Done(taken)),
+            Err(error) => {
+                let back = taken.iter().map(|taken| Returned {
+                    attempt: taken.attempt,
+                    campaign,
+                    at: now,
+                    because: "lease_unknown",
+                });
+                Ok(Take::Unknown(back.collect(), error))
+            }
+        }
     }
 
-    async fn try_take(&self, campaign: CampaignId, most: u32) -> Result<Take, StoreError> {
-        let now = self.clock.now().wall;
+    /// Leases in a transaction that is still to be committed.
+    async fn lease(
+        &self,
+        campaign: CampaignId,
+        most: u32,
+        now: UnixMillis,
+    ) -> Result<(Transaction<'static, Postgres>, Vec<Taken>), StoreError> {
         let mut tx = self.pool.begin().await?;
         let rows = sqlx::query(TAKE)
             .bind(Uuid::from_u128(campaign.0))
@@ -112,8 +133,7 @@ impl Stores {
             );
         }
         if taken.is_empty() {
-            tx.rollback().await?;
-            return Ok(Take::Done(Vec::new()));
+            return Ok((tx, Vec::new()));
         }
         let numbers = sqlx::query(
             "SELECT contact_id, position, number_subject FROM contact_number WHERE contact_id = ANY($1)",
@@ -128,20 +148,7 @@ impl Stores {
                 taken.numbers.push((position, SubjectId(row.try_get(2)?)));
             }
         }
-        let taken: Vec<Taken> = taken.into_values().collect();
-        let commit = tokio::time::timeout(super::PATIENCE / 2, tx.commit()).await;
-        match commit.map_err(|_| StoreError::Late).and_then(|done| done.map_err(StoreError::from)) {
-            Ok(()) => Ok(Take::Done(taken)),
-            Err(error) => {
-                let back = taken.iter().map(|taken| Returned {
-                    attempt: taken.attempt,
-                    campaign,
-                    at: now,
-                    because: "lease_unknown",
-                });
-                Ok(Take::Unknown(back.collect(), error))
-            }
-        }
+        Ok((tx, taken.into_values().collect()))
     }
 }
 
