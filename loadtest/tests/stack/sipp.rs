@@ -130,6 +130,27 @@ fn faults(stack: &Stack, api: &Api, case: &Case, campaign: &str) -> Vec<String> 
     faults
 }
 
+/// What SIPp complains of, but for its own watchdog: that the machine was busy is no fault of ours.
+fn unexpected(said: &str) -> Option<String> {
+    let body = said.replacen("The following events occurred:", "", 1);
+    let rest: Vec<&str> = body
+        .split_inclusive("trips remaining.")
+        .filter(|event| !event.trim().is_empty() && !event.contains("Overload warning"))
+        .collect();
+    (!rest.is_empty()).then(|| rest.join(""))
+}
+
+#[test]
+fn sipps_watchdog_is_no_complaint_and_an_unexpected_message_is() {
+    let warning = "1: Overload warning: the minor watchdog timer 500ms has been tripped (536), 119 \
+                   trips remaining.";
+    let said = format!("The following events occurred:\n{warning}{warning}");
+    assert_eq!(unexpected(&said), None);
+    assert_eq!(unexpected(""), None);
+    let aborted = format!("The following events occurred:\n{warning}2: Aborting call");
+    assert_eq!(unexpected(&aborted).as_deref(), Some("2: Aborting call"));
+}
+
 #[test]
 fn each_sipp_scenario_ends_in_its_disposition() {
     let _turn = common::turn();
@@ -152,7 +173,7 @@ fn each_sipp_scenario_ends_in_its_disposition() {
         // SIPp says here what it did not expect: a message out of order, a missing one.
         let errors = stack.path().join(format!("sipp-{}-errors.log", case.scenario));
         let said = std::fs::read_to_string(errors).unwrap_or_default();
-        if !said.is_empty() {
+        if let Some(said) = unexpected(&said) {
             found.push(format!("{}: SIPp says: {said}", case.scenario));
         }
     }
