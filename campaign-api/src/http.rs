@@ -22,17 +22,19 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderValue, header},
     middleware::{self, Next},
     response::Response,
     routing::get,
 };
+use dialer_types::Language;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{app::App, clock};
+use crate::{app::App, clock, words};
 use error::Problem;
 
 /// The largest JSON body: a thousand earlier attempts take a third of it.
@@ -118,7 +120,19 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::require_key))
         .route("/healthz", get(health::healthz))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), measure))
+        .layer(middleware::from_fn(speak))
         .with_state(app)
+}
+
+/// Answers in the language that was asked for.
+async fn speak(request: Request, next: Next) -> Response {
+    let asked = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|it| it.to_str().ok());
+    let language = asked.map_or_else(Language::default, Language::of_accept);
+    let mut response = words::ASKED.scope(language, next.run(request)).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+    headers.append(header::VARY, HeaderValue::from_static("accept-language"));
+    response
 }
 
 /// Metrics and health, for operations, on a listener of its own.

@@ -9,6 +9,7 @@ mod import;
 pub mod metrics;
 pub mod redis;
 pub mod users;
+pub mod words;
 
 /// Why the process does not start. Names what, and where.
 #[derive(Debug, thiserror::Error)]

@@ -230,19 +230,19 @@ fn read(
 }
 
 fn check(line: u64, said: Earlier, now: UnixMillis) -> Result<Item, Fault> {
-    let fault = |field: &str, reason: String| {
+    let fault = |field: &str, reason: dialer_types::Say| {
         Err(Fault { line: Some(line), field: field.to_owned(), reason })
     };
     let number = match said.number.parse::<E164>() {
         Ok(number) => number,
-        Err(error) => return fault("number", error.to_string()),
+        Err(error) => return fault("number", error.to_string().into()),
     };
     if said.at.0 > now {
-        return fault("at", "is in the future".to_owned());
+        return fault("at", "is in the future".into());
     }
     for (field, text) in [("person", &said.person), ("account", &said.account)] {
         if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 200) {
-            return fault(field, "must have 1 to 200 characters".to_owned());
+            return fault(field, "must have 1 to 200 characters".into());
         }
     }
     Ok(Item { line, number, said })
@@ -283,8 +283,7 @@ async fn store(
             faults.push(Fault {
                 line: Some(item.line),
                 field: "number".to_owned(),
-                reason: "the history of a subject is full: it denies every call as it is"
-                    .to_owned(),
+                reason: "the history of a subject is full: it denies every call as it is".into(),
             });
         }
     }

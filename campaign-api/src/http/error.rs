@@ -4,17 +4,20 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use dialer_types::{Say, say};
 use schema::{heads::HeadsError, rows::RowsError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::words::told;
+
 /// What a request gets instead of an answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
     code: &'static str,
-    title: &'static str,
-    detail: String,
+    title: Say,
+    detail: Say,
     faults: Vec<Fault>,
 }
 
@@ -26,13 +29,15 @@ pub struct Fault {
     pub line: Option<u64>,
     /// Which field.
     pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
+    /// What is wrong with it, in the language that was asked for.
+    #[serde(serialize_with = "crate::words::spoken")]
+    #[schema(value_type = String)]
+    pub reason: Say,
 }
 
 impl Fault {
     /// A fault in a field of the body.
-    pub(crate) fn of(field: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn of(field: &str, reason: impl Into<Say>) -> Self {
         Self { line: None, field: field.to_owned(), reason: reason.into() }
     }
 }
@@ -57,20 +62,22 @@ pub struct ProblemBody {
 }
 
 impl Problem {
-    const fn new(
+    fn new(
         status: StatusCode,
         code: &'static str,
         title: &'static str,
-        detail: String,
+        detail: impl Into<Say>,
     ) -> Self {
-        Self { status, code, title, detail, faults: Vec::new() }
+        Self { status, code, title: title.into(), detail: detail.into(), faults: Vec::new() }
     }
 
     /// 422: understood, and not possible as it stands.
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
         let detail = match faults.as_slice() {
-            [fault] => format!("{}: {}", fault.field, fault.reason),
-            faults => format!("{} faults", faults.len()),
+            [fault] => {
+                say!("{field}: {reason}", field = fault.field).with("reason", fault.reason.clone())
+            }
+            faults => say!("{count} faults", count = faults.len()),
         };
         Self {
             faults,
@@ -84,15 +91,15 @@ impl Problem {
     }
 
     /// 400: not even readable.
-    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+    pub(crate) fn malformed(detail: impl Into<Say>) -> Self {
         let title = "The request cannot be read";
-        Self::new(StatusCode::BAD_REQUEST, "malformed", title, detail.into())
+        Self::new(StatusCode::BAD_REQUEST, "malformed", title, detail)
     }
 
     /// 413.
-    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+    pub(crate) fn too_large(detail: impl Into<Say>) -> Self {
         let title = "The body is too large";
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", title, detail.into())
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", title, detail)
     }
 
     /// 401.
@@ -101,18 +108,18 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "key_required",
             "A valid API key is required",
-            "send the header 'Authorization: Bearer KEY' with a key that is not revoked".to_owned(),
+            "send the header 'Authorization: Bearer KEY' with a key that is not revoked",
         )
     }
 
     /// 403.
-    pub(crate) fn role(detail: String) -> Self {
+    pub(crate) fn role(detail: impl Into<Say>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "role_not_allowed", "Not allowed for this role", detail)
     }
 
     /// 404.
-    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail.into())
+    pub(crate) fn not_found(detail: impl Into<Say>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
     }
 
     /// 405.
@@ -121,13 +128,13 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             "Not possible here",
-            "the address exists, and not for this method".to_owned(),
+            "the address exists, and not for this method",
         )
     }
 
     /// 409 with a code of its own.
-    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, "Not possible in the present state", detail.into())
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<Say>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, "Not possible in the present state", detail)
     }
 
     /// 503: the opt-out stands, and running calls may not know.
@@ -136,10 +143,9 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE,
             "recorded_not_announced",
             "Recorded, but ringing calls could not be reached",
-            format!(
-                "the event is recorded durably and no new call is placed against it; Redis could not \
-                 be told ({reason}), so a call that rings right now may go on; send the request again \
-                 to reach it"
+            say!(
+                "the event is recorded durably and no new call is placed against it; Redis could not be told ({reason}), so a call that rings right now may go on; send the request again to reach it",
+                reason
             ),
         )
     }
@@ -150,7 +156,7 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "list_failed",
             "The list was not imported to its end",
-            format!("{reason}; the rows before it are kept, see /v1/lists/{list}"),
+            say!("{reason}; the rows before it are kept, see /v1/lists/{list}", reason, list),
         )
     }
 
@@ -166,7 +172,7 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "The request failed",
-            "the reason is in the log of campaign-api".to_owned(),
+            "the reason is in the log of campaign-api",
         )
     }
 }
@@ -179,7 +185,7 @@ impl From<sqlx::Error> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "postgres_unavailable",
                 "Postgres is not available",
-                "nothing was recorded; send the request again later".to_owned(),
+                "nothing was recorded; send the request again later",
             );
         }
         if let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code)
@@ -238,10 +244,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = ProblemBody {
             kind: format!("urn:ringfence:problem:{}", self.code),
-            title: self.title.to_owned(),
+            title: told(&self.title),
             status: self.status.as_u16(),
             code: self.code.to_owned(),
-            detail: self.detail,
+            detail: told(&self.detail),
             faults: self.faults,
         };
         let text = serde_json::to_string(&body).unwrap_or_default();

@@ -68,7 +68,7 @@ pub(crate) struct Faults(pub Vec<Fault>);
 
 impl Faults {
     /// Notes a fault.
-    pub(crate) fn add(&mut self, field: &str, reason: impl Into<String>) {
+    pub(crate) fn add(&mut self, field: &str, reason: impl Into<dialer_types::Say>) {
         self.0.push(Fault::of(field, reason));
     }
 

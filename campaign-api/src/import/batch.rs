@@ -372,7 +372,7 @@ impl Work<'_> {
         .bind(Uuid::from_u128(self.target.list.0))
         .bind(faults.iter().map(line).collect::<Vec<_>>())
         .bind(faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>())
-        .bind(faults.iter().map(|fault| fault.reason.as_str()).collect::<Vec<_>>())
+        .bind(faults.iter().map(|fault| fault.reason.to_string()).collect::<Vec<_>>())
         .execute(&mut *self.transaction)
         .await?;
         Ok(())

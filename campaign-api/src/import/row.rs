@@ -108,7 +108,7 @@ impl Header {
                 fields.faults.push(Fault {
                     line: Some(record.line),
                     field: name.clone(),
-                    reason: "is not UTF-8".to_owned(),
+                    reason: "is not UTF-8".into(),
                 });
                 ""
             });
@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes a fault.
-    pub(crate) fn fault(&mut self, field: &str, reason: impl Into<String>) {
+    pub(crate) fn fault(&mut self, field: &str, reason: impl Into<dialer_types::Say>) {
         self.faults.push(Fault {
             line: Some(self.line),
             field: field.to_owned(),

@@ -10,6 +10,7 @@ mod e164;
 mod ids;
 mod now;
 mod rule;
+mod say;
 
 pub use call::{LineType, PartyRole, PartyType, Purpose, Technology, UnknownWord};
 pub use disposition::{Disposition, Outcome};
@@ -20,3 +21,4 @@ pub use ids::{
 };
 pub use now::{Now, UnixMillis};
 pub use rule::RuleId;
+pub use say::{Filling, Language, Say};
