@@ -64,9 +64,9 @@ impl Language {
 /// `0.8` as 800; what is not understood weighs nothing.
 fn thousandths(weight: &str) -> u16 {
     let (whole, part) = weight.split_once('.').unwrap_or((weight, ""));
-    let digits = part.bytes().chain(std::iter::repeat(b'0')).take(3);
-    let part = digits.fold(Some(0_u16), |sum, digit| {
-        Some(sum? * 10 + u16::from(digit.is_ascii_digit().then(|| digit - b'0')?))
+    let mut digits = part.bytes().chain(std::iter::repeat(b'0')).take(3);
+    let part = digits.try_fold(0_u16, |sum, digit| {
+        Some(sum * 10 + u16::from(digit.is_ascii_digit().then(|| digit - b'0')?))
     });
     match (whole, part) {
         ("0", Some(part)) => part,
