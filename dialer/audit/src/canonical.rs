@@ -63,13 +63,23 @@ pub enum CanonicalError {
         field: &'static str,
     },
     /// A layout version that this build does not know.
-    #[error("the leaf has layout version {0}; this build knows version {VERSION}: use a newer one")]
+    #[error(
+        "the leaf has layout version {0}; this build knows versions up to {VERSION}: use a newer one"
+    )]
     Version(u64),
     /// A kind that this build does not know.
     #[error(
         "the leaf is of kind {0}, which layout version {VERSION} of this build does not know: use a newer one"
     )]
     Kind(u64),
+    /// A kind under another version than the one that brought it.
+    #[error("the leaf has layout version {version}; its kind {kind} belongs to another")]
+    KindVersion {
+        /// The code.
+        kind: u64,
+        /// The leaf's version.
+        version: u64,
+    },
     /// Longer than [`MAX_LEAF`].
     #[error("a leaf of {0} bytes; the longest allowed is {MAX_LEAF}")]
     TooLong(usize),
@@ -83,9 +93,9 @@ pub enum CanonicalError {
 /// The canonical bytes of a record: the leaf.
 ///
 /// # Errors
-/// If the record is not of [`VERSION`], longer than [`MAX_LEAF`] or holds a telephone number.
+/// If the record is not of its kind's version, longer than [`MAX_LEAF`] or holds a telephone number.
 pub fn encode(record: &Record) -> Result<Vec<u8>, CanonicalError> {
-    if record.version != VERSION {
+    if record.version != record.body.kind().since() {
         return Err(CanonicalError::Version(u64::from(record.version)));
     }
     let mut writer = Writer { out: Vec::with_capacity(512), number_seen: false };
@@ -142,7 +152,7 @@ impl Record {
         };
         expect(reader, 0, "version")?;
         let version = reader.unsigned()?;
-        if version != u64::from(VERSION) {
+        if !(1..=u64::from(VERSION)).contains(&version) {
             return Err(CanonicalError::Version(version));
         }
         expect(reader, 1, "at")?;
@@ -157,12 +167,15 @@ impl Record {
         let code = reader.unsigned()?;
         let kind =
             u8::try_from(code).ok().and_then(Kind::from_code).ok_or(CanonicalError::Kind(code))?;
+        if u64::from(kind.since()) != version {
+            return Err(CanonicalError::KindVersion { kind: code, version });
+        }
         expect(reader, 4, "body")?;
         let body = Body::take(kind, reader)?;
         if left > 0 {
             return Err(CanonicalError::UnknownField { of: "record", key: reader.unsigned()? });
         }
-        Ok(Self { version: VERSION, at, node, body })
+        Ok(Self { version: kind.since(), at, node, body })
     }
 }
 

@@ -8,9 +8,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crate::{
     canonical::{self, CanonicalError},
     field::{Field, rfc3339},
+    proof,
     record::{Body, Record},
     shown::Shown,
-    tree::leaf_hash,
+    tree::{Hash, leaf_hash},
 };
 
 /// The CSV columns in their order, each with what it holds: the data dictionary. JSON rows have
@@ -18,7 +19,7 @@ use crate::{
 pub const COLUMNS: &[(&str, &str)] = &[
     ("index", "place in the tree, from 0, without gaps"),
     ("version", "layout version of the leaf"),
-    ("kind", "what the record is: decision, intent, sent, not_sent, outcome, ..."),
+    ("kind", "what the record is: decision, intent, sent, not_sent, outcome, correction, ..."),
     ("at", "when it was recorded, RFC 3339, UTC"),
     ("node", "the dialer process that recorded it, ULID; empty for the API"),
     ("attempt", "the business try: contact ULID, '-', number of the try"),
@@ -39,16 +40,28 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("ring_ms", "milliseconds of ringing"),
     ("answered_at", "when it was answered, RFC 3339, UTC"),
     ("ended_at", "when it was over, RFC 3339, UTC"),
-    ("correction", "true if it corrects an earlier outcome_unknown"),
+    ("correction", "true if the dialer corrects an earlier outcome_unknown of its own"),
     ("reason", "why, in words"),
     ("fields", "every field of the record's kind, as JSON"),
     ("leaf_hash", "SHA-256 of 0x00 and the leaf, hexadecimal (RFC 6962)"),
     ("leaf", "the leaf: canonical CBOR, base64"),
 ];
 
-/// The header line of the CSV.
+/// The column and member that rows of a part have after those of a whole export.
+pub const PROOF: (&str, &str) = (
+    "proof",
+    "only in a part: the RFC 6962 inclusion proof of the leaf, nearest sibling first, hashes of 32 \
+     bytes one after another, base64",
+);
+
+/// The header line of the CSV of a whole export.
 pub fn csv_header() -> impl Iterator<Item = &'static str> {
     COLUMNS.iter().map(|(name, _)| *name)
+}
+
+/// The header line of the CSV of a part: a proof more.
+pub fn csv_part_header() -> impl Iterator<Item = &'static str> {
+    csv_header().chain([PROOF.0])
 }
 
 /// The line of the leaf at `index`, without a newline.
@@ -56,7 +69,15 @@ pub fn csv_header() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// If the bytes are no leaf.
 pub fn json_line(index: u64, leaf: &[u8]) -> Result<String, CanonicalError> {
-    Ok(json_row(index, leaf, &canonical::decode(leaf)?).json())
+    Ok(json_row(index, leaf, &canonical::decode(leaf)?, None).json())
+}
+
+/// [`json_line`] of a part: with the proof that the leaf is at `index`.
+///
+/// # Errors
+/// If the bytes are no leaf.
+pub fn json_part_line(index: u64, leaf: &[u8], path: &[Hash]) -> Result<String, CanonicalError> {
+    Ok(json_row(index, leaf, &canonical::decode(leaf)?, Some(path)).json())
 }
 
 /// The cells of the leaf at `index`, in the order of [`COLUMNS`]. A cell that a spreadsheet would
@@ -65,7 +86,15 @@ pub fn json_line(index: u64, leaf: &[u8]) -> Result<String, CanonicalError> {
 /// # Errors
 /// If the bytes are no leaf.
 pub fn csv_row(index: u64, leaf: &[u8]) -> Result<Vec<String>, CanonicalError> {
-    Ok(csv_cells(index, leaf, &canonical::decode(leaf)?))
+    Ok(csv_cells(index, leaf, &canonical::decode(leaf)?, None))
+}
+
+/// [`csv_row`] of a part: with the proof that the leaf is at `index`.
+///
+/// # Errors
+/// If the bytes are no leaf.
+pub fn csv_part_row(index: u64, leaf: &[u8], path: &[Hash]) -> Result<Vec<String>, CanonicalError> {
+    Ok(csv_cells(index, leaf, &canonical::decode(leaf)?, Some(path)))
 }
 
 fn head(index: u64, record: &Record) -> Vec<(&'static str, Shown)> {
@@ -85,16 +114,22 @@ fn tail(leaf: &[u8]) -> [(&'static str, Shown); 2] {
     ]
 }
 
-pub(crate) fn json_row(index: u64, leaf: &[u8], record: &Record) -> Shown {
+pub(crate) fn json_row(index: u64, leaf: &[u8], record: &Record, path: Option<&[Hash]>) -> Shown {
     let mut members = head(index, record);
     if let Shown::Object(fields) = record.body.show() {
         members.extend(fields);
     }
     members.extend(tail(leaf));
+    members.extend(path.map(|path| (PROOF.0, Shown::Text(proof::write(path)))));
     Shown::Object(members)
 }
 
-pub(crate) fn csv_cells(index: u64, leaf: &[u8], record: &Record) -> Vec<String> {
+pub(crate) fn csv_cells(
+    index: u64,
+    leaf: &[u8],
+    record: &Record,
+    path: Option<&[Hash]>,
+) -> Vec<String> {
     let fields = record.body.show();
     let mut ends = head(index, record);
     ends.extend(tail(leaf));
@@ -114,7 +149,7 @@ pub(crate) fn csv_cells(index: u64, leaf: &[u8], record: &Record) -> Vec<String>
             value => value.cell(),
         },
     };
-    csv_header().map(|name| spreadsheet_safe(cell(name))).collect()
+    csv_header().map(cell).chain(path.map(proof::write)).map(spreadsheet_safe).collect()
 }
 
 fn spreadsheet_safe(cell: String) -> String {

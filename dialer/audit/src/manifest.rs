@@ -28,7 +28,33 @@ pub struct Manifest {
     pub root: String,
     /// The files by name.
     pub files: BTreeMap<String, FileEntry>,
+    /// What was left out; absent when the export is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
+
+/// What the manifest says of an export that is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// How many rows.
+    pub rows: u64,
+    /// The filter, by name; telephone numbers masked.
+    pub filter: BTreeMap<String, String>,
+    /// What the rows prove and what they do not.
+    pub proves: String,
+}
+
+impl Part {
+    /// Of so many rows that this filter let through.
+    #[must_use]
+    pub fn new(rows: u64, filter: BTreeMap<String, String>) -> Self {
+        Self { rows, filter, proves: PART_PROVES.to_owned() }
+    }
+}
+
+/// What the rows of a part prove and what they do not.
+pub const PART_PROVES: &str = "Each row is proven to stand at its index of the signed log, unchanged. That no other record \
+     of the log fits the filter is not proven by these rows: only the whole export shows that.";
 
 /// What does not fit a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +127,7 @@ impl Manifest {
             size: checkpoint.size,
             root: checkpoint.root.to_string(),
             files: BTreeMap::new(),
+            part: None,
         }
     }
 

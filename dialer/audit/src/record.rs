@@ -1,7 +1,8 @@
 //! What is recorded. No telephone numbers and no names: people are surrogate ids.
 //!
 //! Layout changes add keys or kinds under a new [`VERSION`]; a key or kind is never given another
-//! meaning. `schema/audit/README.md` lists them.
+//! meaning. A record is written in the oldest version that has its kind ([`Kind::since`]), so that
+//! an older build reads all it can. `schema/audit/README.md` lists them.
 
 use dialer_types::{
     AttemptId, CampaignId, Disposition, LineType, NodeId, Outcome, PlacementId, Purpose, RuleId,
@@ -15,13 +16,13 @@ use crate::{
     tree::Hash,
 };
 
-/// The layout version that this build writes and reads.
-pub const VERSION: u8 = 1;
+/// The newest layout version that this build writes and reads; it reads all older ones too.
+pub const VERSION: u8 = 2;
 
 /// One leaf of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Layout version: [`VERSION`].
+    /// Layout version: that of its kind, [`Kind::since`].
     pub version: u8,
     /// When it was recorded, by the recorder's wall clock.
     pub at: UnixMillis,
@@ -32,10 +33,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of the current layout version.
+    /// A record in the layout version of its kind.
     #[must_use]
     pub const fn new(node: Option<NodeId>, body: Body, at: UnixMillis) -> Self {
-        Self { version: VERSION, at, node, body }
+        Self { version: body.kind().since(), at, node, body }
     }
 }
 
@@ -296,7 +297,7 @@ map! {
         6 => answered_at: Option<UnixMillis>,
         /// When it was over.
         7 => ended_at: Option<UnixMillis>,
-        /// Whether this corrects an earlier `outcome_unknown`.
+        /// Whether the dialer corrects an earlier `outcome_unknown` of its own.
         8 => correction: bool,
     }
 
@@ -383,6 +384,22 @@ map! {
         /// Why, where a reason is asked for.
         4 => reason: Option<String>,
     }
+
+    /// Somebody corrected how a placement ended. The earlier outcome stays where it is.
+    Corrected {
+        /// The business try.
+        0 => attempt: AttemptId,
+        /// Which placement.
+        1 => placement: PlacementId,
+        /// What was on record until now.
+        2 => was: Disposition,
+        /// What is right, and what rules count from now on.
+        3 => disposition: Disposition,
+        /// By whom: the id of a user.
+        4 => actor: String,
+        /// Why, where it was said.
+        5 => reason: Option<String>,
+    }
 }
 
 macro_rules! bodies {
@@ -445,4 +462,26 @@ bodies! {
     Imported(Imported) = 9, "imported";
     /// Something was done to a campaign.
     Campaign(CampaignAction) = 10, "campaign";
+    /// How a placement ended was corrected.
+    Correction(Corrected) = 11, "correction";
+}
+
+impl Kind {
+    /// The layout version that brought this kind.
+    #[must_use]
+    pub const fn since(self) -> u8 {
+        match self {
+            Self::Correction => 2,
+            Self::Decision
+            | Self::Intent
+            | Self::Sent
+            | Self::NotSent
+            | Self::Outcome
+            | Self::Suppression
+            | Self::Consent
+            | Self::Revocation
+            | Self::Imported
+            | Self::Campaign => 1,
+        }
+    }
 }

@@ -1,15 +1,19 @@
 //! Offline verification of an export: only the rows, a checkpoint and a public key.
 //!
+//! [`Verifier`] is for whole exports, [`PartVerifier`] for those made with a filter.
+//!
 //! Found: any record removed, changed, added or moved (the root differs from the signed one), and
 //! what the operator himself recorded against the promises ([`Story`]). Not found, because no log
 //! can tell: calls made outside the dialer, and records newer than the checkpoint.
 
+mod part;
 mod report;
 mod story;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
+pub use part::{PartReport, PartVerifier};
 pub use report::Report;
 use story::Story;
 pub use story::StoryFault;
@@ -18,6 +22,7 @@ use crate::{
     canonical::{self, CanonicalError},
     checkpoint::{Checkpoint, CheckpointError, VerifierKey},
     export,
+    record::Record,
     tree::{Hash, Tree, leaf_hash},
 };
 
@@ -94,6 +99,17 @@ pub enum Fault {
         /// Signed.
         expected: Hash,
     },
+    /// A row of a part without its proof.
+    #[error("it carries no readable inclusion proof")]
+    NoProof,
+    /// A row of a part that is not in the signed log at its index.
+    #[error(
+        "its proof does not lead to the signed root: this record is not at this place of the log"
+    )]
+    Inclusion,
+    /// Rows of a part that do not ascend.
+    #[error("it follows record {0}: a row is doubled or out of place")]
+    Order(u64),
     /// The records contradict the promises.
     #[error(transparent)]
     Story(#[from] StoryFault),
@@ -175,20 +191,7 @@ impl Verifier {
         }
         let leaf = STANDARD.decode(&head.leaf).map_err(|error| Fault::Row(error.to_string()))?;
         let record = canonical::decode(&leaf)?;
-        match row {
-            Row::Json(line) => {
-                let expected = export::json_row(index, &leaf, &record).json();
-                if *line != expected {
-                    return Err(differing_member(line, &expected));
-                }
-            }
-            Row::Csv(cells) => {
-                let expected = export::csv_cells(index, &leaf, &record);
-                if *cells != expected {
-                    return Err(differing_cell(cells, &expected));
-                }
-            }
-        }
+        rebuilt(row, index, &leaf, &record, None)?;
         self.story.tell(&record)?;
         self.tree.append(leaf_hash(&leaf));
         Ok(())
@@ -231,11 +234,37 @@ pub fn verify(
     verifier.finish()
 }
 
+/// Writes the row again from its leaf and compares.
+fn rebuilt(
+    row: &Row,
+    index: u64,
+    leaf: &[u8],
+    record: &Record,
+    path: Option<&[Hash]>,
+) -> Result<(), Fault> {
+    match row {
+        Row::Json(line) => {
+            let expected = export::json_row(index, leaf, record, path).json();
+            if *line != expected {
+                return Err(differing_member(line, &expected));
+            }
+        }
+        Row::Csv(cells) => {
+            let expected = export::csv_cells(index, leaf, record, path);
+            if *cells != expected {
+                return Err(differing_cell(cells, &expected));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What must be read of a row before it can be rebuilt.
 #[derive(Deserialize)]
 struct Head {
     index: u64,
     leaf: String,
+    proof: Option<String>,
 }
 
 impl Head {
@@ -247,8 +276,13 @@ impl Head {
             Row::Csv(cells) => {
                 let index = cells.first().and_then(|cell| cell.parse().ok());
                 let index = index.ok_or_else(|| Fault::Row("no index in the first cell".into()))?;
-                let leaf = cells.last().cloned().unwrap_or_default();
-                Ok(Self { index, leaf })
+                // The columns that a spreadsheet could compute with were written behind an apostrophe.
+                let cell = |at: usize| {
+                    cells.get(at).map(|cell| cell.strip_prefix('\'').unwrap_or(cell).to_owned())
+                };
+                let width = export::COLUMNS.len();
+                let leaf = cell(width - 1).unwrap_or_default();
+                Ok(Self { index, leaf, proof: cell(width) })
             }
         }
     }
@@ -274,7 +308,7 @@ fn differing_cell(cells: &[String], expected: &[String]) -> Fault {
     if cells.len() != expected.len() {
         return Fault::Row(format!("{} cells where {} belong", cells.len(), expected.len()));
     }
-    let names = export::csv_header();
+    let names = export::csv_part_header();
     let differs = |(_, (found, expected)): &(_, (&String, &String))| found != expected;
     names.zip(cells.iter().zip(expected)).find(differs).map_or(
         Fault::Form,

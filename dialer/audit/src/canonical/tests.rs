@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     record::{
-        Action, Advance, CampaignAction, ConsentGiven, Counter, Decision, Denial, Ended, Imported,
-        ImportedKind, Input, Intent, ListSeen, NotSent, Place, Revoked, Sent, Suppressed, Token,
-        Verdict,
+        Action, Advance, CampaignAction, ConsentGiven, Corrected, Counter, Decision, Denial, Ended,
+        Imported, ImportedKind, Input, Intent, ListSeen, NotSent, Place, Revoked, Sent, Suppressed,
+        Token, Verdict,
     },
     tree::Hash,
 };
@@ -118,6 +118,14 @@ impl Source {
             }),
             Kind::Sent => Sent { placement, sent_at: self.time(), sip_call_id: self.text() }.into(),
             Kind::NotSent => NotSent { placement, reason: self.text() }.into(),
+            Kind::Correction => Body::Correction(Corrected {
+                attempt: self.attempt(),
+                placement,
+                was: *self.one_of(Disposition::ALL),
+                disposition: *self.one_of(Disposition::ALL),
+                actor: self.text(),
+                reason: self.maybe(Self::text),
+            }),
             _ => Body::Outcome(Ended {
                 attempt: self.attempt(),
                 placement,
@@ -185,7 +193,9 @@ impl Source {
         let kind = *self.one_of(Kind::ALL);
         let body = match kind {
             Kind::Decision => self.decision().into(),
-            Kind::Intent | Kind::Sent | Kind::NotSent | Kind::Outcome => self.wire(kind),
+            Kind::Intent | Kind::Sent | Kind::NotSent | Kind::Outcome | Kind::Correction => {
+                self.wire(kind)
+            }
             _ => self.event(kind),
         };
         assert_eq!(body.kind(), kind);
@@ -223,9 +233,12 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
         leaf[at] = to;
         decode(&leaf).unwrap_err()
     };
-    assert_eq!(changed(2, 2), CanonicalError::Version(2));
-    assert_eq!(changed(6, 11), CanonicalError::Kind(11));
-    assert!(changed(6, 11).to_string().contains("layout version 1"));
+    assert_eq!(changed(2, 0), CanonicalError::Version(0));
+    assert_eq!(changed(2, 3), CanonicalError::Version(3));
+    assert_eq!(changed(2, 2), CanonicalError::KindVersion { kind: 4, version: 2 });
+    assert_eq!(changed(6, 11), CanonicalError::KindVersion { kind: 11, version: 1 });
+    assert_eq!(changed(6, 12), CanonicalError::Kind(12));
+    assert!(changed(6, 12).to_string().contains("layout version 2"));
     assert_eq!(changed(27, 2), CanonicalError::UnknownField { of: "NotSent", key: 2 });
     assert_eq!(encode(&Record { version: 2, ..sample() }), Err(CanonicalError::Version(2)));
 }
@@ -289,7 +302,7 @@ fn layout() -> String {
         Decision kind(Kind::Decision); Intent kind(Kind::Intent); Sent kind(Kind::Sent);
         NotSent kind(Kind::NotSent); Ended kind(Kind::Outcome); Suppressed kind(Kind::Suppression);
         ConsentGiven kind(Kind::Consent); Revoked kind(Kind::Revocation); Imported kind(Kind::Imported);
-        CampaignAction kind(Kind::Campaign);
+        CampaignAction kind(Kind::Campaign); Corrected kind(Kind::Correction);
         Denial "`Denial`"; Place "`Place`"; Counter "`Counter`"; ListSeen "`ListSeen`"; Input "`Input`";
         Advance "`Advance`";
     }

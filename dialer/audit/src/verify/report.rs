@@ -80,8 +80,7 @@ impl fmt::Display for Report {
         if let Some((first, last)) = counts.between {
             writeln!(f, "recorded   {} to {}", rfc3339(first), rfc3339(last))?;
         }
-        let Counts { permits, deferrals, refusals, .. } = counts;
-        writeln!(f, "decisions  {permits} permits, {deferrals} deferrals, {refusals} refusals")?;
+        said(f, counts)?;
         let Counts { placements, sent, not_sent, open, .. } = counts;
         writeln!(
             f,
@@ -90,12 +89,27 @@ impl fmt::Display for Report {
         for (disposition, count) in &counts.dispositions {
             writeln!(f, "  {disposition:<20} {count}")?;
         }
-        if !counts.denied_by.is_empty() {
-            writeln!(f, "denied by")?;
-        }
-        for (rule, count) in &counts.denied_by {
-            writeln!(f, "  {:<36} {count}", rule.as_str())?;
-        }
-        Ok(())
+        denied(f, counts)
     }
+}
+
+fn said(f: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
+    let Counts { permits, deferrals, refusals, .. } = counts;
+    writeln!(f, "decisions  {permits} permits, {deferrals} deferrals, {refusals} refusals")
+}
+
+fn denied(f: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
+    if !counts.denied_by.is_empty() {
+        writeln!(f, "denied by")?;
+    }
+    for (rule, count) in &counts.denied_by {
+        writeln!(f, "  {:<36} {count}", rule.as_str())?;
+    }
+    Ok(())
+}
+
+/// What is said of the decisions among any records.
+pub(super) fn decisions(f: &mut fmt::Formatter<'_>, counts: &Counts) -> fmt::Result {
+    said(f, counts)?;
+    denied(f, counts)
 }

@@ -9,7 +9,7 @@ use super::report::{Counts, Report};
 use crate::{
     checkpoint::Checkpoint,
     field::rfc3339,
-    record::{Body, Decision, Ended, Intent, NotSent, Record, Sent, Token, Verdict},
+    record::{Body, Corrected, Decision, Ended, Intent, NotSent, Record, Sent, Token, Verdict},
     tree::Hash,
 };
 
@@ -90,6 +90,17 @@ pub enum StoryFault {
         "the outcome of placement {0} is marked as a correction and corrects no outcome_unknown"
     )]
     NoCorrection(PlacementId),
+    /// A person's correction of another outcome than the one on record, or one that makes a sent
+    /// INVITE unsent or the other way round.
+    #[error("a correction of placement {placement} says it was {was}, on record is {found}")]
+    OtherOutcome {
+        /// Which.
+        placement: PlacementId,
+        /// What the correction says it corrects.
+        was: Disposition,
+        /// What it would have to correct.
+        found: String,
+    },
 }
 
 /// What is known of one placement so far.
@@ -129,6 +140,7 @@ impl Story {
             Body::Sent(sent) => self.sent(sent),
             Body::NotSent(not_sent) => self.not_sent(not_sent),
             Body::Outcome(ended) => self.ended(ended),
+            Body::Correction(corrected) => self.corrected(corrected),
             Body::Suppression(_)
             | Body::Consent(_)
             | Body::Revocation(_)
@@ -138,18 +150,8 @@ impl Story {
     }
 
     fn decided(&mut self, decision: &Decision) -> Result<(), StoryFault> {
+        consistent_decision(decision)?;
         let permit = decision.verdict == Verdict::Permit;
-        match (permit, decision.denied_by.first()) {
-            (true, Some(denial)) => return Err(StoryFault::PermitDenied(denial.rule.clone())),
-            (false, None) => return Err(StoryFault::DenialWithoutRule),
-            _ => {}
-        }
-        if let Some(full) =
-            decision.counters.iter().find(|counter| permit && counter.count >= counter.cap)
-        {
-            let (rule, count, cap) = (full.rule.clone(), full.count, full.cap);
-            return Err(StoryFault::PermitOverCap { rule, count, cap });
-        }
         let Some(placement) = decision.placement else {
             return if permit { Err(StoryFault::PermitForNothing) } else { Ok(()) };
         };
@@ -233,6 +235,26 @@ impl Story {
         course.consistent(placement)
     }
 
+    fn corrected(&mut self, corrected: &Corrected) -> Result<(), StoryFault> {
+        let placement = corrected.placement;
+        let course = self.running(placement)?;
+        if course.attempt != corrected.attempt {
+            return Err(StoryFault::OtherAttempt(placement));
+        }
+        let unsent = course.not_sent
+            || [corrected.was, corrected.disposition].contains(&Disposition::NotSent);
+        if course.ended != Some(corrected.was) || unsent {
+            let found = match course.ended {
+                Some(_) if unsent => "an INVITE that never left".to_owned(),
+                Some(found) => found.to_string(),
+                None => "nothing".to_owned(),
+            };
+            return Err(StoryFault::OtherOutcome { placement, was: corrected.was, found });
+        }
+        course.ended = Some(corrected.disposition);
+        Ok(())
+    }
+
     fn running(&mut self, placement: PlacementId) -> Result<&mut Course, StoryFault> {
         let course = self.courses.get_mut(&placement);
         let course = course.filter(|course| course.intended.is_some());
@@ -272,6 +294,31 @@ impl Course {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a record alone contradicts the promises.
+pub(super) fn lone(record: &Record) -> Result<(), StoryFault> {
+    match &record.body {
+        Body::Decision(decision) => consistent_decision(decision),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the evidence of a decision fits its verdict.
+fn consistent_decision(decision: &Decision) -> Result<(), StoryFault> {
+    let permit = decision.verdict == Verdict::Permit;
+    match (permit, decision.denied_by.first()) {
+        (true, Some(denial)) => return Err(StoryFault::PermitDenied(denial.rule.clone())),
+        (false, None) => return Err(StoryFault::DenialWithoutRule),
+        _ => {}
+    }
+    if let Some(full) =
+        decision.counters.iter().find(|counter| permit && counter.count >= counter.cap)
+    {
+        let (rule, count, cap) = (full.rule.clone(), full.count, full.cap);
+        return Err(StoryFault::PermitOverCap { rule, count, cap });
+    }
+    Ok(())
 }
 
 fn sorted(subjects: impl Iterator<Item = SubjectId>) -> Vec<SubjectId> {

@@ -6,15 +6,16 @@ use dialer_types::{
 };
 use proptest::prelude::*;
 
-use super::*;
+use super::{report::Counts, *};
 use crate::{
     Body, Record, Signer,
     record::{
-        Action, Advance, CampaignAction, Counter, Decision, Denial, Ended, Intent, NotSent, Sent,
-        Token, Verdict,
+        Action, Advance, CampaignAction, Corrected, Counter, Decision, Denial, Ended, Intent,
+        NotSent, Sent, Token, Verdict,
     },
 };
 
+mod parts;
 mod promises;
 
 const START: i64 = 1_764_000_000_000;

@@ -94,3 +94,45 @@ fn two_intents_judged_on_the_same_state_of_a_head_are_found() {
         vec![decision(1, Verdict::Permit).into(), intent(1).into(), second.into(), forked.into()];
     assert_eq!(fault_of(bodies), Fork(SubjectId(1)));
 }
+
+#[test]
+fn a_person_may_correct_what_is_on_record_and_nothing_else() {
+    let p = PlacementId(1);
+    let corrected = |was, disposition| Corrected {
+        attempt: attempt(1),
+        placement: p,
+        was,
+        disposition,
+        actor: "user-7".into(),
+        reason: Some("the agent noted it wrongly".into()),
+    };
+    let (busy, answered) = (Disposition::Busy, Disposition::Answered);
+    let one = || vec![decision(1, Verdict::Permit).into(), intent(1).into(), sent(1).into()];
+    let with = |more: Vec<Body>| {
+        let leaves = leaves(one().into_iter().chain(more).collect());
+        check(json(&leaves), &checkpoint(&leaves))
+    };
+    let there_and_back = vec![
+        ended(1, busy).into(),
+        corrected(busy, answered).into(),
+        corrected(answered, busy).into(),
+        corrected(busy, answered).into(),
+    ];
+    let report = with(there_and_back).unwrap();
+    assert_eq!(report.counts.dispositions, [(answered, 1)].into());
+
+    let found = |more: Vec<Body>| match with(more).unwrap_err().fault {
+        Fault::Story(OtherOutcome { found, .. }) => found,
+        other => panic!("{other}"),
+    };
+    assert_eq!(found(vec![corrected(busy, answered).into()]), "nothing");
+    let ends = || ended(1, answered).into();
+    assert_eq!(found(vec![ends(), corrected(busy, answered).into()]), "answered");
+    assert_eq!(
+        found(vec![ends(), corrected(answered, Disposition::NotSent).into()]),
+        "an INVITE that never left"
+    );
+    let strange = Corrected { attempt: attempt(2), ..corrected(answered, busy) };
+    let fault = with(vec![ends(), strange.into()]).unwrap_err().fault;
+    assert_eq!(fault, Fault::Story(OtherAttempt(p)));
+}
