@@ -61,7 +61,7 @@ pub(crate) fn decision(
                 rule: denial.rule.clone(),
                 citation: denial.citation.to_string(),
                 until: denial.first_lawful,
-                why: denial.inputs.clone(),
+                why: denial.inputs.to_string(),
             })
             .collect(),
         rules_asked: u32::try_from(evidence.rules.len()).unwrap_or(u32::MAX),

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use dialer_types::{Outcome, RuleId, UnixMillis};
+use dialer_types::{Outcome, RuleId, Say, UnixMillis};
 
 use crate::{
     Evaluation, Evidence, Facts, Past, Wait,
@@ -33,12 +33,12 @@ pub(crate) enum Ruling {
     Pass,
     /// Denies until time passes, if that helps; otherwise it waits for something.
     NotNow {
-        inputs: String,
+        inputs: Say,
         otherwise: Wait,
     },
     /// Denies whatever the time.
     No {
-        inputs: String,
+        inputs: Say,
         waits_for: Wait,
     },
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use dialer_types::{
-    E164, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
+    E164, Language, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -219,7 +219,8 @@ pub fn judge_line(rules: &Ruleset, line: &str) -> Result<String, CheckError> {
     let facts = case.facts()?;
     let verdict = rules.evaluate(&facts, &Evaluation::LAW, moment(&case.now, "now")?);
     let rules: Vec<&str> = verdict.denials().iter().map(|denial| denial.rule.as_str()).collect();
-    let reasons: Vec<String> = verdict.denials().iter().map(crate::explain).collect();
+    let reasons: Vec<String> =
+        verdict.denials().iter().map(|denial| crate::explain(denial, Language::English)).collect();
     let until = match &verdict {
         Verdict::Defer(deferral) => Some(instant_text(deferral.until)),
         Verdict::Permit(_) | Verdict::Refuse(_) => None,

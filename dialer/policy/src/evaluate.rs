@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dialer_types::{RuleId, UnixMillis};
+use dialer_types::{Language, RuleId, UnixMillis};
 
 use crate::{
     Abilities, Deferral, Denial, Evidence, Facts, LocalTime, Permit, Refusal, Ruleset, Verdict,
     Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Body, suppressions_holding},
+    kinds::{Body, entries, suppressions_holding},
     rule::Rule,
-    zone::{DAY, SECOND, local},
+    verdict::Names,
+    zone::{DAY, SECOND},
 };
 
 /// The terms of a judgement.
@@ -156,11 +157,12 @@ fn no(rule: &Rule, ask: &Ask<'_>, ruling: Ruling) -> Option<No> {
     };
     let local_times = if timed { local_times(ask) } else { Vec::new() };
     let first_lawful = if timed { settle(&[rule], ask).map(UnixMillis) } else { None };
-    let (id, citation, title) = (rule.id.clone(), &rule.citation, &rule.title);
+    let names = &rule.names;
     let denial = Denial {
-        rule: id,
-        citation: Arc::clone(citation),
-        title: Arc::clone(title),
+        rule: rule.id.clone(),
+        citation: Arc::clone(&names.citation),
+        title: Arc::clone(&names.title),
+        names: Arc::clone(names),
         inputs,
         local_times,
         first_lawful,
@@ -170,8 +172,20 @@ fn no(rule: &Rule, ask: &Ask<'_>, ruling: Ruling) -> Option<No> {
 }
 
 fn local_times(ask: &Ask<'_>) -> Vec<LocalTime> {
-    let text = |zone| local(zone, ask.now).format("%a %Y-%m-%d %H:%M:%S").to_string();
-    ask.zones().iter().map(|zone| LocalTime { zone: zone.name(), text: text(*zone) }).collect()
+    ask.zones().iter().map(|zone| LocalTime::of(*zone, UnixMillis(ask.now))).collect()
+}
+
+/// The rule that reports a do-not-call entry where no law rule does; it stands in no pack.
+pub(crate) const OWN_LIST: &str = "house.suppression";
+
+/// Its title and citation.
+pub(crate) const fn own_list(language: Language) -> (&'static str, &'static str) {
+    match language {
+        Language::English => {
+            ("Own do-not-call list", "House rule: a do-not-call entry binds at once and everywhere")
+        }
+        Language::Chinese => ("企业自有的拒绝来电名单", "内部规则：拒绝来电登记立即生效，处处适用"),
+    }
 }
 
 /// A do-not-call entry refuses everywhere, also where no law rule reports it.
@@ -183,13 +197,17 @@ fn unreported_suppression(ask: &Ask<'_>, nos: &[No], notes: &mut Notes) -> Optio
     if reported || count == 0 {
         return None;
     }
-    let rule = RuleId::new("house.suppression");
+    let rule = RuleId::new(OWN_LIST);
     notes.evidence.rules.push(rule.clone());
+    let ((title, citation), (title_zh, citation_zh)) =
+        (own_list(Language::English), own_list(Language::Chinese));
+    let names = Names::new(title, Some(title_zh), citation, Some(citation_zh));
     let denial = Denial {
         rule,
-        citation: Arc::from("House rule: a do-not-call entry binds at once and everywhere"),
-        title: Arc::from("Own do-not-call list"),
-        inputs: format!("{count} do-not-call entries of this seller or of all"),
+        citation: Arc::clone(&names.citation),
+        title: Arc::clone(&names.title),
+        names: Arc::new(names),
+        inputs: entries(count),
         local_times: Vec::new(),
         first_lawful: None,
         waits_for: Some(Wait::Suppression),

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dialer_types::RuleId;
+use dialer_types::{RuleId, Say};
 
 use crate::{
     ask::{Ask, Notes, Ruling},
     calendar::Calendar,
     reader::Reader,
+    verdict::Names,
 };
 
 mod consent_required;
@@ -29,7 +30,7 @@ pub(crate) mod cases;
 
 pub(crate) use count_cap::Span;
 pub(crate) use obligation::Duty;
-pub(crate) use suppression::holding as suppressions_holding;
+pub(crate) use suppression::{entries, holding as suppressions_holding};
 pub(crate) use uncovered_place::Uncovered;
 
 use consent_required::ConsentRequired;
@@ -44,8 +45,8 @@ use unless::Unless;
 /// What rules refer to: calendars by id.
 pub(crate) type Shelf = BTreeMap<String, Arc<Calendar>>;
 
-/// Id, title and citation.
-pub(crate) type Head = ((RuleId, Arc<str>), Arc<str>);
+/// Id and names.
+pub(crate) type Head = (RuleId, Arc<Names>);
 
 /// What a rule demands.
 #[derive(Debug)]
@@ -166,7 +167,8 @@ fn both(one: Ruling, other: Ruling) -> Ruling {
     match (one, other) {
         (Ruling::Pass, ruling) | (ruling, Ruling::Pass) => ruling,
         (Ruling::NotNow { inputs, otherwise }, Ruling::NotNow { inputs: more, .. }) => {
-            Ruling::NotNow { inputs: format!("{inputs}; {more}"), otherwise }
+            let inputs = Say::of("{one}; {other}").with("one", inputs).with("other", more);
+            Ruling::NotNow { inputs, otherwise }
         }
         (no @ Ruling::No { .. }, _) | (_, no) => no,
     }

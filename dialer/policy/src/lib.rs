@@ -8,6 +8,7 @@ mod ability;
 mod ask;
 mod calendar;
 pub mod check;
+mod chinese;
 mod evaluate;
 mod explain;
 mod facts;
@@ -22,9 +23,10 @@ mod verdict;
 mod zone;
 
 pub use ability::{Abilities, Ability};
+pub use chinese::{chinese, in_language};
 pub use chrono::NaiveDate;
 pub use evaluate::Evaluation;
-pub use explain::explain;
+pub use explain::{explain, obligation_sentence, waits_sentence};
 pub use facts::{
     Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
     RelationshipKind, Suppression, SuppressionScope,
@@ -33,5 +35,5 @@ pub use place::Place;
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};
 pub use verdict::{
     Counter, Deferral, Denial, Evidence, ListAge, LocalTime, Obligation, Permit, Refusal, Verdict,
-    Wait,
+    Wait, local_time,
 };

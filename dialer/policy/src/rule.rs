@@ -10,6 +10,7 @@ use crate::{
     Call, Past, Place,
     kinds::{Body, Shelf},
     reader::Reader,
+    verdict::Names,
     zone::{DAY, date_starts, utc_date},
 };
 
@@ -128,8 +129,7 @@ impl Reach {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) id: RuleId,
-    pub(crate) title: Arc<str>,
-    pub(crate) citation: Arc<str>,
+    pub(crate) names: Arc<Names>,
     pub(crate) jurisdiction: Place,
     /// Law, guidance or code; not superseded, proposed or merely adopted.
     pub(crate) on: bool,
@@ -174,6 +174,7 @@ impl Rule {
             from.rename(&format!("rule.{id}"));
         }
         let (title, citation) = (from.required_text("title"), from.required_text("citation"));
+        let (title_zh, citation_zh) = (from.text("title_zh"), from.text("citation_zh"));
         let jurisdiction = from.required_text("jurisdiction").and_then(|name| {
             let place = Place::new(&name);
             if place.is_none() {
@@ -195,15 +196,15 @@ impl Rule {
         from.text("note");
         let kind = from.required_text("kind");
         let id = id.as_deref().map(RuleId::new);
-        let title: Option<Arc<str>> = title.map(Arc::from);
-        let citation: Option<Arc<str>> = citation.map(Arc::from);
-        let head = id.clone().zip(title.clone()).zip(citation.clone());
+        let names = title.zip(citation).map(|(title, citation)| {
+            Arc::new(Names::new(&title, title_zh.as_deref(), &citation, citation_zh.as_deref()))
+        });
+        let head = id.clone().zip(names.clone());
         let body = Body::read(&mut from, kind.as_deref().unwrap_or_default(), head, shelf);
         from.finish();
         Some(Self {
             id: id?,
-            title: title?,
-            citation: citation?,
+            names: names?,
             jurisdiction: jurisdiction?,
             on: force?,
             from: since,

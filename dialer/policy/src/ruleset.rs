@@ -1,7 +1,12 @@
 //! Loading packs.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
 
+use dialer_types::Language;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
@@ -9,6 +14,7 @@ use toml::de::DeTable;
 use crate::{
     Place,
     calendar::Calendar,
+    evaluate::{OWN_LIST, own_list},
     kinds::{Body, Shelf, Span},
     reader::{File, Reader},
     rule::Rule,
@@ -175,6 +181,31 @@ impl Ruleset {
         self.rules.iter().map(|rule| &rule.id)
     }
 
+    /// How old a list may be for the strictest rule that asks for it, in days, by the list's id.
+    /// A list of exactly this age is fresh. Lists without a bound are left out.
+    #[must_use]
+    pub fn list_ages(&self) -> BTreeMap<Arc<str>, u32> {
+        let mut ages = BTreeMap::new();
+        for rule in self.rules.iter().filter(|rule| rule.on) {
+            let Body::List(scrub) = &rule.body else { continue };
+            for (list, days) in scrub.ages() {
+                let strictest = ages.entry(Arc::clone(list)).or_insert(days);
+                *strictest = days.min(*strictest);
+            }
+        }
+        ages
+    }
+
+    /// What a rule is called and where it is written. `None` if no loaded pack has it.
+    #[must_use]
+    pub fn names_of(&self, rule: &str, language: Language) -> Option<(&str, &str)> {
+        if rule == OWN_LIST {
+            return Some(own_list(language));
+        }
+        let rule = self.rules.iter().find(|held| held.id.as_str() == rule)?;
+        Some((rule.names.title_in(language), rule.names.citation_in(language)))
+    }
+
     /// The rules of some jurisdictions and those of everywhere, in the order of the packs.
     pub(crate) fn rules_of(&self, places: &[Place]) -> Vec<&Rule> {
         let mut found: Vec<usize> = Vec::with_capacity(32);
@@ -276,5 +307,30 @@ impl Override<'_, '_> {
             }
             _ => from.fault("rule", "this rule has nothing to adjust"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_list_is_that_of_the_strictest_rule_in_force() {
+        let rule = |id: &str, days: u32, force: &str| {
+            format!(
+                "[[rule]]\nid = \"{id}\"\ntitle = \"t\"\ncitation = \"c\"\nforce = \"{force}\"\n\
+                 verified = \"K\"\npurposes = [\"any\"]\njurisdiction = \"US\"\nkind = \"list_scrub\"\n\
+                 lists = [{{ id = \"x\", max_age_days = {days} }}, {{ id = \"y\" }}]\n"
+            )
+        };
+        let text =
+            rule("us.a", 31, "law") + &rule("us.b", 15, "law") + &rule("us.c", 7, "proposed");
+        let packs = [PackSource { name: "a.toml", text: &text }];
+        match Ruleset::load(&packs, Options { house: false }) {
+            Ok(rules) => assert_eq!(rules.list_ages(), BTreeMap::from([(Arc::from("x"), 15)])),
+            Err(faults) => panic!("{faults:?}"),
+        }
+        let shipped = Ruleset::shipped(Options { house: true }).unwrap().list_ages();
+        assert_eq!(shipped.get("us.national_dnc"), Some(&31));
     }
 }

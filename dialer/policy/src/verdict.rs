@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate, Timelike, Weekday};
 use chrono_tz::Tz;
-use dialer_types::{RuleId, UnixMillis};
+use dialer_types::{Language, RuleId, Say, UnixMillis};
 
-use crate::{Abilities, Place, RulesetVersion};
+use crate::{Abilities, Ability, Place, RulesetVersion, zone::local};
 
 /// The answer to "may this call be placed now?".
 #[derive(Debug)]
@@ -135,6 +135,43 @@ pub enum Wait {
     Never,
 }
 
+impl Wait {
+    /// The word in answers and stores: `consent`, `list:us.national_dnc`, `obligation:opt_out_key`.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Self::Consent => "consent".into(),
+            Self::List(list) => format!("list:{list}"),
+            Self::Suppression => "suppression".into(),
+            Self::Address => "address".into(),
+            Self::Pack => "pack".into(),
+            Self::Feed => "feed".into(),
+            Self::Obligation(word) => format!("obligation:{word}"),
+            Self::Contact => "contact".into(),
+            Self::Never => "never".into(),
+        }
+    }
+
+    /// What has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "consent" => Self::Consent,
+            "suppression" => Self::Suppression,
+            "address" => Self::Address,
+            "pack" => Self::Pack,
+            "feed" => Self::Feed,
+            "contact" => Self::Contact,
+            "never" => Self::Never,
+            _ => match word.split_once(':')? {
+                ("list", list) => Self::List(list.into()),
+                ("obligation", word) => Self::Obligation(Ability::from_word(word)?.as_str()),
+                _ => return None,
+            },
+        })
+    }
+}
+
 /// One rule that denies.
 #[derive(Debug, Clone)]
 pub struct Denial {
@@ -144,14 +181,79 @@ pub struct Denial {
     pub citation: Arc<str>,
     /// What the rule is called.
     pub title: Arc<str>,
-    /// What it looked at, in a few words; never a number or a name.
-    pub inputs: String,
+    /// Title and citation in every language.
+    pub(crate) names: Arc<Names>,
+    /// What it looked at, in a few words; never a number or a name. The audit keeps the English.
+    pub inputs: Say,
     /// The time at the party, for rules that look at the clock.
     pub local_times: Vec<LocalTime>,
     /// The first moment at which this rule alone would pass; `None` if time alone changes nothing.
     pub first_lawful: Option<UnixMillis>,
     /// What would have to change; `None` if only time.
     pub waits_for: Option<Wait>,
+}
+
+impl Denial {
+    /// What the rule is called; in English where the pack has no other.
+    #[must_use]
+    pub fn title_in(&self, language: Language) -> &str {
+        self.names.title_in(language)
+    }
+
+    /// Where the rule is written: in the words of the source, but for rules of the house.
+    #[must_use]
+    pub fn citation_in(&self, language: Language) -> &str {
+        self.names.citation_in(language)
+    }
+}
+
+impl Obligation {
+    /// What the rule is called; in English where the pack has no other.
+    #[must_use]
+    pub fn title_in(&self, language: Language) -> &str {
+        self.names.title_in(language)
+    }
+
+    /// Where the rule is written.
+    #[must_use]
+    pub fn citation_in(&self, language: Language) -> &str {
+        self.names.citation_in(language)
+    }
+}
+
+/// What a rule is called and where it is written, in every language.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) title: Arc<str>,
+    pub(crate) citation: Arc<str>,
+    title_zh: Option<Box<str>>,
+    citation_zh: Option<Box<str>>,
+}
+
+impl Names {
+    pub(crate) fn new(
+        title: &str,
+        title_zh: Option<&str>,
+        citation: &str,
+        citation_zh: Option<&str>,
+    ) -> Self {
+        Self {
+            title: title.into(),
+            citation: citation.into(),
+            title_zh: title_zh.map(Box::from),
+            citation_zh: citation_zh.map(Box::from),
+        }
+    }
+
+    pub(crate) fn title_in(&self, language: Language) -> &str {
+        let zh = self.title_zh.as_deref().filter(|_| language == Language::Chinese);
+        zh.unwrap_or(&self.title)
+    }
+
+    pub(crate) fn citation_in(&self, language: Language) -> &str {
+        let zh = self.citation_zh.as_deref().filter(|_| language == Language::Chinese);
+        zh.unwrap_or(&self.citation)
+    }
 }
 
 /// The time in one candidate zone.
@@ -161,6 +263,45 @@ pub struct LocalTime {
     pub zone: &'static str,
     /// For example `Tue 2026-12-01 07:59:59`.
     pub text: String,
+    pub(crate) tz: Tz,
+    at: UnixMillis,
+}
+
+impl LocalTime {
+    /// The time in a zone at a moment.
+    #[must_use]
+    pub fn of(tz: Tz, at: UnixMillis) -> Self {
+        Self { zone: tz.name(), text: local_time(tz, at, Language::English), tz, at }
+    }
+
+    /// Date, day of the week and time; see [`local_time`].
+    #[must_use]
+    pub fn text_in(&self, language: Language) -> String {
+        local_time(self.tz, self.at, language)
+    }
+}
+
+/// The local date and time at a moment: `Tue 2026-12-01 09:00:00`, `2026年12月1日 周二 09:00`.
+#[must_use]
+pub fn local_time(zone: Tz, at: UnixMillis, language: Language) -> String {
+    let wall = local(zone, at.0);
+    match language {
+        Language::English => wall.format("%a %Y-%m-%d %H:%M:%S").to_string(),
+        Language::Chinese => {
+            let day = match wall.weekday() {
+                Weekday::Mon => "一",
+                Weekday::Tue => "二",
+                Weekday::Wed => "三",
+                Weekday::Thu => "四",
+                Weekday::Fri => "五",
+                Weekday::Sat => "六",
+                Weekday::Sun => "日",
+            };
+            let (year, month, date) = (wall.year(), wall.month(), wall.day());
+            let clock = if wall.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
+            format!("{year}年{month}月{date}日 周{day} {}", wall.format(clock))
+        }
+    }
 }
 
 /// A duty that goes with a permitted call.
@@ -172,6 +313,8 @@ pub struct Obligation {
     pub citation: Arc<str>,
     /// What the rule is called.
     pub title: Arc<str>,
+    /// Title and citation in every language.
+    pub(crate) names: Arc<Names>,
     /// The rule's kind, for example `announcement`.
     pub kind: &'static str,
     /// What the campaign or the build must be able to do.

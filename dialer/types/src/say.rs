@@ -115,6 +115,12 @@ impl Say {
         self
     }
 
+    /// This and another, as a list: `{one}, {other}`.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::of("{one}, {other}").with("one", self).with("other", other)
+    }
+
     /// The template, by which a translation is found.
     #[must_use]
     pub fn template(&self) -> &str {

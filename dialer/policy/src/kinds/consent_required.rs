@@ -1,5 +1,7 @@
 //! `consent_required`: nobody is called without a consent of the right form.
 
+use dialer_types::{Say, say};
+
 use crate::{
     Place, Wait,
     ask::{Ask, Notes, Ruling},
@@ -41,7 +43,9 @@ impl ConsentRequired {
             Form::Written => "prior express written consent",
         };
         let on_file = ask.facts.consents.len();
-        let inputs = format!("no valid {form} for this seller and purpose; {on_file} on file");
+        let inputs =
+            say!("no valid {form} for this seller and purpose; {on_file} on file", on_file)
+                .with("form", Say::of(form));
         Ruling::No { inputs, waits_for: Wait::Consent }
     }
 }

@@ -68,7 +68,7 @@ impl Cooldown {
             Span::Forever => "an earlier call ended so that none may follow",
             _ => "an earlier call ended so that a pause must follow",
         };
-        Ruling::NotNow { inputs: inputs.to_owned(), otherwise }
+        Ruling::NotNow { inputs: inputs.into(), otherwise }
     }
 
     pub(crate) fn first_free(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {

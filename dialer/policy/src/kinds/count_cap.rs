@@ -3,7 +3,7 @@
 
 use chrono::Datelike;
 use chrono_tz::Tz;
-use dialer_types::{Outcome, RuleId};
+use dialer_types::{Outcome, RuleId, Say, say};
 
 use crate::{
     Past, Wait,
@@ -190,18 +190,19 @@ impl Caps {
         let mut full = Vec::new();
         for limit in &self.limits {
             let Some(fill) = self.fill(*limit, ask, ask.now) else {
-                let inputs = "no time zone is known".to_owned();
+                let inputs = "no time zone is known".into();
                 return Ruling::NotNow { inputs, otherwise: Wait::Address };
             };
             notes.count(rule, fill.count, limit.max);
             if fill.free_at > ask.now {
-                full.push(format!("{} counted of {} allowed", fill.count, limit.max));
+                let (count, max) = (fill.count, limit.max);
+                full.push(say!("{count} counted of {max} allowed", count, max));
             }
         }
-        if full.is_empty() {
-            return Ruling::Pass;
+        match full.into_iter().reduce(Say::and) {
+            None => Ruling::Pass,
+            Some(inputs) => Ruling::NotNow { inputs, otherwise: Wait::Never },
         }
-        Ruling::NotNow { inputs: full.join(", "), otherwise: Wait::Never }
     }
 
     /// The first instant at or after `from` at which every limit has room.

@@ -30,7 +30,7 @@ impl EmergencySuspension {
         if self.unless.lifts(ask, notes) {
             return Ruling::Pass;
         }
-        let no = |inputs: &str| Ruling::No { inputs: inputs.to_owned(), waits_for: Wait::Feed };
+        let no = |inputs: &'static str| Ruling::No { inputs: inputs.into(), waits_for: Wait::Feed };
         let Some(feed) = &ask.facts.emergency else {
             return no("no emergency feed");
         };

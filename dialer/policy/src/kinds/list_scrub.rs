@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dialer_types::PartyType;
+use dialer_types::{PartyType, Say, say};
 
 use crate::{
     ListAge, Wait,
@@ -42,12 +42,17 @@ impl ListScrub {
         Some(Self { lists, unless: Unless::read(from) })
     }
 
+    /// The lists asked for and how old each may be, in days.
+    pub(crate) fn ages(&self) -> impl Iterator<Item = (&Arc<str>, u32)> {
+        self.lists.iter().filter_map(|needed| Some((&needed.list, needed.max_age?)))
+    }
+
     pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
         if self.unless.lifts(ask, notes) {
             return Ruling::Pass;
         }
         let party = ask.facts.call.party;
-        let mut denied: Option<(String, Wait)> = None;
+        let mut denied: Option<(Say, Wait)> = None;
         for needed in self.lists.iter().filter(|list| list.party.is_none_or(|p| p == party)) {
             let fact = ask.facts.lists.iter().find(|fact| fact.list == needed.list);
             let as_of = fact.map(|fact| fact.as_of);
@@ -59,14 +64,14 @@ impl ListScrub {
             }
             let list = &needed.list;
             let inputs = match (fact, age) {
-                (Some(fact), _) if fact.contains => format!("on {list}"),
-                (Some(_), Some(age)) if stale => format!("{list} is {age} days old"),
-                (None, _) => format!("no copy of {list}"),
+                (Some(fact), _) if fact.contains => say!("on {list}", list),
+                (Some(_), Some(age)) if stale => say!("{list} is {age} days old", list, age),
+                (None, _) => say!("no copy of {list}", list),
                 _ => continue,
             };
             denied = Some(match denied {
                 None => (inputs, Wait::List(Arc::clone(list))),
-                Some((before, wait)) => (format!("{before}, {inputs}"), wait),
+                Some((before, wait)) => (before.and(inputs), wait),
             });
         }
         match denied {

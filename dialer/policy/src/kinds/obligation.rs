@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use dialer_types::Say;
+
 use crate::{
     Abilities, Ability, Obligation, Wait,
     ask::{Ask, Ruling},
@@ -40,8 +42,9 @@ impl Duty {
     pub(crate) fn read(from: &mut Reader<'_, '_>, kind: &'static str, head: Head) -> Self {
         let requires: Abilities = from.words("requires", Ability::from_word).into_iter().collect();
         let when_recorded = from.flag("when_recorded");
-        let ((rule, title), citation) = head;
-        let obligation = Arc::new(Obligation { rule, citation, title, kind, requires });
+        let (rule, names) = head;
+        let (title, citation) = (Arc::clone(&names.title), Arc::clone(&names.citation));
+        let obligation = Arc::new(Obligation { rule, citation, title, names, kind, requires });
         Self { obligation, when_recorded }
     }
 
@@ -55,8 +58,9 @@ impl Duty {
         let Some(first) = missing.iter().next().filter(|_| self.applies(ask)) else {
             return Ruling::Pass;
         };
-        let words: Vec<&str> = missing.iter().map(Ability::as_str).collect();
-        let inputs = format!("cannot carry out: {}", words.join(", "));
+        let words = missing.iter().map(|ability| Say::of(ability.as_str()));
+        let words = words.reduce(Say::and).unwrap_or_else(|| "".into());
+        let inputs = Say::of("cannot carry out: {abilities}").with("abilities", words);
         Ruling::No { inputs, waits_for: Wait::Obligation(first.as_str()) }
     }
 }

@@ -1,6 +1,6 @@
 //! `party_restriction`: who may be spoken to.
 
-use dialer_types::PartyRole;
+use dialer_types::{PartyRole, Say};
 
 use crate::{
     Wait,
@@ -28,7 +28,8 @@ impl PartyRestriction {
         if self.0.has(role.code()) {
             return Ruling::Pass;
         }
-        Ruling::No { inputs: format!("the party's role is {role}"), waits_for: Wait::Contact }
+        let inputs = Say::of("the party's role is {role}").with("role", Say::of(role.as_str()));
+        Ruling::No { inputs, waits_for: Wait::Contact }
     }
 }
 

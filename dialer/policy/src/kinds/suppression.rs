@@ -1,5 +1,7 @@
 //! `suppression`: a do-not-call entry, whatever the purpose, consent or relationship.
 
+use dialer_types::{Say, say};
+
 use crate::{
     Wait,
     ask::{Ask, Notes, Ruling},
@@ -10,11 +12,15 @@ pub(crate) fn holding(ask: &Ask<'_>) -> usize {
     ask.facts.suppressions.iter().filter(|entry| entry.added_at.0 <= ask.now).count()
 }
 
+/// The reason.
+pub(crate) fn entries(count: usize) -> Say {
+    say!("{count} do-not-call entries of this seller or of all", count)
+}
+
 pub(crate) fn judge(ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
     let count = holding(ask);
     if count > 0 {
-        let inputs = format!("{count} do-not-call entries of this seller or of all");
-        return Ruling::No { inputs, waits_for: Wait::Suppression };
+        return Ruling::No { inputs: entries(count), waits_for: Wait::Suppression };
     }
     ask.facts.suppressions.iter().for_each(|entry| notes.changes_at(entry.added_at.0));
     Ruling::Pass

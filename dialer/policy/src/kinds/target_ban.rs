@@ -1,5 +1,7 @@
 //! `target_ban`: some lines may not be called at all, except where the rule is lifted.
 
+use dialer_types::Say;
+
 use crate::{
     Wait,
     ask::{Ask, Notes, Ruling},
@@ -10,7 +12,8 @@ pub(crate) fn judge(unless: &Unless, ask: &Ask<'_>, notes: &mut Notes) -> Ruling
     if unless.lifts(ask, notes) {
         return Ruling::Pass;
     }
-    let inputs = format!("the line is {}", ask.facts.call.line);
+    let line = Say::of(ask.facts.call.line.as_str());
+    let inputs = Say::of("the line is {line}").with("line", line);
     Ruling::No { inputs, waits_for: Wait::Consent }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use dialer_types::say;
 
 use crate::{
     Wait,
@@ -112,7 +113,7 @@ impl Window {
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
         if ask.zones().is_empty() {
-            let inputs = "no time zone is known".to_owned();
+            let inputs = "no time zone is known".into();
             return Ruling::NotNow { inputs, otherwise: Wait::Address };
         }
         let fixed: Vec<Day> = self.fixed.iter().map(|zone| Day::at(*zone, ask.now)).collect();
@@ -133,8 +134,10 @@ impl Window {
         }
         let zones = days.len();
         let inputs = match unknown {
-            true => "the holiday calendar does not have this year".to_owned(),
-            false => format!("outside the hours in {closed} of {zones} candidate zones"),
+            true => "the holiday calendar does not have this year".into(),
+            false => {
+                say!("outside the hours in {closed} of {zones} candidate zones", closed, zones)
+            }
         };
         let otherwise = if self.holidays.is_some() { Wait::Pack } else { Wait::Never };
         Ruling::NotNow { inputs, otherwise }

@@ -1,5 +1,7 @@
 //! `uncovered_place`: the house calls nobody who may be where no loaded pack knows the law.
 
+use dialer_types::say;
+
 use crate::{
     Place, Wait,
     ask::{Ask, Ruling},
@@ -15,13 +17,13 @@ impl Uncovered {
     pub(crate) fn judge(&self, ask: &Ask<'_>) -> Ruling {
         let countries = &ask.places.countries;
         if countries.is_empty() {
-            let inputs = "nobody knows where the party is".to_owned();
+            let inputs = "nobody knows where the party is".into();
             return Ruling::No { inputs, waits_for: Wait::Address };
         }
         let missing = countries.iter().find(|country| !self.covered.contains(country));
         match missing {
             Some(country) => {
-                let inputs = format!("no loaded pack covers {country}");
+                let inputs = say!("no loaded pack covers {country}", country);
                 Ruling::No { inputs, waits_for: Wait::Pack }
             }
             None => Ruling::Pass,

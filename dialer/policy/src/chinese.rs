@@ -1,0 +1,132 @@
+//! Chinese for every sentence of this crate, found by its English template.
+//!
+//! The words: 委托方 seller, 外呼活动 campaign, 被叫人 called party, 同意 consent, 撤回同意 revocation,
+//! 拒绝来电名单 do-not-call list, 呼叫时段 calling hours, 拨打次数上限 cap, 冷却期 cool-down, 主叫号码 caller ID,
+//! 规则包 rule pack, 呼损 abandoned calls. `docs/words.zh-CN.md` has them all.
+
+use dialer_types::{Language, Say};
+
+/// English template, Chinese template.
+const LINES: &[(&str, &str)] = &[
+    // Reasons.
+    ("{one}, {other}", "{one}，{other}"),
+    ("{one}; {other}", "{one}；{other}"),
+    (
+        "no valid {form} for this seller and purpose; {on_file} on file",
+        "没有针对该委托方和该用途的有效{form}；现存同意记录 {on_file} 条",
+    ),
+    ("consent", "同意"),
+    ("prior express consent", "事先明示同意"),
+    ("prior express written consent", "事先明示的书面同意"),
+    ("consent was revoked and not given again", "同意已被撤回，此后没有再次给予"),
+    (
+        "{count} do-not-call entries of this seller or of all",
+        "有 {count} 条该委托方或对所有委托方生效的拒绝来电登记",
+    ),
+    ("an earlier call ended so that none may follow", "此前一次呼叫的结果决定了不得再次拨打"),
+    ("an earlier call ended so that a pause must follow", "此前一次呼叫之后须经过冷却期"),
+    ("{count} counted of {max} allowed", "已拨打 {count} 次，上限为 {max} 次"),
+    ("no time zone is known", "被叫人所在时区不明"),
+    ("the holiday calendar does not have this year", "节假日日历中没有这一年"),
+    (
+        "outside the hours in {closed} of {zones} candidate zones",
+        "被叫人可能所在的 {zones} 个时区中，有 {closed} 个不在呼叫时段内",
+    ),
+    ("no emergency feed", "没有紧急状态信息源"),
+    ("the emergency feed is stale", "紧急状态信息源已过期"),
+    ("an emergency is declared there", "当地已宣布进入紧急状态"),
+    ("on {list}", "号码在名单 {list} 上"),
+    ("{list} is {age} days old", "名单 {list} 已有 {age} 天未更新"),
+    ("no copy of {list}", "没有名单 {list} 的副本"),
+    ("cannot carry out: {abilities}", "无法履行：{abilities}"),
+    ("the party's role is {role}", "通话对象的身份是{role}"),
+    ("the line is {line}", "线路类型为{line}"),
+    ("nobody knows where the party is", "被叫人所在地不明"),
+    ("no loaded pack covers {country}", "已加载的规则包都不涵盖 {country}"),
+    // Abilities, by their words.
+    ("identity", "开头表明主叫身份"),
+    ("purpose_statement", "说明来电目的"),
+    ("callback_number", "告知回拨号码"),
+    ("opt_out_key", "按键拒绝来电"),
+    ("ai_disclosure", "告知由机器通话"),
+    ("recording_notice", "告知正在录音"),
+    ("caller_id", "可回拨的主叫号码"),
+    ("caller_id_range", "专用号段的主叫号码"),
+    ("min_ring", "最短振铃时长"),
+    ("abandon_message", "呼损提示语"),
+    ("abandonment_control", "呼损率控制"),
+    ("retention", "记录保存"),
+    ("reassigned_numbers", "易主号码核查"),
+    // Lines and roles, by their words.
+    ("wireless", "移动电话"),
+    ("landline", "固定电话"),
+    ("voip", "网络电话"),
+    ("unknown", "未知"),
+    ("principal", "本人"),
+    ("spouse", "配偶"),
+    ("parent_of_minor", "未成年人的父母"),
+    ("guardian", "监护人"),
+    ("executor", "遗嘱执行人"),
+    ("attorney", "律师"),
+    ("guarantor", "担保人"),
+    ("third_party", "第三人"),
+    // Explanations.
+    (
+        "{title}: {inputs}{it_is}; {then} ({rule}, {citation}).",
+        "{title}：{inputs}{it_is}；{then}（{rule}，{citation}）。",
+    ),
+    ("", ""),
+    (" (it is {times})", "（现在是{times}）"),
+    ("{time} in {zone}", "{time}（{zone}）"),
+    ("this rule allows the call from {utc} on", "该规则自 {utc} 起允许呼叫"),
+    (
+        "this rule allows the call from {utc} on, which is {times}",
+        "该规则自 {utc} 起允许呼叫，即{times}",
+    ),
+    ("it takes a consent that covers the call", "需要取得涵盖此次呼叫的同意"),
+    (
+        "it takes a fresh copy of {list} without the number, or an exemption",
+        "需要一份不含该号码的最新名单 {list}，或者适用豁免",
+    ),
+    ("nobody calls as long as the entry stands", "只要该登记有效，就不得拨打"),
+    ("it takes an address or a time zone", "需要补充地址或时区"),
+    ("it takes another rule pack or calendar", "需要其他规则包或日历"),
+    (
+        "it takes a fresh emergency feed without an emergency for the place",
+        "需要最新的紧急状态信息，且当地未处于紧急状态",
+    ),
+    ("it takes {ability}", "需要{ability}"),
+    ("something this build cannot do", "本系统尚不具备的能力"),
+    ("it takes another party or line", "需要换一位通话对象或换一条线路"),
+    ("no later time changes that", "等待不会改变这一结果"),
+    ("a prompt that says at its beginning who calls", "在语音提示开头表明主叫身份"),
+    ("a prompt that says why you call", "在语音提示中说明来电目的"),
+    ("a prompt that gives a number to call back", "在语音提示中告知回拨号码"),
+    ("a key press that opts out during the message", "让被叫人在播放过程中按键即可拒绝来电"),
+    ("a prompt that says that a machine speaks", "在语音提示中告知是机器通话"),
+    ("a prompt that announces the recording", "在语音提示中告知通话正在录音"),
+    ("a caller ID that can be called back", "可以回拨的主叫号码"),
+    ("a caller ID from the range reserved for such calls", "使用此类呼叫专用号段的主叫号码"),
+    ("letting unanswered calls ring for 15 seconds", "无人接听时至少振铃 15 秒"),
+    ("a message for people whom no agent answers in time", "坐席未能及时接入时向被叫人播放提示语"),
+    ("pacing that keeps the abandonment limit", "将呼损率控制在限额内的拨号节奏"),
+    ("records kept as long as the law asks", "按法定期限保存记录"),
+    ("a look-up of reassigned numbers", "核查号码是否已易主"),
+    ("{title}: this call needs {needs}.", "{title}：此次呼叫需要{needs}。"),
+    ("{title}: a duty of the caller.", "{title}：主叫方应尽的义务。"),
+];
+
+/// The Chinese template for an English one of this crate.
+#[must_use]
+pub fn chinese(template: &str) -> Option<&'static str> {
+    LINES.iter().find(|(english, _)| *english == template).map(|(_, chinese)| *chinese)
+}
+
+/// A sentence of this crate in a language.
+#[must_use]
+pub fn in_language(said: &Say, language: Language) -> String {
+    match language {
+        Language::English => said.to_string(),
+        Language::Chinese => said.text(&chinese),
+    }
+}
