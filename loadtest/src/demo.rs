@@ -21,6 +21,7 @@ use counts::Counts;
 use serde_json::json;
 use told::{OptOut, Told};
 use watch::{Events, Ran, Watch};
+pub use world::INSTANT_MS;
 
 use crate::{
     report::{Details, Summary, Waiting},
@@ -188,7 +189,7 @@ fn start(
 ) -> anyhow::Result<Stack> {
     let mut stack = Stack::builder()
         .folder(folder)
-        .starts_at(world::INSTANT_MS)
+        .starts_at(INSTANT_MS)
         .lists(&world.join("lists"))
         .house(world::house(world)?)
         .stop(stop)

@@ -6,5 +6,6 @@ pub mod demo;
 pub mod made;
 pub mod report;
 pub mod stack;
+pub mod tryout;
 pub mod view;
 pub mod wirelog;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use loadtest::{
     carrier, checker, demo,
     stack::{Interrupted, Stop},
+    tryout,
 };
 
 /// The test rig of Ringfence: private stack, simulated carrier, independent checker.
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Run a campaign against a simulated carrier on a private stack, and check it
     Demo(demo::Args),
+    /// Start a private Ringfence to work with by hand, until Ctrl-C
+    Try(tryout::Args),
     /// Be a carrier on UDP, logging every datagram
     Carrier(carrier::Args),
     /// Check a wire log against the rules, by brute force
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Demo(args) => Stop::on_signals().and_then(|stop| demo::command(&args, &stop)),
+        Command::Try(args) => Stop::on_signals().and_then(|stop| tryout::command(&args, &stop)),
         Command::Carrier(args) => carrier::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => checker::run(&args).map(|report| check_code(&report)),
     };

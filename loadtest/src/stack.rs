@@ -183,6 +183,12 @@ impl Stack {
         self.settings.carrier
     }
 
+    /// Where health and metrics of the dialer are.
+    #[must_use]
+    pub fn dialer_admin_url(&self) -> String {
+        format!("http://{}", self.settings.dialer_admin)
+    }
+
     /// Milliseconds that this deployment's clocks are ahead of real time.
     #[must_use]
     pub const fn offset_ms(&self) -> i64 {

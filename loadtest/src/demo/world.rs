@@ -10,7 +10,7 @@ use crate::made;
 /// A weekday afternoon in winter: Tuesday, 2026-12-01, 15:30 UTC. It is morning in the Americas,
 /// afternoon in Europe, late evening in China and past midnight in Australia, so that every kind of
 /// answer occurs.
-pub(super) const INSTANT_MS: i64 = 1_796_139_000_000;
+pub const INSTANT_MS: i64 = 1_796_139_000_000;
 
 /// Makes the world in `folder`, which must not exist yet.
 ///
