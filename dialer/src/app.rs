@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use dialer_audit::Signer;
 use dialer_engine::{Engine, Input, Timers};
+use dialer_facts::{lists::Folder, rules};
+use dialer_judge::{CLOCK_BOUND, PERMIT_LIFE};
 use dialer_policy::Ruleset;
 use dialer_types::{Mint, NodeId};
 use schema::config::Config;
@@ -23,10 +25,10 @@ use crate::{
     driver::{self, Load, Shard},
     gate::Gate,
     inbox::{Inbox, inbox},
-    lists::{self, Folder},
+    lists,
     metrics::{Metrics, gauge_value},
     outbox::{COMMIT_ROOM, Outbox, TrunkNews, WISH_ROOM},
-    rtp, rules,
+    rtp,
     scheduler::{Loads, Scheduler},
     store::{
         PATIENCE, Stores, audit, commit, facts, heads, ledger, node, postgres, reap, redis::Redis,
@@ -35,10 +37,6 @@ use crate::{
     trunks::Shares,
 };
 
-/// The longest a permit may live: long against a commit, short against a cap's window.
-const PERMIT_LIFE: Duration = Duration::from_secs(5);
-/// How far the clocks of nodes may disagree.
-const CLOCK_BOUND: Duration = Duration::from_secs(1);
 /// Deferred contacts are spread over this after their window opens.
 const SPREAD: Duration = Duration::from_secs(30);
 /// How long calls may go on after the order to stop.
@@ -94,7 +92,8 @@ fn seed() -> Result<[u8; 32]> {
 
 /// Checks everything that can be wrong before a call: stores, clock, packs, addresses.
 async fn prepare(config: Config) -> Result<Ground> {
-    let rules = Arc::new(rules::load(&config.dialer)?);
+    let (packs, house) = (config.dialer.packs.as_deref(), config.dialer.house.as_deref());
+    let rules = Arc::new(rules::load(packs, house)?);
     let pool = postgres::connect(&config.postgres).await?;
     postgres::check_durable(&pool, &config.postgres).await?;
     let clock = Clock::of_deployment(&pool).await?;

@@ -8,10 +8,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use dialer_engine::{Campaign, Input, RetryRules};
-use dialer_policy::{Abilities, Ability};
-use dialer_types::{
-    CampaignId, CampaignNo, Disposition, Purpose, SellerId, SellerNo, Technology, TrunkId,
-};
+use dialer_facts::campaign_terms;
+use dialer_types::{CampaignId, CampaignNo, Disposition, SellerId, TrunkId};
 use sqlx::{Row, postgres::PgRow};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +23,6 @@ use crate::{
 
 /// How often campaigns and trunks are read again.
 const EVERY: Duration = Duration::from_secs(1);
-/// The law's shortest ringing (`min_ring`).
-const MIN_RING: Duration = Duration::from_secs(15);
 
 /// A running campaign and how fast it goes in all.
 #[derive(Debug, Clone)]
@@ -41,41 +37,6 @@ pub struct Running {
 
 /// The running campaigns by id.
 pub type Campaigns = BTreeMap<CampaignId, Running>;
-
-/// Caller IDs that a country reserves for automated calls. Of the covered countries only France
-/// does (ARCEP dec. 2022-1583); calls to the others that do are refused as uncovered.
-const RESERVED_RANGES: [&str; 12] = [
-    "+33162", "+33163", "+33270", "+33271", "+33377", "+33378", "+33424", "+33425", "+33568",
-    "+33569", "+33948", "+33949",
-];
-
-/// What the campaign's prompt announces, and what this build can do for it. A key press, an
-/// abandonment message and lookups of reassigned numbers it cannot do, whatever is asked.
-fn abilities(announces: &[String], caller_id: &str, ring_timeout: Duration) -> Abilities {
-    const ANNOUNCED: [Ability; 5] = [
-        Ability::Identity,
-        Ability::PurposeStatement,
-        Ability::CallbackNumber,
-        Ability::AiDisclosure,
-        Ability::RecordingNotice,
-    ];
-    let mut abilities: Abilities = announces
-        .iter()
-        .filter_map(|word| match word.as_str() {
-            "purpose" => Some(Ability::PurposeStatement),
-            word => Ability::from_word(word),
-        })
-        .filter(|ability| ANNOUNCED.contains(ability))
-        .collect();
-    abilities = abilities.with(Ability::CallerId).with(Ability::Retention);
-    if RESERVED_RANGES.iter().any(|range| caller_id.starts_with(range)) {
-        abilities = abilities.with(Ability::CallerIdRange);
-    }
-    if ring_timeout >= MIN_RING {
-        abilities = abilities.with(Ability::MinRing);
-    }
-    abilities
-}
 
 /// The retry rules of `campaign.retry`: disposition to delay in seconds.
 ///
@@ -131,15 +92,14 @@ fn running(row: &PgRow) -> Result<Running, StoreError> {
         let value: i32 = row.try_get(at)?;
         u32::try_from(value).map_err(|_| bad(what))
     };
-    let code = |at: usize, what: &'static str| -> Result<u8, StoreError> {
-        let value: i16 = row.try_get(at)?;
-        u8::try_from(value).map_err(|_| bad(what))
-    };
     let announces: Vec<String> = row.try_get(8)?;
     let (seller, caller_id): (Uuid, String) = (row.try_get(3)?, row.try_get(7)?);
     let prompt: String = row.try_get(9)?;
     let (milli_cps, max_tries): (i64, i16) = (row.try_get(10)?, row.try_get(12)?);
     let ring_timeout = Duration::from_millis(u64::from(number(13, "ring_timeout_ms")?));
+    let (seller_no, purpose, technology) = (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
+    let judged =
+        campaign_terms(seller_no, purpose, technology, &announces, &caller_id, ring_timeout)?;
     let retry: String = row.try_get(14)?;
     let trunks: Vec<Uuid> = row.try_get(15)?;
     let terms = Campaign {
@@ -147,11 +107,10 @@ fn running(row: &PgRow) -> Result<Running, StoreError> {
         no: CampaignNo(number(1, "no")?),
         name: row.try_get(2)?,
         seller: SellerId(seller.as_u128()),
-        seller_no: SellerNo(number(4, "seller.no")?),
-        purpose: Purpose::from_code(code(5, "purpose")?).ok_or_else(|| bad("purpose"))?,
-        technology: Technology::from_code(code(6, "technology")?)
-            .ok_or_else(|| bad("technology"))?,
-        abilities: abilities(&announces, &caller_id, ring_timeout),
+        seller_no: judged.seller_no,
+        purpose: judged.purpose,
+        technology: judged.technology,
+        abilities: judged.abilities,
         caller_id: caller_id.parse().map_err(|_| bad("caller_id is not a number"))?,
         ring_timeout,
         max_tries: u16::try_from(max_tries).map_err(|_| bad("max_tries"))?,
@@ -225,29 +184,6 @@ fn say_without_trunk(campaigns: &Campaigns, said: &mut BTreeSet<CampaignId>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn announcements_are_abilities_and_what_media_cannot_do_is_none() {
-        let words =
-            ["identity", "purpose", "callback_number", "opt_out_key", "abandon_message", "song"];
-        let announces: Vec<_> = words.iter().map(ToString::to_string).collect();
-        let found = abilities(&announces, "+33612345678", Duration::from_secs(15));
-        for ability in Ability::ALL {
-            let expected = matches!(
-                ability,
-                Ability::Identity
-                    | Ability::PurposeStatement
-                    | Ability::CallbackNumber
-                    | Ability::CallerId
-                    | Ability::MinRing
-                    | Ability::Retention
-            );
-            assert_eq!(found.has(*ability), expected, "{}", ability.as_str());
-        }
-        assert!(!abilities(&[], "", Duration::from_millis(14_999)).has(Ability::MinRing));
-        let french = abilities(&[], "+33162000100", Duration::ZERO);
-        assert!(french.has(Ability::CallerIdRange));
-    }
 
     #[test]
     fn retry_rules_are_read_by_disposition_and_an_unknown_word_is_named() {

@@ -15,7 +15,6 @@ pub mod lists;
 pub mod metrics;
 pub mod outbox;
 pub mod rtp;
-pub mod rules;
 pub mod scheduler;
 pub mod store;
 pub mod trunks;

@@ -1,20 +1,9 @@
-//! The national lists at this stage: small demo files, each a sorted vector, replaced whole.
-//!
-//! A file is text: a line `# demo list`, header lines `# id: us.national_dnc` and
-//! `# as_of: 2026-11-20`, then one E.164 number a line. Blank lines are passed over.
+//! The national lists of a running dialer: read again as they change, and what waits for them woken.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use chrono::NaiveDate;
-use dialer_policy::ListFact;
-use dialer_types::{E164, UnixMillis};
+use dialer_facts::lists::Folder;
+use dialer_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,201 +14,11 @@ use crate::{
 /// How often the folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Why a file is not a list. Never repeats a number.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// The file could not be read.
-    #[error("cannot be read: {0}")]
-    Io(#[from] std::io::Error),
-    /// The first line is another.
-    #[error("line 1 is not '# demo list': only demo lists are read at this stage")]
-    NotDemo,
-    /// A header is missing or wrong.
-    #[error("header '# {0}: ...' is missing or not understood")]
-    Header(&'static str),
-    /// A line is not a number.
-    #[error("line {line}: {reason}")]
-    Number {
-        /// Counted from 1.
-        line: usize,
-        /// Why.
-        reason: dialer_types::E164Error,
-    },
-}
-
-/// One list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct List {
-    /// Its id, for example `us.national_dnc`.
-    pub id: Arc<str>,
-    /// Of which day the copy is.
-    pub as_of: NaiveDate,
-    numbers: Vec<u64>,
-}
-
-impl List {
-    /// Reads the text of a list file.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub fn parse(text: &str) -> Result<Self, ListError> {
-        let mut lines = text.lines().enumerate();
-        if lines.next().is_none_or(|(_, line)| line.trim() != "# demo list") {
-            return Err(ListError::NotDemo);
-        }
-        let (mut id, mut as_of, mut numbers) = (None, None, Vec::new());
-        for (at, line) in lines {
-            let line = line.trim();
-            if let Some(header) = line.strip_prefix('#') {
-                match header.split_once(':').map(|(name, value)| (name.trim(), value.trim())) {
-                    Some(("id", value)) if !value.is_empty() => id = Some(Arc::from(value)),
-                    Some(("as_of", value)) => as_of = value.parse().ok(),
-                    _ => {}
-                }
-            } else if !line.is_empty() {
-                let number: E164 =
-                    line.parse().map_err(|reason| ListError::Number { line: at + 1, reason })?;
-                numbers.push(number.digits());
-            }
-        }
-        numbers.sort_unstable();
-        numbers.dedup();
-        Ok(Self {
-            id: id.ok_or(ListError::Header("id"))?,
-            as_of: as_of.ok_or(ListError::Header("as_of"))?,
-            numbers,
-        })
-    }
-
-    /// Whether a number is on it.
-    #[must_use]
-    pub fn contains(&self, number: E164) -> bool {
-        self.numbers.binary_search(&number.digits()).is_ok()
-    }
-}
-
-/// Every list there is, by id. A list that is missing is absent, and absent denies.
-pub type Lists = BTreeMap<Arc<str>, List>;
-
-/// What the lists say about a number.
-#[must_use]
-pub fn facts(lists: &Lists, number: E164) -> Vec<ListFact> {
-    lists
-        .values()
-        .map(|list| ListFact {
-            list: Arc::clone(&list.id),
-            as_of: list.as_of,
-            contains: list.contains(number),
-        })
-        .collect()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    bytes: u64,
-}
-
-/// The folder of the lists, and what was read from it.
-#[derive(Debug)]
-pub struct Folder {
-    path: PathBuf,
-    lists: Arc<ArcSwap<Lists>>,
-    stamps: BTreeMap<PathBuf, Stamp>,
-    held: BTreeMap<PathBuf, List>,
-}
-
-impl Folder {
-    /// The folder at `path`, read once. A folder that is not there holds no list, and is said so.
-    #[must_use]
-    pub fn open(path: &Path) -> Self {
-        let mut folder = Self {
-            path: path.to_owned(),
-            lists: Arc::default(),
-            stamps: BTreeMap::new(),
-            held: BTreeMap::new(),
-        };
-        if !path.is_dir() {
-            tracing::warn!(folder = %path.display(), "no folder of national lists: what needs one is refused");
-        }
-        folder.look();
-        folder
-    }
-
-    /// The lists as they are now, swapped whole.
-    #[must_use]
-    pub fn lists(&self) -> Arc<ArcSwap<Lists>> {
-        Arc::clone(&self.lists)
-    }
-
-    /// Reads what has changed; returns the ids of lists whose day changed or that are new. A file
-    /// that cannot be read keeps its last good copy, which grows stale by itself.
-    pub fn look(&mut self) -> Vec<Arc<str>> {
-        let mut found = BTreeMap::new();
-        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_file() {
-                let stamp = Stamp { modified: meta.modified().ok(), bytes: meta.len() };
-                found.insert(entry.path(), stamp);
-            }
-        }
-        if found == self.stamps {
-            return Vec::new();
-        }
-        self.held.retain(|path, _| found.contains_key(path));
-        for (path, stamp) in &found {
-            if self.stamps.get(path) == Some(stamp) {
-                continue;
-            }
-            match fs::read_to_string(path)
-                .map_err(ListError::from)
-                .and_then(|text| List::parse(&text))
-            {
-                Ok(list) => {
-                    tracing::info!(list = %list.id, as_of = %list.as_of, numbers = list.numbers.len(), "a list is loaded");
-                    self.held.insert(path.clone(), list);
-                }
-                Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a national list is not used");
-                }
-            }
-        }
-        self.stamps = found;
-        self.swap()
-    }
-
-    /// Puts the new lists in place of the old; of two files with one id the fresher counts.
-    fn swap(&self) -> Vec<Arc<str>> {
-        let mut lists = Lists::new();
-        for list in self.held.values() {
-            match lists.get(&list.id) {
-                Some(held) if held.as_of >= list.as_of => {}
-                _ => {
-                    lists.insert(Arc::clone(&list.id), list.clone());
-                }
-            }
-        }
-        let old = self.lists.load_full();
-        let changed = lists
-            .values()
-            .filter(|list| {
-                old.get(&list.id).is_none_or(|held| held.as_of != list.as_of || held != *list)
-            })
-            .map(|list| Arc::clone(&list.id))
-            .collect();
-        self.lists.store(Arc::new(lists));
-        changed
-    }
-
-    fn show_ages(&self, metrics: &Metrics, now: UnixMillis) {
-        let today = chrono::DateTime::from_timestamp_millis(now.0).map(|at| at.date_naive());
-        for list in self.lists.load().values() {
-            if let Some(today) = today {
-                metrics
-                    .list_age
-                    .with_label_values(&[&list.id])
-                    .set((today - list.as_of).num_days());
-            }
+fn show_ages(folder: &Folder, metrics: &Metrics, now: UnixMillis) {
+    let today = chrono::DateTime::from_timestamp_millis(now.0).map(|at| at.date_naive());
+    for list in folder.lists().load().values() {
+        if let Some(today) = today {
+            metrics.list_age.with_label_values(&[&list.id]).set((today - list.as_of).num_days());
         }
     }
 }
@@ -227,9 +26,9 @@ impl Folder {
 /// Looks at the folder until the end; wakes the contacts that wait for a list that came.
 pub async fn watch(mut folder: Folder, stores: Arc<Stores>, stop: CancellationToken) {
     // What came while no dialer ran counts as changed, too.
-    let mut waking: Vec<Arc<str>> = folder.lists.load().keys().map(Arc::clone).collect();
+    let mut waking: Vec<Arc<str>> = folder.lists().load().keys().map(Arc::clone).collect();
     loop {
-        folder.show_ages(&stores.metrics, stores.clock.now().wall);
+        show_ages(&folder, &stores.metrics, stores.clock.now().wall);
         let mut later = Vec::new();
         for list in waking.drain(..) {
             if let Err(error) = stores.wake(&format!("list:{list}")).await {
@@ -285,55 +84,5 @@ impl Stores {
                 return Ok(());
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_demo_list_is_read_and_looked_up() {
-        let list = List::parse(
-            "# demo list\n# id: us.national_dnc\n# as_of: 2026-11-20\n\n+13055550123\n+12125550100\n+13055550123\n",
-        )
-        .unwrap();
-        assert_eq!((&*list.id, list.numbers.len()), ("us.national_dnc", 2));
-        assert!(list.contains("+13055550123".parse().unwrap()));
-        assert!(!list.contains("+13055550124".parse().unwrap()));
-    }
-
-    #[test]
-    fn a_file_that_is_no_list_is_refused_with_its_line_and_without_its_number() {
-        for (text, said) in [
-            ("", "line 1"),
-            ("+13055550123\n", "line 1"),
-            ("# demo list\n# as_of: 2026-11-20\n", "# id:"),
-            ("# demo list\n# id: x\n# as_of: yesterday\n", "# as_of:"),
-            ("# demo list\n# id: x\n# as_of: 2026-11-20\n+1305555o123\n", "line 4"),
-        ] {
-            let error = List::parse(text).unwrap_err().to_string();
-            assert!(error.contains(said) && !error.contains("305555"), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_changed_file_is_swapped_in_and_a_broken_one_keeps_the_last_good_copy() {
-        let path = std::env::temp_dir().join(format!("rf-lists-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        let file = path.join("dnc.txt");
-        fs::write(&file, "# demo list\n# id: x\n# as_of: 2026-11-20\n+13055550123\n").unwrap();
-        let mut folder = Folder::open(&path);
-        let lists = folder.lists();
-        assert_eq!(lists.load().len(), 1);
-        fs::write(&file, "# demo list\n# id: x\n# as_of: 2026-11-21\n+13055550123\n+13055550124\n")
-            .unwrap();
-        assert_eq!(folder.look(), [Arc::from("x")]);
-        fs::write(&file, "broken").unwrap();
-        assert!(folder.look().is_empty());
-        let number = "+13055550124".parse().unwrap();
-        assert!(facts(&lists.load(), number).iter().all(|fact| fact.contains));
-        assert!(folder.look().is_empty());
-        fs::remove_dir_all(&path).unwrap();
     }
 }

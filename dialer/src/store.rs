@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use dialer_facts::FactsError;
 use dialer_limiter::Token;
 use dialer_types::{Mint, NodeId, SubjectId, UnixMillis};
 use schema::{heads::HeadsError, numbers::NumberKeys, rows::RowsError};
@@ -70,6 +71,15 @@ impl From<HeadsError> for StoreError {
         match error {
             HeadsError::Sql(error) => Self::Sql(error),
             other => Self::Heads(other),
+        }
+    }
+}
+
+impl From<FactsError> for StoreError {
+    fn from(error: FactsError) -> Self {
+        match error {
+            FactsError::Sql(error) => Self::Sql(error),
+            FactsError::Row { table, what } => Self::Row { table, what },
         }
     }
 }

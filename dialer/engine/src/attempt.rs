@@ -3,14 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use dialer_audit::Record;
+use dialer_judge::ContactFacts;
 use dialer_limiter::{Demand, Head, Reservation};
 use dialer_sip::CallId;
 use dialer_types::{E164, PlacementId, SubjectId, TrunkId, UnixMillis};
 
-use crate::{
-    clearance::Judged,
-    terms::{ContactFacts, Order},
-};
+use crate::{clearance::Judged, terms::Order};
 
 /// Why an attempt must not be placed any more, whatever its proofs say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

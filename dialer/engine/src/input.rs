@@ -7,7 +7,9 @@ use dialer_limiter::{Head, Reservation};
 use dialer_sip::CallId;
 use dialer_types::{AttemptId, CampaignId, PlacementId, SellerNo, SubjectId};
 
-use crate::terms::{ContactFacts, Order, Trunk};
+use dialer_judge::ContactFacts;
+
+use crate::terms::{Order, Trunk};
 
 /// What a store said. Late, failed and unreadable are the same answer (G5).
 #[derive(Debug)]

@@ -30,11 +30,12 @@ pub use clearance::{Clearance, ClearanceError};
 pub use engine::{Config, Engine, Gauges};
 pub use fences::{AllFences, Fences};
 pub use input::{Answer, Conflict, Input};
-pub use output::{
-    Commitment, Denied, MediaStart, Next, Output, Released, Returned, Settlement, Spoken,
-};
+pub use output::{Commitment, Denied, MediaStart, Output, Released, Returned, Settlement, Spoken};
 pub use retry::{OtherNumbers, RetryRules};
-pub use terms::{Campaign, ContactFacts, NumberFacts, Order, Trunk};
+pub use terms::{Campaign, Order, Trunk};
+
+/// What is known and what is judged: shared with everybody who asks why.
+pub use dialer_judge::{ContactFacts, Next, NumberFacts};
 
 /// What the driver sends and where: the SIP core stays behind this crate.
 pub use dialer_sip::{CallId, Config as SipConfig, Credentials, Timers, Transmit, TransmitKind};

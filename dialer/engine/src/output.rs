@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use dialer_audit::Record;
+use dialer_judge::Next;
 use dialer_limiter::{Demand, Token};
 use dialer_media::Codec;
 use dialer_sip::Transmit;
@@ -98,28 +99,6 @@ pub struct Denied {
     /// The heads the denial rests on. Where Postgres has others by now, the contact is due at once
     /// instead: what it would wait for may have come already, or the copy was stale.
     pub judged: Vec<(SubjectId, Token)>,
-}
-
-/// Where a contact goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// Into `due`.
-    Due {
-        /// When.
-        at: UnixMillis,
-        /// The rule that deferred it, or the disposition that is retried.
-        because: String,
-    },
-    /// Into `parked`.
-    Park {
-        /// What it waits for.
-        cause: String,
-    },
-    /// Nowhere: done.
-    Finished {
-        /// Why.
-        why: String,
-    },
 }
 
 /// A contact given back unjudged.

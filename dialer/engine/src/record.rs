@@ -7,14 +7,11 @@ use dialer_audit::{
         Verdict as Said,
     },
 };
+use dialer_judge::NumberFacts;
 use dialer_policy::{Evidence, RulesetVersion, Verdict};
 use dialer_types::{Disposition, LineType, NodeId, PlacementId, SubjectId, UnixMillis};
 
-use crate::{
-    attempt::Chosen,
-    output::Spoken,
-    terms::{NumberFacts, Order},
-};
+use crate::{attempt::Chosen, output::Spoken, terms::Order};
 
 /// What every record of one judgement shares.
 pub(crate) struct Scene<'a> {

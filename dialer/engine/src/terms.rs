@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use dialer_policy::{Abilities, Address, Consent, Feed, ListFact, Relationship};
+use dialer_judge::{CallTerms, CampaignTerms};
+use dialer_policy::Abilities;
 use dialer_sip::Credentials;
 use dialer_types::{
-    AttemptId, CampaignId, CampaignNo, E164, LineType, PartyRole, PartyType, Purpose, SellerId,
-    SellerNo, SubjectId, Technology, TrunkId,
+    AttemptId, CampaignId, CampaignNo, E164, Purpose, SellerId, SellerNo, SubjectId, Technology,
+    TrunkId,
 };
 
 use crate::retry::RetryRules;
@@ -62,6 +63,21 @@ pub struct Order {
 }
 
 impl Order {
+    /// What its call is judged by.
+    #[must_use]
+    pub fn terms(&self) -> CallTerms {
+        CallTerms {
+            campaign: CampaignTerms {
+                seller_no: self.campaign.seller_no,
+                purpose: self.campaign.purpose,
+                technology: self.campaign.technology,
+                abilities: self.campaign.abilities,
+            },
+            person: self.person,
+            account: self.account,
+        }
+    }
+
     /// Every subject whose head the judgement needs, each once, in order.
     #[must_use]
     pub fn subjects(&self) -> Vec<SubjectId> {
@@ -76,38 +92,6 @@ impl Order {
         subjects.dedup();
         subjects
     }
-}
-
-/// What Postgres (and the national lists) say about a contact, read after its heads.
-#[derive(Debug, Clone)]
-pub struct ContactFacts {
-    /// Consumer or business.
-    pub party: PartyType,
-    /// Who will be spoken to.
-    pub role: PartyRole,
-    /// Where the person lives.
-    pub address: Option<Address>,
-    /// What ties the person to the seller.
-    pub relationship: Option<Relationship>,
-    /// The emergency feed.
-    pub emergency: Option<Feed>,
-    /// Each of the order's numbers.
-    pub numbers: Vec<NumberFacts>,
-}
-
-/// What is known of one number.
-#[derive(Debug, Clone)]
-pub struct NumberFacts {
-    /// Its subject.
-    pub subject: SubjectId,
-    /// The number itself.
-    pub number: E164,
-    /// What kind of line it is on.
-    pub line: LineType,
-    /// Consents that cover this person at this number.
-    pub consents: Vec<Consent>,
-    /// What the national lists say.
-    pub lists: Vec<ListFact>,
 }
 
 /// A SIP trunk.

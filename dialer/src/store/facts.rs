@@ -1,4 +1,4 @@
-//! What Postgres and the national lists say about contacts, read in batches after their heads.
+//! Asking for facts in batches: what is read is in `dialer-facts`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,24 +6,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use chrono::NaiveDate;
-use dialer_engine::{Answer, ContactFacts, Input, NumberFacts};
-use dialer_policy::{Address, Consent, ConsentForm, Relationship, RelationshipKind};
-use dialer_types::{
-    AttemptId, ContactId, E164, LineType, PartyRole, PartyType, Purpose, SubjectId, Technology,
-    UnixMillis,
-};
-use sqlx::{Row, postgres::PgRow};
+use dialer_engine::{Answer, ContactFacts, Input};
+use dialer_facts::lists::Lists;
+use dialer_types::{AttemptId, ContactId};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::{StoreError, Stores};
-use crate::{
-    batch,
-    inbox::Inbox,
-    lists::{self, Lists},
-};
+use crate::{batch, inbox::Inbox};
 
 /// Batches of reads under way at once.
 const IN_FLIGHT: usize = 4;
@@ -60,25 +50,6 @@ pub async fn serve(
     }
 }
 
-/// One row of `consent_event`.
-#[derive(Debug, Clone, Copy)]
-struct Event {
-    same_seller: bool,
-    number: Option<SubjectId>,
-    grant: bool,
-    form: ConsentForm,
-    purpose: Purpose,
-    technology: Option<Technology>,
-    at: UnixMillis,
-}
-
-/// What is known of a contact before its numbers.
-struct Bare {
-    seller: Uuid,
-    person: i64,
-    facts: ContactFacts,
-}
-
 impl Stores {
     /// The facts of these contacts. A contact with anything that cannot be read is left out, and
     /// left out means no call.
@@ -91,261 +62,6 @@ impl Stores {
         lists: &Lists,
     ) -> Result<BTreeMap<ContactId, ContactFacts>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let ids: Vec<Uuid> = contacts.iter().map(|contact| Uuid::from_u128(contact.0)).collect();
-        let rows = sqlx::query(
-            "SELECT c.id, a.seller_id, c.person_subject, c.party_type, c.party_role, c.country,
-                    c.region, c.postal_code, c.time_zone, c.relationship_kind,
-                    c.relationship_since - DATE '1970-01-01'
-             FROM contact c JOIN campaign a ON a.id = c.campaign_id WHERE c.id = ANY($1)",
-        )
-        .bind(&ids)
-        .fetch_all(&mut *connection)
-        .await?;
-        let mut found = BTreeMap::new();
-        for row in &rows {
-            let id: Uuid = row.try_get(0)?;
-            keep(&mut found, ContactId(id.as_u128()), bare(row));
-        }
-        let people: Vec<i64> = found.values().map(|bare| bare.person).collect();
-        let numbers = sqlx::query(
-            "SELECT cn.contact_id, cn.number_subject, n.cipher, n.line_type
-             FROM contact_number cn JOIN number n ON n.subject_id = cn.number_subject
-             WHERE cn.contact_id = ANY($1) ORDER BY cn.contact_id, cn.position",
-        )
-        .bind(&ids)
-        .fetch_all(&mut *connection)
-        .await?;
-        let events = sqlx::query(
-            "SELECT person_subject, seller_id, number_subject, kind, form, purpose, technology, at
-             FROM consent_event WHERE person_subject = ANY($1) ORDER BY at, id",
-        )
-        .bind(&people)
-        .fetch_all(&mut *connection)
-        .await?;
-        let mut by_person: BTreeMap<i64, Vec<&PgRow>> = BTreeMap::new();
-        for row in &events {
-            by_person.entry(row.try_get(0)?).or_default().push(row);
-        }
-        for row in &numbers {
-            let id: Uuid = row.try_get(0)?;
-            let contact = ContactId(id.as_u128());
-            let Some(mut bare) = found.remove(&contact) else { continue };
-            let rows = by_person.get(&bare.person).map(Vec::as_slice).unwrap_or_default();
-            let number = self.number(row, rows, bare.seller, lists);
-            let whole = number.map(|number| {
-                bare.facts.numbers.push(number);
-                bare
-            });
-            keep(&mut found, contact, whole);
-        }
-        Ok(found.into_iter().map(|(contact, bare)| (contact, bare.facts)).collect())
-    }
-
-    fn number(
-        &self,
-        row: &PgRow,
-        events: &[&PgRow],
-        seller: Uuid,
-        lists: &Lists,
-    ) -> Result<NumberFacts, StoreError> {
-        let subject = SubjectId(row.try_get(1)?);
-        let cipher: &[u8] = row.try_get(2)?;
-        let number: E164 = self
-            .keys
-            .decrypt(cipher)
-            .map_err(|error| StoreError::row("number", error.to_string()))?;
-        let events = events.iter().map(|row| event(row, seller)).collect::<Result<Vec<_>, _>>()?;
-        Ok(NumberFacts {
-            subject,
-            number,
-            line: code(row.try_get(3)?, LineType::from_code, "number.line_type")?,
-            consents: fold(&events, subject),
-            lists: lists::facts(lists, number),
-        })
-    }
-}
-
-fn keep(found: &mut BTreeMap<ContactId, Bare>, contact: ContactId, read: Result<Bare, StoreError>) {
-    match read {
-        Ok(bare) => {
-            found.insert(contact, bare);
-        }
-        Err(error) => {
-            tracing::error!(%contact, %error, "a contact cannot be read and is not called")
-        }
-    }
-}
-
-fn bare(row: &PgRow) -> Result<Bare, StoreError> {
-    let country: Option<String> = row.try_get(5)?;
-    let address = match country {
-        None => None,
-        Some(country) => Some(Address {
-            country,
-            region: row.try_get(6)?,
-            postal_code: row.try_get(7)?,
-            time_zone: row.try_get(8)?,
-        }),
-    };
-    let kind: Option<String> = row.try_get(9)?;
-    // As days since 1970, so that no date type of the driver is needed.
-    let since: Option<i32> = row.try_get(10)?;
-    let since = since.and_then(NaiveDate::from_epoch_days);
-    let relationship = match (kind.as_deref(), since) {
-        (Some(kind), Some(since)) => Some(Relationship {
-            kind: match kind {
-                "existing_customer" => RelationshipKind::ExistingCustomer,
-                "inquiry" => RelationshipKind::Inquiry,
-                other => return Err(StoreError::row("contact", other)),
-            },
-            since,
-        }),
-        _ => None,
-    };
-    Ok(Bare {
-        seller: row.try_get(1)?,
-        person: row.try_get(2)?,
-        facts: ContactFacts {
-            party: code(row.try_get(3)?, PartyType::from_code, "contact.party_type")?,
-            role: code(row.try_get(4)?, PartyRole::from_code, "contact.party_role")?,
-            address,
-            relationship,
-            emergency: None,
-            numbers: Vec::new(),
-        },
-    })
-}
-
-fn code<T>(value: i16, of: fn(u8) -> Option<T>, what: &'static str) -> Result<T, StoreError> {
-    u8::try_from(value)
-        .ok()
-        .and_then(of)
-        .ok_or_else(|| StoreError::row("code", format!("{what} is {value}")))
-}
-
-fn event(row: &PgRow, seller: Uuid) -> Result<Event, StoreError> {
-    let (by, kind, form): (Uuid, String, String) =
-        (row.try_get(1)?, row.try_get(3)?, row.try_get(4)?);
-    let technology: Option<i16> = row.try_get(6)?;
-    Ok(Event {
-        same_seller: by == seller,
-        number: row.try_get::<Option<i64>, _>(2)?.map(SubjectId),
-        grant: kind == "grant",
-        form: match form.as_str() {
-            "prior_express" => ConsentForm::PriorExpress,
-            "prior_express_written" => ConsentForm::PriorExpressWritten,
-            "opt_in" => ConsentForm::OptIn,
-            other => return Err(StoreError::row("consent_event", other)),
-        },
-        purpose: code(row.try_get(5)?, Purpose::from_code, "consent_event.purpose")?,
-        technology: technology
-            .map(|value| code(value, Technology::from_code, "consent_event.technology"))
-            .transpose()?,
-        at: UnixMillis(row.try_get(7)?),
-    })
-}
-
-/// What the events, oldest first, come to for one number: the latest grant of each form, purpose
-/// and technology, revoked where a later revocation covers it. A revocation without a grant is kept
-/// as a consent that never stood, because the rules look for revocations.
-fn fold(events: &[Event], number: SubjectId) -> Vec<Consent> {
-    let mut held: Vec<Consent> = Vec::new();
-    for event in events.iter().filter(|event| event.number.is_none_or(|of| of == number)) {
-        let same = |consent: &Consent| {
-            consent.same_seller == event.same_seller
-                && consent.form == event.form
-                && consent.purpose == event.purpose
-        };
-        let consent = Consent {
-            form: event.form,
-            same_seller: event.same_seller,
-            purpose: event.purpose,
-            technology: event.technology,
-            given_at: event.at,
-            revoked_at: None,
-        };
-        if event.grant {
-            held.retain(|held| !(same(held) && held.technology == event.technology));
-            held.push(consent);
-            continue;
-        }
-        let mut covered = false;
-        for held in held.iter_mut().filter(|held| same(held)) {
-            if event.technology.is_none() || event.technology == held.technology {
-                held.revoked_at.get_or_insert(event.at);
-                covered = true;
-            }
-        }
-        if !covered {
-            held.push(Consent { revoked_at: Some(event.at), ..consent });
-        }
-    }
-    held
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(grant: bool, number: Option<i64>, technology: Option<Technology>, at: i64) -> Event {
-        Event {
-            same_seller: true,
-            number: number.map(SubjectId),
-            grant,
-            form: ConsentForm::PriorExpress,
-            purpose: Purpose::Telemarketing,
-            technology,
-            at: UnixMillis(at),
-        }
-    }
-
-    #[test]
-    fn events_fold_to_what_stands_for_one_number() {
-        let ai = Some(Technology::AiVoice);
-        type Case = (&'static str, Vec<Event>, Vec<(i64, Option<i64>)>);
-        let cases: [Case; 7] = [
-            ("a grant stands", vec![event(true, None, None, 1)], vec![(1, None)]),
-            (
-                "a revocation ends it",
-                vec![event(true, None, None, 1), event(false, None, None, 2)],
-                vec![(1, Some(2))],
-            ),
-            (
-                "a grant after it stands again",
-                vec![
-                    event(true, None, None, 1),
-                    event(false, None, None, 2),
-                    event(true, None, None, 3),
-                ],
-                vec![(3, None)],
-            ),
-            (
-                "a revocation of everything reaches a grant for one technology",
-                vec![event(true, None, ai, 1), event(false, None, None, 2)],
-                vec![(1, Some(2))],
-            ),
-            (
-                "another number's revocation does not reach this one",
-                vec![event(true, None, None, 1), event(false, Some(8), None, 2)],
-                vec![(1, None)],
-            ),
-            (
-                "a revocation of the person's reaches a grant for the number",
-                vec![event(true, Some(7), None, 1), event(false, None, None, 2)],
-                vec![(1, Some(2))],
-            ),
-            (
-                "a revocation without a grant is seen",
-                vec![event(false, None, None, 2)],
-                vec![(2, Some(2))],
-            ),
-        ];
-        for (name, events, expected) in cases {
-            let found: Vec<_> = fold(&events, SubjectId(7))
-                .iter()
-                .map(|c| (c.given_at.0, c.revoked_at.map(|at| at.0)))
-                .collect();
-            assert_eq!(found, expected, "{name}");
-        }
+        Ok(dialer_facts::contacts(&mut connection, &self.keys, lists, contacts).await?)
     }
 }

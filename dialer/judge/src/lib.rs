@@ -1,0 +1,16 @@
+//! From what is known of a contact to a verdict. Pure.
+//!
+//! The gate asks here before it dials, and the API asks here when somebody wants to know why a
+//! contact is not called: one brain, so that the two cannot differ. The facts come from
+//! `dialer-facts`, the rules from `dialer-policy`.
+#![warn(missing_docs)]
+
+mod abilities;
+mod known;
+mod outlook;
+mod terms;
+
+pub use abilities::abilities;
+pub use known::{ContactFacts, NumberFacts};
+pub use outlook::{Next, Outlook, blocking, cause};
+pub use terms::{CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, PERMIT_LIFE, judge};

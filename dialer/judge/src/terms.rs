@@ -1,0 +1,69 @@
+//! The terms of a call, and the judgement.
+
+use std::time::Duration;
+
+use dialer_limiter::Head;
+use dialer_policy::{Abilities, Evaluation, Ruleset, Verdict};
+use dialer_types::{Purpose, SellerNo, SubjectId, Technology, UnixMillis};
+
+use crate::known::{ContactFacts, NumberFacts, policy_facts};
+
+/// The longest a permit may live: long against a commit, short against a cap's window.
+pub const PERMIT_LIFE: Duration = Duration::from_secs(5);
+/// How far the clocks of the processes may disagree.
+pub const CLOCK_BOUND: Duration = Duration::from_secs(1);
+/// Rolling limits are lengthened by this, so that a call that leaves at the end of its permit's
+/// life by a clock that is ahead is still within them.
+pub const GUARD: Duration = PERMIT_LIFE.saturating_add(CLOCK_BOUND);
+
+/// What every call of a campaign has in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CampaignTerms {
+    /// On whose behalf: the seller's small number.
+    pub seller_no: SellerNo,
+    /// Why it calls.
+    pub purpose: Purpose,
+    /// How it calls.
+    pub technology: Technology,
+    /// What its prompt announces, together with what this build can do.
+    pub abilities: Abilities,
+}
+
+/// The terms of a call: the campaign's, and whom it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallTerms {
+    /// The campaign's.
+    pub campaign: CampaignTerms,
+    /// Whom.
+    pub person: SubjectId,
+    /// About which account.
+    pub account: Option<SubjectId>,
+}
+
+impl CallTerms {
+    /// The subjects a placement to this number counts for, each once, in order.
+    #[must_use]
+    pub fn concerned(&self, number: SubjectId) -> Vec<SubjectId> {
+        let mut subjects: Vec<_> = [number, self.person].into_iter().chain(self.account).collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects
+    }
+}
+
+/// Judges a call to one number of a contact. `heads`: those of the contact's subjects, all of them;
+/// others are passed over. `guard`: [`GUARD`], but for the simulator, which takes it away.
+#[must_use]
+pub fn judge(
+    ruleset: &Ruleset,
+    terms: &CallTerms,
+    contact: &ContactFacts,
+    number: &NumberFacts,
+    heads: &[(SubjectId, Head)],
+    guard: Duration,
+    now: UnixMillis,
+) -> Verdict {
+    let facts = policy_facts(terms, contact, number, heads, now);
+    let evaluation = Evaluation { guard, abilities: terms.campaign.abilities };
+    ruleset.evaluate(&facts, &evaluation, now)
+}
