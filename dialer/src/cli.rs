@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,12 @@ pub enum Command {
         /// ringfence.toml
         #[arg(long)]
         config: PathBuf,
+        /// Goes before `name` in `[dialer]`: for several processes with one file.
+        #[arg(long, env = "RINGFENCE_DIALER_NAME")]
+        name: Option<String>,
+        /// The IP address that SIP and SDP give; goes before that of `advertise` in `[dialer]`.
+        #[arg(long, env = "RINGFENCE_ADVERTISE")]
+        advertise: Option<IpAddr>,
     },
     /// Rule packs.
     Policy {

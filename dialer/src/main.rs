@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    net::IpAddr,
     path::Path,
     process::ExitCode,
 };
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match command {
-        Command::Run { config } => runtime()?.block_on(run(&config)),
+        Command::Run { config, name, advertise } => {
+            runtime()?.block_on(run(&config, name, advertise))
+        }
         Command::Policy { command: PolicyCommand::Check { file } } => {
             cli::policy_check(&file, &mut out)
         }
@@ -49,11 +52,12 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// Runs until SIGTERM, Ctrl-C or until it may not go on, then stops in order.
-async fn run(config: &Path) -> Result<()> {
+async fn run(config: &Path, name: Option<String>, advertise: Option<IpAddr>) -> Result<()> {
     log();
+    let config = for_this_process(Config::load(config)?, name, advertise)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let app = app::start(Config::load(config)?).await?;
+    let app = app::start(config).await?;
     let told = tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => true,
@@ -64,6 +68,27 @@ async fn run(config: &Path) -> Result<()> {
         bail!("the dialer had to stop");
     }
     Ok(())
+}
+
+/// What the command line or the environment says of this one of several processes with one file.
+fn for_this_process(
+    mut config: Config,
+    name: Option<String>,
+    advertise: Option<IpAddr>,
+) -> Result<Config> {
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        config.dialer.name = name;
+    }
+    if let Some(address) = advertise {
+        config.dialer.advertise.set_ip(address);
+    }
+    if config.dialer.advertise.ip().is_unspecified() {
+        bail!(
+            "dialer.advertise: no carrier can answer to {}: name the address that carriers see",
+            config.dialer.advertise
+        );
+    }
+    Ok(config)
 }
 
 /// Logs go to standard error: lines for people, JSON for machines.

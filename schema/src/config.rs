@@ -118,6 +118,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Postgres {
     /// `postgres://user:password@host:port/database`, of a login in the role `ringfence_app`.
+    /// Given as `url`, or as `url_file`: the path of a file that holds nothing else.
     pub url: StoreUrl,
     /// Connections of one process, 1 to 200.
     pub max_connections: u32,
@@ -192,11 +193,11 @@ impl Config {
     /// The configuration without its keys, and where those are.
     fn parse(text: &str, folder: &Path) -> Result<(Self, PathBuf), Vec<String>> {
         let mut reader = Reader::new(text, &["postgres", "redis", "keys", "api", "dialer"])?;
-        let postgres = reader.section("postgres", &["url", "max_connections"]);
-        let postgres_url = reader.url(&postgres, "url", &["postgres://", "postgresql://"]);
+        let postgres = reader.section("postgres", &["url", "url_file", "max_connections"]);
+        let postgres_url = reader.url(&postgres, folder, &["postgres://", "postgresql://"]);
         let max_connections = reader.number(&postgres, "max_connections", 8, 1, 200);
-        let redis = reader.section("redis", &["url"]);
-        let redis_url = reader.url(&redis, "url", &["redis://"]);
+        let redis = reader.section("redis", &["url", "url_file"]);
+        let redis_url = reader.url(&redis, folder, &["redis://"]);
         let keys = reader.section("keys", &["file"]);
         let keys_file = reader.path(&keys, "file", folder);
         let api = reader.section("api", &["listen", "admin"]);
@@ -363,6 +364,28 @@ rtp_ports = [5, 4]
         ] {
             assert!(faults.iter().any(|fault| fault.contains(key)), "{key} in {faults:?}");
         }
+    }
+
+    #[test]
+    fn a_url_may_stand_in_a_file_of_its_own_which_no_fault_repeats() {
+        let folder = std::env::temp_dir().join(format!("ringfence-url-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = "url = \"postgres://user:secret@127.0.0.1:5432/ringfence\"";
+        let text = GOOD.replace(file, "url_file = \"postgres-url\"");
+        let parsed = |content: &str| {
+            std::fs::write(folder.join("postgres-url"), content).unwrap();
+            Config::parse(&text, &folder)
+        };
+        let (config, _) = parsed("postgres://u:hidden@db:5432/ringfence\n").unwrap();
+        assert_eq!(config.postgres.url.expose(), "postgres://u:hidden@db:5432/ringfence");
+        for wrong in ["mysql://u:hidden@db", "", "postgres://u:hidden@db\npostgres://u:hidden@db"] {
+            let faults = parsed(wrong).unwrap_err().join(" ");
+            assert!(faults.contains("postgres.url_file") && !faults.contains("hidden"), "{faults}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(Config::parse(&text, &folder).unwrap_err().join(" ").contains("postgres.url_file"));
+        let both = GOOD.replace(file, &format!("{file}\nurl_file = \"postgres-url\""));
+        assert!(Config::parse(&both, &folder).unwrap_err().join(" ").contains("either url or"));
     }
 
     #[test]

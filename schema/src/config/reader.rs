@@ -89,13 +89,38 @@ impl Reader {
         }
     }
 
-    pub(super) fn url(&mut self, section: &Section, key: &str, schemes: &[&str]) -> String {
+    /// A store's URL: `url`, or the content of the file that `url_file` names. No fault repeats it.
+    pub(super) fn url(&mut self, section: &Section, folder: &Path, schemes: &[&str]) -> String {
         let missing = self.faults.len();
-        let url = self.text(section, key, None);
+        let (key, url) = match (section.has("url"), section.has("url_file")) {
+            (true, true) => {
+                self.fault(section, "url", "is given twice: give either url or url_file");
+                return String::new();
+            }
+            (false, true) => ("url_file", self.one_line(section, "url_file", folder)),
+            _ => ("url", self.text(section, "url", None)),
+        };
         if self.faults.len() == missing && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
             self.fault(section, key, &format!("must start with {}", schemes.join(" or ")));
         }
         url
+    }
+
+    /// The only line of the file that a key names.
+    fn one_line(&mut self, section: &Section, key: &str, folder: &Path) -> String {
+        let missing = self.faults.len();
+        let path = self.path(section, key, folder);
+        if self.faults.len() > missing {
+            return String::new();
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            self.fault(section, key, &format!("cannot be read: {}: {error}", path.display()));
+            String::new()
+        });
+        if text.trim().lines().count() > 1 {
+            self.fault(section, key, "must name a file of one line");
+        }
+        text.trim().to_owned()
     }
 
     pub(super) fn number(
