@@ -42,7 +42,7 @@ doc:
 
 # the shell scripts
 shell:
-    shellcheck -x ringfence .ci/run .ci/lib/setup.sh .ci/lib/install-packages
+    shellcheck -x ringfence .ci/run .ci/lib/setup.sh .ci/lib/install-packages helm/trial/healthy helm/trial/secrets helm/trial/roles.sh helm/trial/migrate.sh
 
 # everything that decides whether a change may go in
 ci:

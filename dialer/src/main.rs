@@ -40,9 +40,13 @@ fn dispatch(command: Command) -> Result<()> {
             let report = cli::audit_verify(&folder, &key)?;
             writeln!(out, "{report}verified").context("standard output")
         }
-        Command::Audit { command: AuditCommand::Export { config, out: folder } } => {
-            let said = runtime()?.block_on(cli::audit_export(&config, &folder))?;
+        Command::Audit { command: AuditCommand::Export { config, out: folder, which } } => {
+            let said = runtime()?.block_on(cli::audit_export(&config, which, &folder))?;
             writeln!(out, "{said}").context("standard output")
+        }
+        Command::Audit { command: AuditCommand::Show { attempt, config } } => {
+            let page = runtime()?.block_on(cli::audit_show(&config, &attempt))?;
+            write!(out, "{page}").context("standard output")
         }
     }
 }
@@ -99,5 +103,51 @@ fn log() {
         logs.init();
     } else {
         logs.json().init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::config::Keys;
+
+    use super::*;
+
+    fn config(more: &str) -> Config {
+        let folder = std::env::temp_dir().join(format!("ringfence-main-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("keys.toml"), Keys::generate(&[1; 96], "test/audit")).unwrap();
+        let file = folder.join(format!("{}.toml", more.len()));
+        let text = format!(
+            "[postgres]\nurl = \"postgres://u@h/d\"\n[redis]\nurl = \"redis://h\"\n\
+             [keys]\nfile = \"keys.toml\"\n[dialer]\nprompts = \"p\"\nlists = \"l\"\n{more}"
+        );
+        std::fs::write(&file, text).unwrap();
+        Config::load(&file).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_names_a_process_and_its_address_and_keeps_the_port() {
+        let file = "name = \"a\"\nsip = \"0.0.0.0:5062\"\n";
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let told =
+            for_this_process(config(file), Some("pod-3".to_owned()), Some(address)).unwrap().dialer;
+        assert_eq!(
+            (told.name.as_str(), told.advertise.to_string()),
+            ("pod-3", "192.0.2.7:5062".to_owned())
+        );
+        assert_eq!(told.sip.to_string(), "0.0.0.0:5062", "it still listens everywhere");
+    }
+
+    #[test]
+    fn without_them_the_file_holds() {
+        let told = for_this_process(config("name = \"a\"\n"), Some(String::new()), None).unwrap();
+        assert_eq!(told.dialer.name, "a", "an empty variable is none");
+        assert_eq!(told.dialer.advertise, told.dialer.sip);
+    }
+
+    #[test]
+    fn an_address_that_nobody_can_answer_to_is_refused() {
+        let error = for_this_process(config("sip = \"0.0.0.0:5070\"\n"), None, None).unwrap_err();
+        assert!(error.to_string().contains("dialer.advertise"), "{error}");
     }
 }
