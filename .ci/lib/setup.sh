@@ -38,6 +38,7 @@ missing_packages() {
     [[ -n $(postgres_bin) ]] || echo postgresql
     have redis-server || echo redis-server
     have sipp || echo sip-tester
+    { have prometheus && have promtool; } || echo prometheus
 }
 
 # A rustup with the pinned toolchain, or a cargo of another origin that is new enough.
@@ -54,7 +55,7 @@ rust_is_here() {
     fi
 }
 
-# ensure_tools full|build: says what is missing, asks, installs. `full` adds the servers and SIPp.
+# ensure_tools full|build: says what is missing, asks, installs. `full` adds the servers, SIPp and Prometheus.
 ensure_tools() {
     local packages rust=''
     PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:/usr/sbin:/sbin
@@ -90,7 +91,7 @@ confirm() {
 
 install_packages() {
     have apt-get || die "apt-get is not here. Ringfence sets itself up on Debian 12 and Ubuntu 24.04; elsewhere install
-these by hand: PostgreSQL $pg_oldest or newer, Redis $redis_oldest or newer, SIPp, a C compiler, curl"
+these by hand: PostgreSQL $pg_oldest or newer, Redis $redis_oldest or newer, SIPp, Prometheus, a C compiler, curl"
     install_packages_as_root "$@" || die "the packages could not be installed"
     hash -r
 }
@@ -151,6 +152,7 @@ check_servers() {
     redis=$(redis_version) || die "redis-server is not on PATH"
     version_at_least "$redis" "$redis_oldest" || die "redis-server is $redis; $redis_oldest or newer is needed"
     have sipp || die "sipp (package sip-tester) is not on PATH"
+    { have prometheus && have promtool; } || die "prometheus and promtool (package prometheus) are not on PATH"
     # PostgreSQL refuses to run as root; the stack then runs it as this user, which its package makes.
     [[ $EUID != 0 ]] || id postgres >/dev/null 2>&1 ||
         die "started as root, and there is no user 'postgres' to run PostgreSQL as: start as an ordinary user"
