@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Say, say};
+
 /// A word that is not in the vocabulary, with the words that are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} {word:?}; use one of: {known}")]
@@ -14,6 +16,15 @@ pub struct UnknownWord {
     pub word: String,
     /// The words that would have been understood, comma separated.
     pub known: String,
+}
+
+/// For people: the same words as `Display`, and others in other languages.
+impl From<UnknownWord> for Say {
+    fn from(error: UnknownWord) -> Self {
+        let UnknownWord { what, word, known } = error;
+        say!("unknown {what} {word}; use one of: {known}", word = format!("{word:?}"), known)
+            .with("what", Self::of(what))
+    }
 }
 
 macro_rules! vocabulary {
@@ -175,5 +186,16 @@ vocabulary! {
         Guarantor = 7, "guarantor";
         /// Anybody else.
         ThirdParty = 8, "third_party";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_word_is_told_in_the_words_of_the_error() {
+        let error = "selling".parse::<Purpose>().unwrap_err();
+        assert_eq!(Say::from(error.clone()).to_string(), error.to_string());
     }
 }

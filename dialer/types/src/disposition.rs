@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{UnknownWord, vocabulary};
+use crate::{
+    Say,
+    call::{UnknownWord, vocabulary},
+};
 
 vocabulary! {
     /// How a placement ended (`reference/sip.md` section 4). Exactly one per attempt (G8).
@@ -77,6 +80,33 @@ vocabulary! {
 }
 
 impl Disposition {
+    /// What happened, in a sentence without a full stop.
+    #[must_use]
+    pub fn say(self) -> Say {
+        match self {
+            Self::Answered => "the call was answered",
+            Self::Busy => "the line was busy",
+            Self::NoAnswer => "it rang and nobody answered",
+            Self::Unavailable => "the person could not be reached",
+            Self::InvalidNumber => "the number does not exist",
+            Self::Disconnected => "the number is out of service",
+            Self::Congestion => "the network could not carry the call",
+            Self::Rejected => "the person declined the call",
+            Self::Unwanted => "the person does not want to be called again",
+            Self::Blocked => "the carrier blocked the call",
+            Self::IdentityFailed => "the carrier did not accept the caller's identity",
+            Self::Misconfigured => "the carrier refused the call as we sent it: look at the trunk",
+            Self::Loop => "the network sent the call in a circle",
+            Self::Redirected => "the call was redirected, which is not followed",
+            Self::Cancelled => "we ended the call before it was answered",
+            Self::Abandoned => "the call was answered and nobody was there for the person",
+            Self::TransportError => "the carrier could not be reached",
+            Self::NotSent => "nothing was sent; it does not count",
+            Self::Unknown => "nobody knows how it ended; it counts as made",
+        }
+        .into()
+    }
+
     /// What rules count this as. `None` for [`Disposition::NotSent`], which stops counting.
     #[must_use]
     pub const fn outcome(self) -> Option<Outcome> {

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::{Say, say};
+
 /// A telephone number in E.164 form. `Debug` and `Display` mask it; [`E164::expose`] discloses it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct E164(u64);
@@ -21,6 +23,22 @@ pub enum E164Error {
     /// Country codes do not start with zero.
     #[error("a country code does not start with 0")]
     LeadingZero,
+}
+
+/// For people: the same words as `Display`, and others in other languages.
+impl From<E164Error> for Say {
+    fn from(error: E164Error) -> Self {
+        match error {
+            E164Error::NoPlus => "a number must be in international form, starting with '+'".into(),
+            E164Error::NotDigit(at) => {
+                say!("a number holds only digits after the '+' (character {at} is not one)", at)
+            }
+            E164Error::Length(count) => {
+                say!("a number has 7 to 15 digits, this one has {count}", count)
+            }
+            E164Error::LeadingZero => "a country code does not start with 0".into(),
+        }
+    }
 }
 
 impl E164 {
@@ -105,6 +123,7 @@ mod tests {
             ("", E164Error::NoPlus),
         ] {
             assert_eq!(text.parse::<E164>(), Err(error), "{text}");
+            assert_eq!(Say::from(error).to_string(), error.to_string());
         }
     }
 }

@@ -10,12 +10,24 @@ use rand_chacha::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ulid::Ulid;
 
-use crate::UnixMillis;
+use crate::{Say, UnixMillis};
 
 /// A text that is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an id: expected 26 characters of Crockford base 32{0}")]
 pub struct IdError(&'static str);
+
+/// For people: the same words as `Display`, and others in other languages.
+impl From<IdError> for Say {
+    fn from(error: IdError) -> Self {
+        match error {
+            IdError("") => "not an id: expected 26 characters of Crockford base 32".into(),
+            IdError(_) => {
+                "not an id: expected 26 characters of Crockford base 32, '-' and the try".into()
+            }
+        }
+    }
+}
 
 macro_rules! ulid_id {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
@@ -156,6 +168,15 @@ mod tests {
             assert_eq!(contact.to_string().parse(), Ok(contact));
             let attempt = AttemptId { contact, try_no: 3 };
             assert_eq!(attempt.to_string().parse(), Ok(attempt));
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_told_in_the_words_of_the_error() {
+        let contact = "x".parse::<ContactId>().unwrap_err();
+        let attempt = "x".parse::<AttemptId>().unwrap_err();
+        for error in [contact, attempt] {
+            assert_eq!(Say::from(error.clone()).to_string(), error.to_string());
         }
     }
 
