@@ -113,16 +113,19 @@ mod tests {
     use super::*;
 
     fn config(more: &str) -> Config {
-        let folder = std::env::temp_dir().join(format!("ringfence-main-{}", std::process::id()));
+        let name = format!("ringfence-main-{}-{}", std::process::id(), more.len());
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("keys.toml"), Keys::generate(&[1; 96], "test/audit")).unwrap();
-        let file = folder.join(format!("{}.toml", more.len()));
+        let file = folder.join("ringfence.toml");
         let text = format!(
             "[postgres]\nurl = \"postgres://u@h/d\"\n[redis]\nurl = \"redis://h\"\n\
              [keys]\nfile = \"keys.toml\"\n[dialer]\nprompts = \"p\"\nlists = \"l\"\n{more}"
         );
         std::fs::write(&file, text).unwrap();
-        Config::load(&file).unwrap()
+        let config = Config::load(&file).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        config
     }
 
     #[test]

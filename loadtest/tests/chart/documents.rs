@@ -96,6 +96,10 @@ fn services_monitors_and_probes_name_ports_that_the_pods_have() {
             let pod = documents.pod(&documents.selected(selector)[0]);
             let port = words(&monitor["spec"]["podMetricsEndpoints"][0]["port"]);
             assert_eq!(ports(pod)[&port].1, "TCP", "{name}");
+            // The operator names the job after the monitor, and the alerts select by the end of that name.
+            let component = &monitor["metadata"]["labels"]["app.kubernetes.io/component"];
+            let ending = format!("-{}", words(component));
+            assert!(words(&monitor["metadata"]["name"]).ends_with(&ending), "{name}");
         }
         for ingress in documents.of_kind("Ingress") {
             let backend = &ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"];

@@ -227,13 +227,17 @@ fn the_secrets_that_the_trial_makes_are_what_its_configuration_reads() {
         config.dialer.admin.port().to_string()
     );
     assert_eq!(services["api"]["ports"][0], format!("127.0.0.1:8080:{}", config.api.listen.port()));
-    let scraped = file("trial/prometheus.yml");
-    for target in [
-        format!("dialer:{}", config.dialer.admin.port()),
-        format!("api:{}", config.api.admin.port()),
-    ] {
-        assert!(scraped.contains(&target), "{target}");
-    }
+    let prometheus = yaml::one(&file("trial/prometheus.yml")).unwrap();
+    let scraped: Vec<(String, String)> = prometheus["scrape_configs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| (words(&job["job_name"]), words(&job["static_configs"][0]["targets"][0])))
+        .collect();
+    let target = |name: &str, port: u16| (name.to_owned(), format!("{name}:{port}"));
+    let programs =
+        [target("dialer", config.dialer.admin.port()), target("api", config.api.admin.port())];
+    assert_eq!(scraped, programs, "the alerts select by these names of jobs");
     let ignored = file("trial/.gitignore");
     assert!(ignored.lines().any(|line| line == ".secrets/"), "secrets are never committed");
 }

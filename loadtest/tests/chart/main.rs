@@ -9,6 +9,7 @@ mod functions;
 mod helm;
 mod image;
 mod kubernetes;
+mod manual;
 mod oracle;
 mod pods;
 mod run;
