@@ -215,12 +215,24 @@ impl Case {
 /// # Errors
 /// If the line is not a case.
 pub fn judge_line(rules: &Ruleset, line: &str) -> Result<String, CheckError> {
+    judge_line_in(rules, line, Language::English)
+}
+
+/// Judges one line by law, with the reasons in a language.
+///
+/// # Errors
+/// If the line is not a case.
+pub fn judge_line_in(
+    rules: &Ruleset,
+    line: &str,
+    language: Language,
+) -> Result<String, CheckError> {
     let case: Case = serde_json::from_str(line)?;
     let facts = case.facts()?;
     let verdict = rules.evaluate(&facts, &Evaluation::LAW, moment(&case.now, "now")?);
     let rules: Vec<&str> = verdict.denials().iter().map(|denial| denial.rule.as_str()).collect();
     let reasons: Vec<String> =
-        verdict.denials().iter().map(|denial| crate::explain(denial, Language::English)).collect();
+        verdict.denials().iter().map(|denial| crate::explain(denial, language)).collect();
     let until = match &verdict {
         Verdict::Defer(deferral) => Some(instant_text(deferral.until)),
         Verdict::Permit(_) | Verdict::Refuse(_) => None,

@@ -130,3 +130,78 @@ pub fn in_language(said: &Say, language: Language) -> String {
         Language::Chinese => said.text(&chinese),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use std::collections::BTreeSet;
+
+    use dialer_types::{LineType, PartyRole};
+
+    use super::*;
+    use crate::{Ability, Wait, waits_sentence};
+
+    fn places(template: &str) -> BTreeSet<&str> {
+        template.split('{').skip(1).filter_map(|part| part.split('}').next()).collect()
+    }
+
+    /// The source of this crate but this file, with breaks within literals closed.
+    fn source() -> String {
+        let src = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+        let mut text = String::new();
+        for folder in [src.to_owned(), format!("{src}/kinds")] {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_file() && !path.ends_with("chinese.rs") {
+                    text += &std::fs::read_to_string(path).unwrap();
+                }
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn every_line_has_the_places_of_its_template_and_somebody_says_it() {
+        let source = source();
+        let types = include_str!("../../types/src/say.rs");
+        let words: BTreeSet<&str> = LineType::ALL
+            .iter()
+            .map(|line| line.as_str())
+            .chain(PartyRole::ALL.iter().map(|role| role.as_str()))
+            .chain(Ability::ALL.iter().map(|ability| ability.as_str()))
+            .collect();
+        for (english, chinese) in LINES {
+            assert_eq!(places(english), places(chinese), "{english}");
+            let literal = format!("\"{english}\"");
+            let said = source.contains(&literal) || types.contains(&literal);
+            assert!(said || words.contains(english), "nobody says {english:?}");
+        }
+        for word in words {
+            assert!(chinese(word).is_some(), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_a_call_waits_for_is_told_in_chinese_and_found_by_its_word() {
+        let mut waits = vec![
+            Wait::Consent,
+            Wait::List("us.national_dnc".into()),
+            Wait::Suppression,
+            Wait::Address,
+            Wait::Pack,
+            Wait::Feed,
+            Wait::Contact,
+            Wait::Never,
+        ];
+        waits.extend(Ability::ALL.iter().map(|ability| Wait::Obligation(ability.as_str())));
+        for wait in waits {
+            let text = waits_sentence(&wait, Language::Chinese).replace("us.national_dnc", "");
+            assert!(!text.chars().any(|one| one.is_ascii_alphabetic()), "{text}");
+            assert!(text.ends_with('。'), "{text}");
+            let english = waits_sentence(&wait, Language::English);
+            assert!(english.ends_with('.') && english.starts_with(char::is_uppercase), "{english}");
+            assert_eq!(Wait::from_word(&wait.word()), Some(wait));
+        }
+        assert_eq!(Wait::from_word("obligation:magic"), None);
+    }
+}

@@ -122,11 +122,11 @@ fn ability(ability: Ability) -> Say {
 
 #[cfg(test)]
 mod tests {
-    use dialer_types::Language;
+    use dialer_types::{Language, UnixMillis};
 
     use crate::{
-        explain,
-        kinds::cases::{Case, instant},
+        Abilities, Suppression, SuppressionScope, explain,
+        kinds::cases::{Case, consent, instant, past},
     };
 
     #[test]
@@ -151,5 +151,81 @@ mod tests {
                 "T: no valid consent for this seller and purpose; 0 on file; it takes a consent that covers the call (test.rule, C)."
             ]
         );
+    }
+
+    #[test]
+    fn every_kind_of_rule_denies_in_chinese() {
+        let now = instant("2026-12-01T14:00:00Z");
+        let told = |case: Case| -> Vec<String> {
+            let verdict = case.verdict(now);
+            verdict.denials().iter().map(|denial| explain(denial, Language::Chinese)).collect()
+        };
+        let hours = "kind = \"time_window\"\nallow = [{ days = [\"tue\"], from = \"10:00\", to = \"12:00\" }]";
+        let cap = "kind = \"count_cap\"\nkey = \"person\"\nlimits = [{ max = 1, hours = 24 }, { max = 1, dates = 7 }]";
+        let pause = "kind = \"cooldown\"\nkey = \"person\"\nhours = 72\ntrigger = [\"no_answer\"]";
+        let list =
+            "kind = \"list_scrub\"\nlists = [{ id = \"us.national_dnc\", max_age_days = 31 }]";
+        let earlier = || past("2026-12-01T13:00:00Z");
+        let duty = "kind = \"announcement\"\nrequires = [\"identity\", \"opt_out_key\"]";
+        let mut unable = Case::rule(duty);
+        unable.abilities = Abilities::NONE;
+        let mut revoked = Case::rule("kind = \"revocation\"");
+        let mut consent = consent();
+        consent.revoked_at = Some(UnixMillis(now - 1000));
+        revoked.facts.consents.push(consent);
+        let mut suppressed = Case::rule("kind = \"suppression\"");
+        let entry = Suppression { scope: SuppressionScope::Global, added_at: UnixMillis(now) };
+        suppressed.facts.suppressions.push(entry);
+        let mut nowhere = Case::rule("kind = \"uncovered_place\"\njurisdiction = \"*\"");
+        nowhere.facts.call.number = "+9990000000".parse().unwrap();
+        for (case, expected) in [
+            (
+                Case::rule(hours),
+                "T：被叫人可能所在的 1 个时区中，有 1 个不在呼叫时段内（现在是2026年12月1日 周二 09:00（America/New_York））；该规则自 2026-12-01T15:00:00Z 起允许呼叫，即2026年12月1日 周二 10:00（America/New_York）（test.rule，C）。",
+            ),
+            (
+                Case::rule(cap).past(earlier()),
+                "T：已拨打 1 次，上限为 1 次，已拨打 1 次，上限为 1 次（现在是2026年12月1日 周二 09:00（America/New_York））；该规则自 2026-12-08T05:00:00Z 起允许呼叫，即2026年12月8日 周二 00:00（America/New_York）（test.rule，C）。",
+            ),
+            (
+                Case::rule(pause).past(earlier()),
+                "T：此前一次呼叫之后须经过冷却期（现在是2026年12月1日 周二 09:00（America/New_York））；该规则自 2026-12-04T13:00:00Z 起允许呼叫，即2026年12月4日 周五 08:00（America/New_York）（test.rule，C）。",
+            ),
+            (
+                Case::rule("kind = \"consent_required\"\nneeds = \"prior_express_written\""),
+                "T：没有针对该委托方和该用途的有效事先明示的书面同意；现存同意记录 0 条；需要取得涵盖此次呼叫的同意（test.rule，C）。",
+            ),
+            (
+                Case::rule(list),
+                "T：没有名单 us.national_dnc 的副本；需要一份不含该号码的最新名单 us.national_dnc，或者适用豁免（test.rule，C）。",
+            ),
+            (
+                Case::rule("kind = \"target_ban\""),
+                "T：线路类型为未知；需要取得涵盖此次呼叫的同意（test.rule，C）。",
+            ),
+            (
+                Case::rule("kind = \"party_restriction\"\nroles = [\"spouse\"]"),
+                "T：通话对象的身份是本人；需要换一位通话对象或换一条线路（test.rule，C）。",
+            ),
+            (
+                Case::rule("kind = \"emergency_suspension\"\nmax_age_hours = 24"),
+                "T：没有紧急状态信息源；需要最新的紧急状态信息，且当地未处于紧急状态（test.rule，C）。",
+            ),
+            (
+                unable,
+                "T：无法履行：开头表明主叫身份，按键拒绝来电；需要在语音提示开头表明主叫身份（test.rule，C）。",
+            ),
+            (
+                revoked,
+                "T：同意已被撤回，此后没有再次给予；需要取得涵盖此次呼叫的同意（test.rule，C）。",
+            ),
+            (
+                suppressed,
+                "T：有 1 条该委托方或对所有委托方生效的拒绝来电登记；只要该登记有效，就不得拨打（test.rule，C）。",
+            ),
+            (nowhere, "T：被叫人所在地不明；需要补充地址或时区（test.rule，C）。"),
+        ] {
+            assert_eq!(told(case), [expected]);
+        }
     }
 }
