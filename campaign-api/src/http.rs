@@ -15,7 +15,8 @@ pub mod lists;
 pub mod sellers;
 pub mod suppressions;
 pub mod time;
-pub mod trunks;
+pub mod trunk_health;
+mod trunks;
 
 use std::sync::Arc;
 

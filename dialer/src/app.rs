@@ -27,12 +27,12 @@ use crate::{
     inbox::{Inbox, inbox},
     lists,
     metrics::{Metrics, gauge_value},
-    outbox::{COMMIT_ROOM, Outbox, TrunkNews, WISH_ROOM},
+    outbox::{COMMIT_ROOM, Outbox, WISH_ROOM},
     rtp,
     scheduler::{Loads, Scheduler},
     store::{
         PATIENCE, Stores, audit, commit, facts, heads, ledger, node, postgres, reap, redis::Redis,
-        reserve, subscribe,
+        reserve, subscribe, trunk_state,
     },
     trunks::Shares,
 };
@@ -170,7 +170,6 @@ struct Queues {
     commit: mpsc::Receiver<dialer_engine::Commitment>,
     forget: mpsc::Receiver<Vec<dialer_types::SubjectId>>,
     ledger: mpsc::Receiver<ledger::Item>,
-    trunks: mpsc::Receiver<TrunkNews>,
 }
 
 fn outbox(
@@ -179,6 +178,7 @@ fn outbox(
     live: subscribe::Live,
     loads: Loads,
     campaigns: Arc<ArcSwap<Campaigns>>,
+    shares: Shares,
 ) -> (Outbox, Queues) {
     let (heads, heads_queue) = mpsc::channel(WISH_ROOM);
     let (facts, facts_queue) = mpsc::channel(WISH_ROOM);
@@ -186,7 +186,6 @@ fn outbox(
     let (commit, commit_queue) = mpsc::channel(COMMIT_ROOM);
     let (forget, forget_queue) = mpsc::channel(WISH_ROOM);
     let (ledger, ledger_queue) = mpsc::channel(ledger::ROOM);
-    let (trunks, trunks_queue) = mpsc::channel(WISH_ROOM);
     let outbox = Outbox {
         heads,
         facts,
@@ -194,7 +193,8 @@ fn outbox(
         commit,
         forget,
         ledger,
-        trunks,
+        shares,
+        clock: ground.stores.clock,
         media,
         live,
         loads,
@@ -210,7 +210,6 @@ fn outbox(
         commit: commit_queue,
         forget: forget_queue,
         ledger: ledger_queue,
-        trunks: trunks_queue,
     };
     (outbox, queues)
 }
@@ -238,8 +237,14 @@ pub async fn start(config: Config) -> Result<App> {
         Mint::new(seed()?),
     )
     .context("the media thread")?;
-    let (outbox, queues) =
-        outbox(&ground, media.0.clone(), live.clone(), loads.clone(), Arc::clone(&campaigns));
+    let (outbox, queues) = outbox(
+        &ground,
+        media.0.clone(),
+        live.clone(),
+        loads.clone(),
+        Arc::clone(&campaigns),
+        shares.clone(),
+    );
     let scheduler = Scheduler {
         stores: Arc::clone(&ground.stores),
         campaigns: Arc::clone(&campaigns),
@@ -296,7 +301,6 @@ fn work(
     tasks.spawn(commit::serve(stores(), queues.commit, inbox.clone(), tasks.clone()));
     tasks.spawn(ledger::serve(stores(), queues.ledger, tokens.give_up.clone()));
     tasks.spawn(forget(stores(), queues.forget));
-    tasks.spawn(trunk_news(stores(), queues.trunks, shares.clone()));
     tasks.spawn(scheduler.run(tokens.taking.clone()));
     tokens.service.spawn(lists::watch(folder, stores(), tokens.stop.clone()));
 }
@@ -317,6 +321,7 @@ fn service(
     tasks.spawn(subscribe::serve(stores(), inbox.clone(), live, Arc::clone(&reload), stop()));
     tasks.spawn(node::beat(stores(), shares.clone(), stop(), tokens.dead.clone()));
     tasks.spawn(reap::serve(stores(), stop()));
+    tasks.spawn(trunk_state::serve(stores(), Arc::clone(&campaigns), shares.clone(), stop()));
     tasks.spawn(campaigns::watch(stores(), campaigns, shares, inbox.clone(), reload, stop()));
     let origin = ground.config.keys.audit_name.clone();
     tasks.spawn(audit::serve(stores(), ground.signer, origin, stop()));
@@ -331,26 +336,6 @@ fn service(
 async fn forget(stores: Arc<Stores>, mut queue: mpsc::Receiver<Vec<dialer_types::SubjectId>>) {
     while let Some(subjects) = queue.recv().await {
         stores.redis(stores.redis.forget(&subjects)).await.ok();
-    }
-}
-
-async fn trunk_news(stores: Arc<Stores>, mut queue: mpsc::Receiver<TrunkNews>, shares: Shares) {
-    while let Some((trunk, open, reason)) = queue.recv().await {
-        shares.set_open(trunk, open, stores.clock.now().mono);
-        let label = trunk.to_string();
-        stores.metrics.trunk_open.with_label_values(&[label.as_str()]).set(i64::from(open));
-        say_trunk(trunk, open, reason);
-        if let Err(error) = stores.trunk_changed(trunk, open, reason).await {
-            tracing::debug!(%error, "the state of a trunk is not written down");
-        }
-    }
-}
-
-fn say_trunk(trunk: dialer_types::TrunkId, open: bool, reason: &str) {
-    if open {
-        tracing::warn!(%trunk, reason, "the breaker of a trunk is open: no invite goes there");
-    } else {
-        tracing::info!(%trunk, reason, "the breaker of a trunk is closed");
     }
 }
 

@@ -1,10 +1,6 @@
 //! The running campaigns, read again each second and whenever somebody says they changed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use dialer_engine::{Campaign, Input, RetryRules};
@@ -136,9 +132,8 @@ pub async fn watch(
     stop: CancellationToken,
 ) {
     let mut trunks = crate::trunks::Trunks::default();
-    let mut without_trunk = BTreeSet::new();
     loop {
-        for campaign in reread(&stores, &campaigns, &mut without_trunk).await {
+        for campaign in reread(&stores, &campaigns).await {
             inbox.send(Input::Halted(campaign)).await;
         }
         if let Some(changed) = trunks.refresh(&stores, &shares).await {
@@ -153,11 +148,7 @@ pub async fn watch(
 }
 
 /// Reads the running campaigns; returns those that run no more.
-async fn reread(
-    stores: &Stores,
-    campaigns: &ArcSwap<Campaigns>,
-    without_trunk: &mut BTreeSet<CampaignId>,
-) -> Vec<CampaignId> {
+async fn reread(stores: &Stores, campaigns: &ArcSwap<Campaigns>) -> Vec<CampaignId> {
     let now = match stores.postgres(stores.campaigns()).await {
         Ok(now) => now,
         Err(error) => {
@@ -167,18 +158,8 @@ async fn reread(
     };
     let halted: Vec<_> =
         campaigns.load().keys().filter(|id| !now.contains_key(*id)).copied().collect();
-    say_without_trunk(&now, without_trunk);
     campaigns.store(Arc::new(now));
     halted
-}
-
-fn say_without_trunk(campaigns: &Campaigns, said: &mut BTreeSet<CampaignId>) {
-    said.retain(|id| campaigns.get(id).is_some_and(|running| running.terms.trunks.is_empty()));
-    for running in campaigns.values() {
-        if running.terms.trunks.is_empty() && said.insert(running.terms.id) {
-            tracing::warn!(campaign = %running.terms.id, "stalled: no trunk");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,21 +3,20 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use arc_swap::ArcSwap;
-use dialer_engine::{Answer, Input, Output};
+use dialer_engine::{Answer, Input, Output, Standing};
 use dialer_types::{AttemptId, CampaignId, SellerNo, SubjectId, TrunkId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{
     campaigns::Campaigns,
+    clock::Clock,
     gate::Gate,
     metrics::Metrics,
     rtp,
     scheduler::Loads,
     store::{heads, ledger::Item, reserve, subscribe::Live},
+    trunks::Shares,
 };
-
-/// A trunk's breaker opened or closed.
-pub type TrunkNews = (TrunkId, bool, &'static str);
 
 /// The queues of those who do things.
 #[derive(Debug)]
@@ -34,8 +33,10 @@ pub struct Outbox {
     pub forget: mpsc::Sender<Vec<SubjectId>>,
     /// Writes down.
     pub ledger: mpsc::Sender<Item>,
-    /// Writes down what became of trunks.
-    pub trunks: mpsc::Sender<TrunkNews>,
+    /// How trunks stand.
+    pub shares: Shares,
+    /// When they stand so.
+    pub clock: Clock,
     /// Plays.
     pub media: rtp::Media,
     /// What is committed and not over.
@@ -89,9 +90,8 @@ impl Outbox {
             Output::StopMedia(placement, port) => {
                 self.media.tell(rtp::Command::Stop(placement, port));
             }
-            Output::TrunkChanged { trunk, open, reason } => {
-                self.trunks.try_send((trunk, open, reason)).ok();
-            }
+            Output::TrunkChanged(trunk, standing) => self.trunk(trunk, standing),
+            Output::TrunkProbed(..) => {}
             Output::Deny(denied) => {
                 self.done(denied.campaign);
                 for rule in &denied.rules {
@@ -132,6 +132,23 @@ impl Outbox {
             return Handed::Refused(Input::Committed(placement, Answer::Unavailable));
         }
         Handed::Done
+    }
+
+    /// What the scheduler asks before it takes contacts. What is written down follows from it.
+    fn trunk(&self, trunk: TrunkId, standing: Standing) {
+        let turned = self.shares.stand(trunk, standing, self.clock.now());
+        let label = trunk.to_string();
+        let shown = self.metrics.trunk_open.with_label_values(&[label.as_str()]);
+        shown.set(i64::from(standing.open));
+        match (turned, standing.open) {
+            (false, _) => {}
+            (true, true) => tracing::warn!(
+                %trunk, reason = standing.reason, "the breaker of a trunk is open: no invite goes there"
+            ),
+            (true, false) => {
+                tracing::info!(%trunk, reason = standing.reason, "the breaker of a trunk is closed");
+            }
+        }
     }
 
     /// The seller's small number; of a campaign that was halted meanwhile only marks that bind

@@ -17,6 +17,7 @@ pub mod reserve;
 pub mod settle;
 pub mod subscribe;
 pub mod take;
+pub mod trunk_state;
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -7,17 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialer_engine::{Credentials, Trunk};
-use dialer_types::TrunkId;
+use dialer_engine::{Admits, BUDGET, Credentials, Standing, Trunk};
+use dialer_types::{Now, TrunkId, UnixMillis};
 use sqlx::Row;
 use uuid::Uuid;
 
 use crate::store::{StoreError, Stores};
 
-/// How long an open breaker is left alone before one call may try (the engine's own pause).
-const OPEN_FOR: Duration = Duration::from_secs(30);
-/// Pause between two such tries.
-const TRY_EVERY: Duration = Duration::from_secs(5);
+/// Pause between two contacts taken to try a trunk: the rules may deny the first.
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether contacts may be taken for some trunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +50,19 @@ struct Rates {
     nodes: usize,
     milli_cps: BTreeMap<TrunkId, u64>,
     waiting: BTreeMap<TrunkId, i64>,
-    /// Breakers that are open, and when one call may try.
-    open: BTreeMap<TrunkId, Instant>,
+    /// As the engine said last.
+    health: BTreeMap<TrunkId, Health>,
+}
+
+/// How a trunk is, as this node sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// What the engine says of it.
+    pub standing: Standing,
+    /// Since when its breaker has been open, or not.
+    pub since: UnixMillis,
+    /// When one contact may be taken to try it.
+    try_at: Instant,
 }
 
 /// What this node may use of each trunk: the trunk's figure divided by the live nodes. Shared.
@@ -89,13 +98,23 @@ impl Shares {
         *self.rates().waiting.entry(trunk).or_default() += change;
     }
 
-    /// A trunk's breaker opened or closed.
-    pub fn set_open(&self, trunk: TrunkId, open: bool, now: Instant) {
-        if open {
-            self.rates().open.insert(trunk, now + OPEN_FOR);
-        } else {
-            self.rates().open.remove(&trunk);
-        }
+    /// The engine says how a trunk stands. Returns whether its breaker opened or closed.
+    pub fn stand(&self, trunk: TrunkId, standing: Standing, now: Now) -> bool {
+        let mut rates = self.rates();
+        let before = rates.health.get(&trunk);
+        let turned = before.is_none_or(|before| before.standing.open != standing.open);
+        let since = before.filter(|_| !turned).map_or(now.wall, |before| before.since);
+        let changed = turned && (before.is_some() || standing.open);
+        rates.health.insert(trunk, Health { standing, since, try_at: now.mono });
+        changed
+    }
+
+    /// Every configured trunk that the engine has said something of.
+    #[must_use]
+    pub fn health(&self) -> BTreeMap<TrunkId, Health> {
+        let rates = self.rates();
+        let known = |trunk: &TrunkId| rates.milli_cps.contains_key(trunk);
+        rates.health.iter().filter(|(id, _)| known(id)).map(|(id, held)| (*id, *held)).collect()
     }
 
     /// Whether a campaign with these trunks can place calls now: one of them is there, its breaker
@@ -112,13 +131,16 @@ impl Shares {
             if share == 0 || waiting * 2_000 > share.max(2_000) {
                 continue;
             }
-            match rates.open.get_mut(trunk) {
-                None => return Admission::Any,
-                Some(try_at) if *try_at <= now => {
-                    *try_at = now + TRY_EVERY;
+            let Some(health) = rates.health.get_mut(trunk) else {
+                return Admission::Any; // the engine answers for it
+            };
+            match health.standing.admits {
+                Admits::Any => return Admission::Any,
+                Admits::One if admission == Admission::None && health.try_at <= now => {
+                    health.try_at = now + TRY_EVERY;
                     admission = Admission::One;
                 }
-                Some(_) => {}
+                Admits::One | Admits::None => {}
             }
         }
         admission
@@ -159,8 +181,11 @@ impl Trunks {
         if !changed {
             return None;
         }
-        shares.rates().milli_cps =
+        let mut rates = shares.rates();
+        rates.milli_cps =
             self.known.iter().map(|(id, (trunk, _))| (*id, trunk.milli_cps)).collect();
+        rates.health.retain(|id, _| self.known.contains_key(id));
+        drop(rates);
         Some(self.known.iter().filter_map(|(id, known)| self.trunk(stores, *id, known)).collect())
     }
 
@@ -181,8 +206,15 @@ impl Trunks {
             }
             _ => None,
         };
-        let share = trunk.max_concurrent / u32::try_from(self.nodes.max(1)).unwrap_or(1);
-        Some(Trunk { id, address: (*address)?, credentials, max_concurrent: share.max(1) })
+        let nodes = u32::try_from(self.nodes.max(1)).unwrap_or(u32::MAX);
+        Some(Trunk {
+            id,
+            address: (*address)?,
+            credentials,
+            max_concurrent: (trunk.max_concurrent / nodes).max(1),
+            milli_cps: trunk.milli_cps / u64::from(nodes),
+            budget: (BUDGET / nodes).max(1),
+        })
     }
 }
 
@@ -216,36 +248,6 @@ async fn resolve(address: &str) -> Option<SocketAddr> {
     looked.await.ok()?.ok()?.next()
 }
 
-impl Stores {
-    /// Writes down a trunk's breaker, for "stalled: no trunk".
-    ///
-    /// # Errors
-    /// If Postgres refuses or is not there.
-    pub async fn trunk_changed(
-        &self,
-        trunk: TrunkId,
-        open: bool,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        self.postgres(async {
-            sqlx::query(
-                "INSERT INTO trunk_state (node, trunk_id, open, reason, since) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (node, trunk_id)
-                 DO UPDATE SET open = $3, reason = $4, since = $5",
-            )
-            .bind(Uuid::from_u128(self.node.0))
-            .bind(Uuid::from_u128(trunk.0))
-            .bind(open)
-            .bind(reason)
-            .bind(self.clock.now().wall.0)
-            .execute(&self.pool)
-            .await?;
-            Ok(())
-        })
-        .await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,12 +267,30 @@ mod tests {
         assert_eq!(shares.admit(&[trunk], now), Admission::None, "half a second of ten is five");
         shares.waiting(trunk, -1);
         assert_eq!(shares.admit(&[trunk], now), Admission::Any);
-        shares.set_open(trunk, true, now);
-        assert_eq!(shares.admit(&[trunk], now), Admission::None);
-        let later = now + OPEN_FOR;
-        assert_eq!(shares.admit(&[trunk], later), Admission::One);
-        assert_eq!(shares.admit(&[trunk], later), Admission::None, "one at a time");
-        shares.set_open(trunk, false, later);
-        assert_eq!(shares.admit(&[trunk], later), Admission::Any);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a base instant for virtual time")]
+    fn contacts_are_taken_as_the_engine_says_the_trunks_stand() {
+        let (shares, one, two, start) = (Shares::default(), TrunkId(1), TrunkId(2), Instant::now());
+        shares.rates().milli_cps.extend([(one, 10_000), (two, 10_000)]);
+        let at = |ms: u64| Now {
+            wall: UnixMillis(i64::try_from(ms).unwrap()),
+            mono: start + Duration::from_millis(ms),
+        };
+        let standing = |admits, open| Standing { admits, open, reason: "x" };
+        assert!(!shares.stand(one, standing(Admits::Any, false), at(0)), "it begins so");
+        assert!(shares.stand(one, standing(Admits::None, true), at(10)));
+        assert_eq!(shares.admit(&[one], at(20).mono), Admission::None);
+        assert_eq!(shares.admit(&[one, two], at(20).mono), Admission::Any, "there is another");
+        assert!(!shares.stand(one, standing(Admits::One, true), at(30)), "still open");
+        assert_eq!(shares.health().get(&one).unwrap().since, UnixMillis(10));
+        assert_eq!(shares.admit(&[one], at(30).mono), Admission::One);
+        assert_eq!(shares.admit(&[one], at(31).mono), Admission::None, "one at a time");
+        assert_eq!(shares.admit(&[one], at(1_030).mono), Admission::One, "the rules denied it");
+        assert!(shares.stand(one, standing(Admits::Any, false), at(1_100)));
+        assert_eq!(shares.admit(&[one], at(1_100).mono), Admission::Any);
+        shares.rates().milli_cps.remove(&one);
+        assert!(shares.health().is_empty(), "a trunk that is gone");
     }
 }

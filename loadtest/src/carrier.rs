@@ -70,6 +70,12 @@ pub struct Args {
     /// Reject every INVITE at once with this status
     #[arg(long)]
     pub fail_all: Option<u16>,
+    /// Answer OPTIONS with this status
+    #[arg(long, default_value_t = 200)]
+    pub options: u16,
+    /// Say Retry-After with 503: so many seconds
+    #[arg(long)]
+    pub retry_after: Option<u32>,
     /// Ring for ever, whoever is called
     #[arg(long)]
     pub never_answer: bool,
@@ -107,6 +113,8 @@ async fn serve(args: &Args) -> Result<()> {
         },
         auth: args.auth.clone(),
         fail_all: args.fail_all,
+        options: args.options,
+        retry_after: args.retry_after,
     };
     let log = args.log.as_deref().map(open_log).transpose()?;
     let mut wire = Wire { socket, log, offset_us: args.clock_offset_ms.saturating_mul(1000) };

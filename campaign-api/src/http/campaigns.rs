@@ -19,11 +19,12 @@ use uuid::Uuid;
 
 use super::{
     auth::{Campaigns as CampaignRight, Look, May},
-    counts::{Counts, counts_of, stalled},
+    counts::{Counts, counts_of},
     error::{Problem, is_duplicate},
     extract::{Body, Faults, Id},
     sellers::number_of,
     time::Time,
+    trunk_health::{Stalled, stalled},
     trunks::{milli, per_second},
 };
 use crate::{app::App, users::Caller};
@@ -79,7 +80,7 @@ pub struct Campaign {
     /// `draft`, `running`, `paused`, `stopped` or `ended`.
     pub status: String,
     /// Why a running campaign places no call, if it cannot.
-    pub stalled: Option<String>,
+    pub stalled: Option<Stalled>,
     /// When it was made.
     pub created_at: Time,
     /// Where its contacts are and what became of its attempts; not in the list of campaigns.

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use dialer_types::{CampaignId, Disposition, UnixMillis};
+use dialer_types::{CampaignId, Disposition};
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{error::Problem, time::Time};
-
-/// How old a heartbeat may be before its dialer is taken for dead, milliseconds.
-const DEAD_AFTER_MS: i64 = 15_000;
 
 /// Counts of one campaign.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -103,43 +100,4 @@ pub(super) async fn counts_of(
         }
     }
     Ok(counts)
-}
-
-/// Why a running campaign cannot place a call: it has no trunk that any live dialer could use.
-pub(super) async fn stalled(
-    connection: &mut PgConnection,
-    campaign: CampaignId,
-    status: &str,
-    now: UnixMillis,
-) -> Result<Option<String>, Problem> {
-    if status != "running" {
-        return Ok(None);
-    }
-    let row = sqlx::query(
-        "WITH live AS (
-             SELECT id FROM node WHERE stopped_at IS NULL AND heartbeat_at > $2
-         ), usable AS (
-             SELECT 1 FROM campaign_trunk t CROSS JOIN live
-             WHERE t.campaign_id = $1 AND NOT EXISTS (
-                 SELECT FROM trunk_state s
-                 WHERE s.node = live.id AND s.trunk_id = t.trunk_id AND s.open)
-         )
-         SELECT EXISTS (SELECT FROM live), EXISTS (SELECT FROM usable),
-                (SELECT string_agg(DISTINCT tr.name || ': ' || s.reason, '; ')
-                 FROM campaign_trunk t JOIN trunk tr ON tr.id = t.trunk_id
-                 JOIN trunk_state s ON s.trunk_id = t.trunk_id AND s.open
-                 WHERE t.campaign_id = $1 AND s.node IN (SELECT id FROM live))",
-    )
-    .bind(Uuid::from_u128(campaign.0))
-    .bind(now.0.saturating_sub(DEAD_AFTER_MS))
-    .fetch_one(connection)
-    .await?;
-    let (live, usable): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-    let reasons: Option<String> = row.try_get(2)?;
-    Ok(match (live, usable, reasons) {
-        (_, true, _) => None,
-        (false, false, _) => Some("stalled: no dialer is running".to_owned()),
-        (true, false, Some(reasons)) => Some(format!("stalled: no trunk ({reasons})")),
-        (true, false, None) => Some("stalled: no trunk".to_owned()),
-    })
 }

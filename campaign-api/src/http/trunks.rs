@@ -14,6 +14,7 @@ use super::{
     error::{Problem, is_duplicate},
     extract::{Body, Faults},
     time::Time,
+    trunk_health::{TrunkHealth, trunk_health},
 };
 use crate::app::App;
 
@@ -53,6 +54,8 @@ pub struct Trunk {
     pub max_concurrent: i32,
     /// When it was made.
     pub created_at: Time,
+    /// How the live dialers see it.
+    pub health: TrunkHealth,
 }
 
 /// Every trunk, by name.
@@ -153,6 +156,7 @@ pub(super) async fn create(
         calls_per_second: per_second(milli_cps),
         max_concurrent: new.max_concurrent,
         created_at: Time(now),
+        health: TrunkHealth::unknown(0),
     };
     Ok((StatusCode::CREATED, Json(trunk)))
 }
@@ -170,17 +174,21 @@ pub(super) async fn list(
     )
     .fetch_all(&app.pool)
     .await?;
+    let mut connection = app.pool.acquire().await?;
+    let (mut health, dialers) = trunk_health(&mut connection, app.now()).await?;
     let items = rows
         .iter()
         .map(|row| {
+            let id = TrunkId(row.try_get::<Uuid, _>(0)?.as_u128());
             Ok(Trunk {
-                id: TrunkId(row.try_get::<Uuid, _>(0)?.as_u128()),
+                id,
                 name: row.try_get(1)?,
                 address: row.try_get(2)?,
                 username: row.try_get(3)?,
                 calls_per_second: per_second(row.try_get(4)?),
                 max_concurrent: row.try_get(5)?,
                 created_at: Time::at(row.try_get(6)?),
+                health: health.remove(&id).unwrap_or_else(|| TrunkHealth::unknown(dialers)),
             })
         })
         .collect::<Result<_, sqlx::Error>>()?;

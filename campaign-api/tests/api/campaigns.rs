@@ -40,7 +40,8 @@ async fn a_start_makes_every_waiting_contact_due_once_and_a_stop_takes_them_back
         assert_eq!(status, StatusCode::OK);
         assert_eq!(started["status"], "running");
         assert_eq!(started["counts"]["due"], 3);
-        assert_eq!(started["stalled"], "stalled: no dialer is running");
+        assert_eq!(started["stalled"]["sentence"], "stalled: no dialer is running");
+        assert_eq!(started["stalled"]["reason"], "no_dialer");
     }
     assert_eq!(world.sql::<i64>("SELECT count(*) FROM due").await, 3);
     let more = "external_id,phone_1\nd,+13055550104\na,+13055550101\n";
@@ -81,19 +82,36 @@ async fn dialers_hear_of_a_start_and_a_stall_names_its_trunks() {
     assert_eq!(world.get(&path).await.1["stalled"], json!(null));
     world
         .execute(
-            "INSERT INTO trunk_state SELECT n.id, t.id, true, 'no answer to OPTIONS', 0
+            "INSERT INTO trunk_state SELECT n.id, t.id, true, 'failing', 0
              FROM node n, trunk t WHERE n.name = 'a'",
         )
         .await;
     assert_eq!(world.get(&path).await.1["stalled"], json!(null), "b can still use it");
     world
         .execute(
-            "INSERT INTO trunk_state SELECT n.id, t.id, true, 'no answer to OPTIONS', 0
+            "INSERT INTO trunk_state SELECT n.id, t.id, true, 'silent', 1796139000000
              FROM node n, trunk t WHERE n.name = 'b'",
         )
         .await;
     let stalled = world.get(&path).await.1["stalled"].clone();
-    assert_eq!(stalled, "stalled: no trunk (carrier: no answer to OPTIONS)");
+    let why = "carrier: calls fail before anybody is reached; carrier: no answer to OPTIONS";
+    assert_eq!(
+        stalled,
+        json!({ "reason": "no_trunk", "since": "2026-12-01T15:30:00.000Z",
+                "sentence": format!("stalled: no trunk ({why})") })
+    );
+    let (_, trunks) = world.get("/v1/trunks").await;
+    let health = &trunks["items"][0]["health"];
+    assert_eq!((&health["state"], &health["down_for"]), (&json!("down"), &json!(2)), "{health}");
+    world.execute("UPDATE trunk_state SET open = false, reason = 'up' WHERE reason = 'silent'").await;
+    assert_eq!(world.get(&path).await.1["stalled"], json!(null), "b can use it again");
+    let (_, trunks) = world.get("/v1/trunks").await;
+    let health = &trunks["items"][0]["health"];
+    assert_eq!(health["state"], "partly_down");
+    assert_eq!(health["sentence"], "calls fail before anybody is reached");
+    world.execute("UPDATE node SET heartbeat_at = 0 WHERE name = 'a'").await;
+    let (_, trunks) = world.get("/v1/trunks").await;
+    assert_eq!(trunks["items"][0]["health"]["state"], "up", "what a dead dialer said is nothing");
 }
 
 #[tokio::test]

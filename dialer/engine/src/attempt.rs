@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Instant};
 
-use dialer_audit::Record;
+use dialer_audit::{Receipt, Record};
 use dialer_judge::ContactFacts;
 use dialer_limiter::{Demand, Head, Reservation};
 use dialer_sip::CallId;
 use dialer_types::{E164, PlacementId, SubjectId, TrunkId, UnixMillis};
 
 use crate::{clearance::Judged, terms::Order};
+
+use crate::trunk::Epoch;
 
 /// Why an attempt must not be placed any more, whatever its proofs say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub(crate) enum State {
     Reserving(Box<Chosen>),
     /// Reserved; Postgres is asked.
     Committing(Box<Chosen>, Reservation),
+    /// Durable; waits for the trunk's rate to let one more INVITE out.
+    Holding(Box<Chosen>, Box<(Reservation, Receipt)>),
     /// Cleared and placed; the clearance is used up.
     Calling(Calling),
 }
@@ -78,6 +82,7 @@ pub(crate) struct Calling {
     pub(crate) subjects: Vec<SubjectId>,
     pub(crate) position: u8,
     pub(crate) trunk: TrunkId,
+    pub(crate) epoch: Epoch,
     pub(crate) port: u16,
     pub(crate) sip_call_id: String,
     pub(crate) sent: bool,

@@ -1,7 +1,7 @@
 //! What the SIP core says of a placed call, and what is done with it.
 
 use dialer_media::Answer;
-use dialer_sip::{CallId, Ended, Ending, Event};
+use dialer_sip::{By, CallId, Ended, Ending, Event, ProbeId, Probed};
 use dialer_types::{AttemptId, CampaignId, Disposition, Now, PlacementId, SellerNo, SubjectId};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     fences::Fences,
     output::{MediaStart, Output, Spoken},
     place::End,
+    trunk::Evidence,
 };
 
 /// Reason of a CANCEL that an opt-out caused (RFC 3326).
@@ -31,13 +32,14 @@ impl<F: Fences> Engine<F> {
     fn event(&mut self, event: Event, now: Now) {
         match event {
             Event::Trying { .. } => {}
-            Event::Early { call, .. } => self.trunk_responded(call),
+            Event::Early { call, .. } => self.trunk_responded(call, now),
             Event::Confirmed { call, sdp } => {
-                self.trunk_responded(call);
+                self.trunk_responded(call, now);
                 self.answered(call, sdp.as_deref(), now);
             }
             Event::NotSent { call } => self.not_sent(call, now),
             Event::Ended(ended) => self.ended(&ended, now),
+            Event::Probed { probe, outcome } => self.probed(probe, outcome, now),
         }
     }
 
@@ -73,13 +75,7 @@ impl<F: Fences> Engine<F> {
         let Some((attempt, calling)) = self.finish(ended.call) else {
             return;
         };
-        let failed = is_trunk_failure(ended);
-        if !failed && ended.code.is_some() && self.trunks.responded(calling.trunk) {
-            self.trunk_changed(calling.trunk, false, "answered");
-        }
-        if self.trunks.ended(calling.trunk, failed, now.mono) {
-            self.trunk_changed(calling.trunk, true, "failing");
-        }
+        self.trunks.ended(calling.trunk, calling.epoch, evidence(ended), now.mono);
         self.free(&calling);
         let end = End {
             placement: calling.placement,
@@ -97,7 +93,7 @@ impl<F: Fences> Engine<F> {
         let Some((attempt, calling)) = self.finish(call) else {
             return;
         };
-        self.trunks.unsent(calling.trunk);
+        self.trunks.unsent(calling.trunk, calling.epoch);
         self.free(&calling);
         let because = attempt.doom.map_or("lapsed", Doom::word);
         let end = End {
@@ -118,6 +114,9 @@ impl<F: Fences> Engine<F> {
             return;
         };
         if std::mem::replace(&mut calling.sent, true) {
+            // With credentials: an INVITE like any other to the trunk's rate.
+            let trunk = calling.trunk;
+            self.trunks.resent(trunk, now.mono);
             return;
         }
         let sent = dialer_audit::record::Sent {
@@ -178,7 +177,10 @@ impl<F: Fences> Engine<F> {
         for attempt in self.attempts.values_mut() {
             let placed = match &attempt.state {
                 State::Calling(calling) => Some(calling.subjects.as_slice()),
-                State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+                State::Gathering { .. }
+                | State::Reserving(_)
+                | State::Committing(..)
+                | State::Holding(..) => None,
             };
             if !concerns(&attempt.order, placed) {
                 continue;
@@ -211,18 +213,41 @@ impl<F: Fences> Engine<F> {
         }
     }
 
-    fn trunk_responded(&mut self, call: CallId) {
+    fn trunk_responded(&mut self, call: CallId, now: Now) {
         let Some((_, calling)) = self.call(call) else {
             return;
         };
         let trunk = calling.trunk;
-        if self.trunks.responded(trunk) {
-            self.trunk_changed(trunk, false, "answered");
+        self.trunks.responded(trunk, now.mono);
+    }
+
+    /// Sends the OPTIONS that are due.
+    pub(crate) fn probe_trunks(&mut self, now: Now) {
+        for id in self.trunks.expire(now.mono) {
+            let address = self.trunks.get(id).map(|trunk| trunk.address);
+            let sent = address.and_then(|to| self.endpoint.options(to, now.mono).ok());
+            self.trunks.probing(id, sent, self.mint.bits(), now.mono);
         }
     }
 
-    fn trunk_changed(&mut self, trunk: dialer_types::TrunkId, open: bool, reason: &'static str) {
-        self.outputs.push_back(Output::TrunkChanged { trunk, open, reason });
+    fn probed(&mut self, probe: ProbeId, outcome: Probed, now: Now) {
+        let chance = self.mint.bits();
+        if let Some(trunk) = self.trunks.probed(probe, outcome, chance, now.mono) {
+            let result = match outcome {
+                Probed::Alive => "ok",
+                Probed::Unavailable { .. } => "refused",
+                Probed::Silent => "silent",
+                Probed::Unreachable => "unreachable",
+            };
+            self.outputs.push_back(Output::TrunkProbed(trunk, result));
+        }
+    }
+
+    /// Says which trunks stand otherwise than before.
+    pub(crate) fn tell_trunks(&mut self, now: Now) {
+        for (trunk, standing) in self.trunks.news(now.mono) {
+            self.outputs.push_back(Output::TrunkChanged(trunk, standing));
+        }
     }
 
     fn free(&mut self, calling: &Calling) {
@@ -238,7 +263,10 @@ impl<F: Fences> Engine<F> {
         let attempt = self.attempts.get_mut(self.calls.get(&call)?)?;
         match &mut attempt.state {
             State::Calling(calling) => Some((&attempt.order, calling)),
-            State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+            State::Gathering { .. }
+            | State::Reserving(_)
+            | State::Committing(..)
+            | State::Holding(..) => None,
         }
     }
 
@@ -246,7 +274,10 @@ impl<F: Fences> Engine<F> {
         let id: &AttemptId = self.placements.get(&placement)?;
         match &self.attempts.get(id)?.state {
             State::Calling(calling) => Some(calling.call),
-            State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+            State::Gathering { .. }
+            | State::Reserving(_)
+            | State::Committing(..)
+            | State::Holding(..) => None,
         }
     }
 
@@ -260,15 +291,30 @@ impl<F: Fences> Engine<F> {
                 self.placements.remove(&calling.placement);
                 Some((attempt, calling))
             }
-            State::Gathering { .. } | State::Reserving(_) | State::Committing(..) => None,
+            State::Gathering { .. }
+            | State::Reserving(_)
+            | State::Committing(..)
+            | State::Holding(..) => None,
         }
     }
 }
 
-/// Whether the trunk, not the called party, failed.
-const fn is_trunk_failure(ended: &Ended) -> bool {
-    matches!(ended.ending, Ending::Congestion | Ending::TransportError | Ending::Misconfigured)
-        && !ended.answered
+/// What the end of a call says of its trunk.
+fn evidence(ended: &Ended) -> Evidence {
+    if ended.answered {
+        return Evidence::Party;
+    }
+    // Nothing of the called party for as long as it may ring: somebody said 100 and no more.
+    let unheard =
+        ended.by == By::Local && ended.ending == Ending::NoAnswer && ended.ringing.is_none();
+    let failed =
+        matches!(ended.ending, Ending::Congestion | Ending::TransportError | Ending::Misconfigured);
+    if failed || unheard {
+        // RFC 3261 section 21.5.4: of a 503 it binds every request to this server.
+        return Evidence::Failed(ended.retry_after.filter(|_| ended.code == Some(503)));
+    }
+    // The 487 to a CANCEL of ours comes from the next proxy, whoever is behind it.
+    if ended.code.is_some() && ended.by == By::Remote { Evidence::Party } else { Evidence::Nothing }
 }
 
 fn disposition(ended: &Ended, sent: bool) -> Disposition {

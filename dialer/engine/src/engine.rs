@@ -106,7 +106,7 @@ impl<F: Fences> Engine<F> {
             attempts: BTreeMap::new(),
             placements: BTreeMap::new(),
             calls: BTreeMap::new(),
-            trunks: Trunks::default(),
+            trunks: Trunks::new(F::BREAKER),
             outputs: VecDeque::new(),
             draining: false,
             gauges: Gauges::default(),
@@ -146,15 +146,20 @@ impl<F: Fences> Engine<F> {
             Input::Played(placement) => self.played(placement, now),
             Input::Suppressed(subjects, seller) => self.suppressed(&subjects, seller, now),
             Input::Halted(campaign) => self.halted(campaign),
-            Input::Trunks(trunks) => self.trunks.replace(trunks),
-            Input::Drain => self.draining = true,
+            Input::Trunks(trunks) => self.trunks.replace(trunks, now.mono),
+            Input::Drain => {
+                self.draining = true;
+                self.trunks.quiet();
+            }
             Input::HangUp => self.hang_up(now),
             Input::Timeout => {
                 self.endpoint.handle_timeout(now.mono);
                 self.expire(now);
+                self.probe_trunks(now);
             }
         }
         self.drain_endpoint(now);
+        self.tell_trunks(now);
     }
 
     /// The next thing to do.
@@ -166,10 +171,7 @@ impl<F: Fences> Engine<F> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let store = self.deadlines.first().map(|(deadline, _)| *deadline);
-        match (store, self.endpoint.poll_timeout()) {
-            (Some(store), Some(sip)) => Some(store.min(sip)),
-            (store, sip) => store.or(sip),
-        }
+        [store, self.endpoint.poll_timeout(), self.trunks.next()].into_iter().flatten().min()
     }
 
     /// Attempts under way.
@@ -279,8 +281,12 @@ impl<F: Fences> Engine<F> {
     }
 
     /// Puts an attempt that waits for a store back, with a deadline.
-    pub(crate) fn wait(&mut self, mut attempt: Attempt, now: Now) {
-        let deadline = now.mono + self.config.store_patience;
+    pub(crate) fn wait(&mut self, attempt: Attempt, now: Now) {
+        self.wait_until(now.mono + self.config.store_patience, attempt);
+    }
+
+    /// Puts an attempt back that is looked at again at a certain moment.
+    pub(crate) fn wait_until(&mut self, deadline: Instant, mut attempt: Attempt) {
         let id = attempt.order.attempt;
         attempt.deadline = Some(deadline);
         self.deadlines.insert((deadline, id));
@@ -312,6 +318,7 @@ impl<F: Fences> Engine<F> {
                 State::Committing(chosen, _) => {
                     self.committed(chosen.judged.placement, Answer::Unavailable, now);
                 }
+                State::Holding(chosen, _) => self.held(chosen.judged.placement, now),
                 State::Calling(_) => {}
             }
         }

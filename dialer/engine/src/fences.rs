@@ -18,6 +18,8 @@ pub trait Fences {
     const SUPPRESSION_STOPS: bool = true;
     /// G7: a suppression cancels what rings.
     const SUPPRESSION_CANCELS: bool = true;
+    /// A trunk that fails gets a bounded number of INVITEs.
+    const BREAKER: bool = true;
     /// G10: nothing is placed while draining.
     const DRAIN: bool = true;
 }

@@ -12,6 +12,8 @@ use dialer_types::{
     UnixMillis,
 };
 
+use crate::trunk::Standing;
+
 /// Something to do.
 #[derive(Debug)]
 pub enum Output {
@@ -43,15 +45,10 @@ pub enum Output {
     StartMedia(MediaStart),
     /// The call is over: the port is free once its media has stopped.
     StopMedia(PlacementId, u16),
-    /// A trunk's breaker opened or closed.
-    TrunkChanged {
-        /// Which.
-        trunk: TrunkId,
-        /// Open: no INVITE goes there.
-        open: bool,
-        /// Why.
-        reason: &'static str,
-    },
+    /// A trunk stands otherwise than before.
+    TrunkChanged(TrunkId, Standing),
+    /// OPTIONS to a trunk came to this: `ok`, `refused`, `silent` or `unreachable`.
+    TrunkProbed(TrunkId, &'static str),
 }
 
 /// What a commit writes.

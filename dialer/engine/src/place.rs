@@ -97,7 +97,9 @@ impl<F: Fences> Engine<F> {
             return;
         };
         match answer {
-            Answer::Given(Ok(receipt)) => self.clear(attempt, *chosen, reservation, receipt, now),
+            Answer::Given(Ok(receipt)) => {
+                self.hold(attempt, chosen, Box::new((reservation, receipt)), now);
+            }
             Answer::Given(Err(Conflict)) => {
                 drop(reservation);
                 self.gauges.conflicts += 1;
@@ -124,6 +126,35 @@ impl<F: Fences> Engine<F> {
             because: "commit_unavailable",
             at: now.wall,
         })));
+    }
+
+    /// The rate is kept where it counts, at the wire: whatever time the stores took, no second sees
+    /// more INVITEs than the trunk's figure. What must wait is cleared when its turn has come, not
+    /// before.
+    fn hold(
+        &mut self,
+        mut attempt: Attempt,
+        chosen: Box<Chosen>,
+        proofs: Box<(Reservation, Receipt)>,
+        now: Now,
+    ) {
+        match self.trunks.turn(chosen.trunk, now.mono) {
+            Some(turn) if self.doom(&attempt).is_none() => {
+                self.placements.insert(chosen.judged.placement, attempt.order.attempt);
+                attempt.state = State::Holding(chosen, proofs);
+                self.wait_until(turn, attempt);
+            }
+            _ => self.clear(attempt, *chosen, proofs.0, proofs.1, now),
+        }
+    }
+
+    /// The turn of a held placement has come, perhaps.
+    pub(crate) fn held(&mut self, placement: PlacementId, now: Now) {
+        if let Some((attempt, State::Holding(chosen, proofs))) =
+            self.take(placement, |state| matches!(state, State::Holding(..)))
+        {
+            self.hold(attempt, chosen, proofs, now);
+        }
     }
 
     /// Durable: put the proofs together and place, if it still stands.
@@ -165,7 +196,7 @@ impl<F: Fences> Engine<F> {
             return;
         };
         match self.place(clearance, invite, now) {
-            Ok(call) => self.calling(attempt, &chosen, call, port),
+            Ok(call) => self.calling(attempt, &chosen, call, port, now),
             Err(error) => {
                 self.ports.push_back(port);
                 let because = match error {
@@ -220,8 +251,15 @@ impl<F: Fences> Engine<F> {
         })
     }
 
-    fn calling(&mut self, mut attempt: Attempt, chosen: &Chosen, call: CallId, port: u16) {
-        self.trunks.placed(chosen.trunk);
+    fn calling(
+        &mut self,
+        mut attempt: Attempt,
+        chosen: &Chosen,
+        call: CallId,
+        port: u16,
+        now: Now,
+    ) {
+        let epoch = self.trunks.placed(chosen.trunk, now.mono);
         self.calls.insert(call, attempt.order.attempt);
         self.placements.insert(chosen.judged.placement, attempt.order.attempt);
         attempt.state = State::Calling(Calling {
@@ -230,6 +268,7 @@ impl<F: Fences> Engine<F> {
             subjects: chosen.subjects(),
             position: chosen.position,
             trunk: chosen.trunk,
+            epoch,
             port,
             sip_call_id: chosen.sip_call_id.clone(),
             sent: false,

@@ -36,10 +36,23 @@ enum Plan {
     Silent,
 }
 
+/// How a carrier fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// 503 to everything.
+    Everything,
+    /// 503 to calls; OPTIONS is answered as if nothing were.
+    Calls,
+    /// Not a word.
+    Silence,
+}
+
 /// What the carrier knows of its calls.
 #[derive(Debug, Default)]
 pub(crate) struct Carrier {
     legs: BTreeMap<Vec<u8>, Leg>,
+    /// How it fails now.
+    pub(crate) outage: Option<Outage>,
 }
 
 const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
@@ -53,6 +66,13 @@ impl Carrier {
         let (Some(method), Some(call_id)) = (message.method(), message.call_id()) else {
             return Vec::new();
         };
+        match (self.outage, method) {
+            (Some(Outage::Silence), _) => return Vec::new(),
+            (Some(Outage::Everything), b"OPTIONS") => {
+                return respond(&message, 503, 0).into_iter().collect();
+            }
+            _ => {}
+        }
         match method {
             b"INVITE" => self.invite(call_id, bytes, rng),
             b"ACK" => {
@@ -78,6 +98,7 @@ impl Carrier {
             return if bytes.is_empty() { Vec::new() } else { vec![Sends { after_ms: 0, bytes }] };
         }
         let plan = match rng.between(0, 99) {
+            _ if self.outage.is_some() => Plan::Refuse(503),
             0..=44 => Plan::Answer {
                 ring_ms: rng.between(200, 6_000),
                 hang_up_ms: rng.chance(300).then(|| rng.between(300, 3_000)),

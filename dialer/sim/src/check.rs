@@ -50,6 +50,8 @@ pub enum Violation {
     SentCalledUnsent,
     /// G10: placed while draining.
     WhileDraining,
+    /// A trunk that fails was sent more INVITEs than it may.
+    PastBreaker,
     /// Something is left behind.
     Leak,
 }
@@ -108,6 +110,8 @@ pub(crate) struct Wire {
     pub(crate) at_ms: u64,
     pub(crate) by: Incarnation,
     pub(crate) leaving: Leaving,
+    /// Over which trunk, from 1.
+    pub(crate) trunk: u8,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -135,13 +139,15 @@ pub(crate) struct Log {
     pub(crate) drains: Vec<(Incarnation, u64)>,
     /// Placements whose receipt was swapped for another's on the way.
     pub(crate) crossed: Vec<PlacementId>,
+    /// When a node heard of a called party, by its call.
+    parties: Vec<(u64, Incarnation, String)>,
     provisional: BTreeMap<String, u64>,
     last: BTreeMap<String, u64>,
 }
 
 impl Log {
     /// A response reached a node.
-    pub(crate) fn heard(&mut self, at_ms: u64, _by: Incarnation, bytes: &[u8]) {
+    pub(crate) fn heard(&mut self, at_ms: u64, by: Incarnation, bytes: &[u8]) {
         let Ok(message) = Message::parse(bytes) else {
             return;
         };
@@ -149,6 +155,9 @@ impl Log {
             return;
         };
         if message.cseq().is_ok_and(|cseq| cseq.method == b"INVITE") {
+            if status != 100 && status != 503 {
+                self.parties.push((at_ms, by, text(call_id)));
+            }
             let kept = if status < 200 { &mut self.provisional } else { &mut self.last };
             kept.entry(text(call_id)).or_insert(at_ms);
         }
@@ -175,6 +184,7 @@ pub(crate) fn check<F: Fences + fmt::Debug>(world: &World<F>) -> Summary {
     for call in &calls {
         alone(world, call, &mut found);
     }
+    breakers(world, &mut found);
     outcomes(world, &calls, &mut found);
     leaks(world, &mut found);
     Summary {
@@ -267,6 +277,35 @@ fn caps<F: Fences>(world: &World<F>, calls: &[Call<'_>], found: &mut Vec<Finding
         if let Some(near) = same.iter().find(|other| call.at_ms < other.at_ms + GAP_S * 1_000) {
             let gap = call.at_ms - near.at_ms;
             find(found, Violation::OverCap, call.at_ms, format!("{gap} ms after {}", near.call_id));
+        }
+    }
+}
+
+/// Tries of a half-open breaker that the longest run has time for: after 5, 10, 20, 40, 80, 160 and
+/// 320 s at the soonest, and after 300 s where OPTIONS is never answered.
+const TRIES: usize = 9;
+
+/// A node sends into a trunk no more INVITEs than its budget and single tries without hearing of a
+/// called party in between.
+fn breakers<F: Fences>(world: &World<F>, found: &mut Vec<Finding>) {
+    // A call that an opt-out cancels says nothing of its trunk: another may go in its place.
+    let most = crate::world::BUDGET as usize + TRIES + world.log.opt_outs.len();
+    let mut in_a_row: BTreeMap<(Incarnation, u8), usize> = BTreeMap::new();
+    let mut by_call: BTreeMap<String, u8> = BTreeMap::new();
+    let mut parties = world.log.parties.iter().peekable();
+    for wire in world.log.wire.iter().filter(|wire| wire.leaving == Leaving::Invite) {
+        while let Some((_, by, call_id)) = parties.next_if(|(at_ms, ..)| *at_ms <= wire.at_ms) {
+            if let Some(trunk) = by_call.get(call_id) {
+                in_a_row.remove(&(*by, *trunk));
+            }
+        }
+        let call_id = Message::parse(&wire.bytes).ok().and_then(|m| m.call_id().map(text));
+        by_call.insert(call_id.unwrap_or_default(), wire.trunk);
+        let count = in_a_row.entry((wire.by, wire.trunk)).or_default();
+        *count += 1;
+        if *count > most {
+            let what = format!("{count} INVITEs in a row into trunk {}", wire.trunk);
+            find(found, Violation::PastBreaker, wire.at_ms, what);
         }
     }
 }

@@ -50,6 +50,9 @@ pub struct Plan {
 pub(crate) const TAKING_MS: u64 = 600_000;
 /// Then everything settles.
 const END_MS: u64 = TAKING_MS + 150_000;
+/// INVITEs a simulated trunk may be sent without a sign of a called party: less than in a dialer,
+/// because the simulator's people are few.
+pub(crate) const BUDGET: u32 = 4;
 /// A node silent for this long is taken for dead.
 const DEAD_AFTER_MS: u64 = 15_000;
 
@@ -246,6 +249,8 @@ impl<F: Fences> World<F> {
                 address: carrier::address(host),
                 credentials: None,
                 max_concurrent: 50,
+                milli_cps: 100_000,
+                budget: BUDGET,
             })
             .collect();
         self.give(node, Input::Trunks(trunks));

@@ -78,6 +78,12 @@ engine_fence!(
     FRESH_TOKEN,
     [Violation::OverCap, Violation::Twice, Violation::NotCommitted, Violation::SentCalledUnsent]
 );
+engine_fence!(
+    without_the_breaker_a_failing_trunk_is_sent_call_after_call,
+    NoBreaker,
+    BREAKER,
+    [Violation::PastBreaker]
+);
 engine_fence!(without_the_drain_a_stopping_node_dials, NoDrain, DRAIN, [Violation::WhileDraining]);
 
 macro_rules! store_fence {

@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::config::{Config, Invite, InviteError};
 use crate::core::Core;
 use crate::event::{CallId, Event, Transmit, TransmitKind};
+use crate::probe::{ProbeError, ProbeId, Probes};
 use calls::Calls;
 
 /// A SIP user agent client without sockets, clock or threads: datagrams and times go in,
@@ -20,6 +21,7 @@ use calls::Calls;
 pub struct Endpoint {
     core: Core,
     calls: Calls,
+    probes: Probes,
     malformed: u64,
     unmatched: u64,
 }
@@ -30,7 +32,8 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let calls = Calls::new(config.max_calls);
-        Self { core: Core::new(config, seed), calls, malformed: 0, unmatched: 0 }
+        let (core, probes) = (Core::new(config, seed), Probes::default());
+        Self { core, calls, probes, malformed: 0, unmatched: 0 }
     }
 
     /// Places one call: one INVITE, with its retransmissions and its re-send after 401 or 407.
@@ -50,6 +53,18 @@ impl Endpoint {
         };
         self.calls.begin(call);
         Ok(id)
+    }
+
+    /// Asks with OPTIONS whether the other side is there: [`Event::Probed`] says.
+    ///
+    /// # Errors
+    /// When too many probes are under way; nothing was queued then.
+    pub fn options(
+        &mut self,
+        destination: SocketAddr,
+        now: Instant,
+    ) -> Result<ProbeId, ProbeError> {
+        self.probes.begin(&mut self.core, destination, now)
     }
 
     /// Ends a call before its answer; after it, hangs up. `reason` is the value of the CANCEL's
@@ -79,6 +94,7 @@ impl Endpoint {
         for id in self.calls.all() {
             self.calls.with(id, |call| call.transport_error(&mut self.core, destination, now));
         }
+        self.probes.transport_error(&mut self.core, destination);
     }
 
     /// Lets every timer due at `now` fire.
@@ -86,12 +102,13 @@ impl Endpoint {
         for id in self.calls.due(now) {
             self.calls.with(id, |call| call.expire(&mut self.core, now));
         }
+        self.probes.expire(&mut self.core, now);
     }
 
     /// When [`Endpoint::handle_timeout`] wants to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.calls.next_deadline()
+        [self.calls.next_deadline(), self.probes.next_deadline()].into_iter().flatten().min()
     }
 
     /// The next datagram to send. Taking an INVITE means sending it, or calling [`Endpoint::not_sent`].
@@ -110,10 +127,13 @@ impl Endpoint {
         self.core.events.pop_front()
     }
 
-    /// Whether nothing is left: no call, no lingering transaction, nothing queued.
+    /// Whether nothing is left: no call, no probe, no lingering transaction, nothing queued.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.core.transmits.is_empty() && self.core.events.is_empty()
+        self.calls.is_empty()
+            && self.probes.is_empty()
+            && self.core.transmits.is_empty()
+            && self.core.events.is_empty()
     }
 
     /// Calls that have not ended. Ended ones may linger (RFC 6026) and are not counted.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::disposition::{Ending, Reason};
+use crate::probe::{ProbeId, Probed};
 
 /// A call of one endpoint. Never names another call: the generation changes when a place is reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +35,8 @@ pub enum TransmitKind {
     Cancel,
     /// BYE.
     Bye,
+    /// OPTIONS outside any dialog.
+    Options,
     /// Answer to a request of the far end.
     Response,
     /// Anything else.
@@ -49,7 +52,7 @@ pub struct Transmit {
     pub payload: Vec<u8>,
     /// What it is.
     pub kind: TransmitKind,
-    /// The call it belongs to; `None` for answers to requests outside any call.
+    /// The call it belongs to; `None` for answers to requests outside any call, and for probes.
     pub call: Option<CallId>,
     /// For [`TransmitKind::InviteFirst`] and [`TransmitKind::InviteResend`]: the driver compares the
     /// clock with this directly before sending, and calls [`crate::Endpoint::not_sent`] instead of
@@ -120,7 +123,7 @@ pub struct Ended {
     pub note: Option<&'static str>,
 }
 
-/// What happened to a call.
+/// What happened to a call, or to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// 100, at most once.
@@ -148,6 +151,13 @@ pub enum Event {
     NotSent {
         /// Which call.
         call: CallId,
+    },
+    /// A probe is over, exactly once for each.
+    Probed {
+        /// Which.
+        probe: ProbeId,
+        /// What it found.
+        outcome: Probed,
     },
     /// Over. The last event of a call, exactly once unless [`Event::NotSent`] came.
     Ended(Box<Ended>),

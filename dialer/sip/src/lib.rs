@@ -12,10 +12,13 @@ mod digest;
 mod disposition;
 mod endpoint;
 mod event;
+mod probe;
 mod random;
+mod retry_after;
 mod transaction;
 
 pub use config::{Config, Credentials, Invite, InviteError, Timers};
 pub use disposition::{Ending, Reason, classify};
 pub use endpoint::Endpoint;
 pub use event::{By, CallId, Ended, Event, Transmit, TransmitKind};
+pub use probe::{ProbeError, ProbeId, Probed};

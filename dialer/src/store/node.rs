@@ -114,6 +114,7 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses.
     pub async fn stopped(&self, node: NodeId) -> Result<(), StoreError> {
+        self.forget_trunks(node).await?;
         sqlx::query("UPDATE node SET stopped_at = $2 WHERE id = $1 AND stopped_at IS NULL")
             .bind(Uuid::from_u128(node.0))
             .bind(self.clock.now().wall.0)

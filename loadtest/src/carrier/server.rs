@@ -33,6 +33,8 @@ pub(super) struct Settings {
     pub(super) plans: Plans,
     pub(super) auth: Option<String>,
     pub(super) fail_all: Option<u16>,
+    pub(super) options: u16,
+    pub(super) retry_after: Option<u32>,
 }
 
 /// Where RTP comes in.
@@ -180,7 +182,7 @@ impl Carrier {
             Some(b"ACK") => self.ack(&message, now),
             Some(b"CANCEL") => self.cancel(&message, peer, now),
             Some(b"BYE") => self.bye(&message, peer, media, now),
-            Some(b"OPTIONS") => self.reply(&message, peer, 200, "o"),
+            Some(b"OPTIONS") => self.reply(&message, peer, self.settings.options, "o"),
             Some(_) => self.reply(&message, peer, 501, "x"),
         }
     }
@@ -321,6 +323,9 @@ impl Carrier {
             let nonce = format!("nonce-{id}");
             builder = builder.header("Proxy-Authenticate", Auth::challenge(&nonce));
         }
+        if let Some(seconds) = self.settings.retry_after.filter(|_| status == 503) {
+            builder = builder.header("Retry-After", seconds.to_string());
+        }
         call.response = match call.port.filter(|_| status == 200) {
             Some(port) => {
                 builder.body("application/sdp", sdp(media.address(), port, id).as_bytes())
@@ -442,7 +447,10 @@ impl Carrier {
     /// A response that needs no memory.
     fn reply(&mut self, message: &Message<'_>, peer: SocketAddr, status: u16, tag: &str) {
         let phrase = reason_phrase(status);
-        if let Ok(builder) = ResponseBuilder::new(message, status, phrase, tag, Some(peer)) {
+        if let Ok(mut builder) = ResponseBuilder::new(message, status, phrase, tag, Some(peer)) {
+            if let Some(seconds) = self.settings.retry_after.filter(|_| status == 503) {
+                builder = builder.header("Retry-After", seconds.to_string());
+            }
             self.out.push_back((peer, builder.build()));
         }
     }

@@ -66,7 +66,7 @@ impl Counts {
         tally(&mut self.deferred, counts, "deferred")?;
         let next = moment(counts.get("next_due_at").unwrap_or(&Value::Null))?;
         self.next_due_at = self.next_due_at.into_iter().chain(next).min();
-        if let Some(stalled) = campaign.get("stalled").and_then(Value::as_str) {
+        if let Some(stalled) = campaign.pointer("/stalled/sentence").and_then(Value::as_str) {
             self.stalled.push(stalled.to_owned());
         }
         Ok(())

@@ -8,4 +8,5 @@
 
 mod common;
 mod sipp;
+mod stall;
 mod trouble;

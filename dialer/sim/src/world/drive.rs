@@ -108,7 +108,10 @@ impl<F: Fences> World<F> {
                 self.after(500, 3_000, Event::Played(at, media.placement));
                 return;
             }
-            Output::Record(_) | Output::StopMedia(..) | Output::TrunkChanged { .. } => return,
+            Output::Record(_)
+            | Output::StopMedia(..)
+            | Output::TrunkChanged(..)
+            | Output::TrunkProbed(..) => return,
         };
         if let Op::Commit(commitment) = &op
             && !self.stores.fences.commit_first
@@ -285,6 +288,7 @@ impl<F: Fences> World<F> {
             at_ms: now_ms,
             by: at,
             leaving: Leaving::of(transmit),
+            trunk,
             bytes: transmit.payload.clone(),
         });
         if let (TransmitKind::InviteFirst | TransmitKind::InviteResend, Some(call)) =

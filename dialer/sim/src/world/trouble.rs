@@ -6,6 +6,7 @@ use dialer_types::{SellerNo, SubjectId};
 
 use super::{Event, Faults, TAKING_MS, World};
 use crate::{
+    carrier::Outage,
     check::OptOut,
     stores::{Incarnation, Place},
 };
@@ -25,6 +26,8 @@ pub(crate) enum Trouble {
     Suppress(usize),
     Revoke(usize),
     Drain(usize),
+    CarrierDown(usize, Outage, u64),
+    CarrierUp(usize),
 }
 
 impl<F: Fences> World<F> {
@@ -56,6 +59,22 @@ impl<F: Fences> World<F> {
                 _ => Trouble::Drain(node),
             };
             self.after(2_000, TAKING_MS * 3 / 4, Event::Trouble(trouble));
+        }
+        self.plan_outages();
+    }
+
+    /// A carrier fails for a while, in some worlds both do. The last one is over early enough for
+    /// the longest pause of the breaker to be over, too.
+    fn plan_outages(&mut self) {
+        for _ in 0..self.rng.between(0, 3) {
+            let carrier = usize::from(self.rng.chance(300));
+            let outage = match self.rng.between(0, 2) {
+                0 => Outage::Everything,
+                1 => Outage::Calls,
+                _ => Outage::Silence,
+            };
+            let trouble = Trouble::CarrierDown(carrier, outage, self.rng.between(5_000, 120_000));
+            self.after(0, TAKING_MS / 3, Event::Trouble(trouble));
         }
     }
 
@@ -106,6 +125,20 @@ impl<F: Fences> World<F> {
                 self.revoke(who);
             }
             Trouble::Drain(node) => self.drain_node(node),
+            Trouble::CarrierDown(which, outage, length) => {
+                if let Some(carrier) = self.carriers.get_mut(which)
+                    && carrier.outage.is_none()
+                {
+                    carrier.outage = Some(outage);
+                    let up = Event::Trouble(Trouble::CarrierUp(which));
+                    self.at(self.now_ms + length, up);
+                }
+            }
+            Trouble::CarrierUp(which) => {
+                if let Some(carrier) = self.carriers.get_mut(which) {
+                    carrier.outage = None;
+                }
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Responses to the requests of a call.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Answer, Call, Cancel, Final, Leg, MAX_LEGS, MAX_RESENDS};
 use crate::core::Core;
@@ -8,6 +8,7 @@ use crate::dialog::Dialog;
 use crate::digest::challenges;
 use crate::disposition::{Ending, Reason};
 use crate::event::{By, Event, TransmitKind};
+use crate::retry_after::retry_after;
 use crate::transaction::invite_client::{Completed, InviteClient};
 use crate::transaction::non_invite_client::NonInviteClient;
 use crate::wire::{Base, Message, text};
@@ -246,14 +247,6 @@ fn read_final(status: u16, response: &Message<'_>) -> Final {
         reasons: Reason::of(response),
         retry_after: retry_after(response),
     }
-}
-
-/// Seconds of Retry-After; a comment or parameters may follow (section 20.33).
-fn retry_after(response: &Message<'_>) -> Option<Duration> {
-    let value = response.header("Retry-After")?;
-    let end = value.iter().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
-    let seconds: u32 = std::str::from_utf8(value.get(..end)?).ok()?.parse().ok()?;
-    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 /// The body, where it is SDP.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use crate::core::ALLOW;
+use crate::probe;
 use crate::transaction::Mark;
 use crate::wire::{Base, Message, WireError};
 
@@ -29,6 +30,12 @@ impl Endpoint {
         // More than one Via: meant for somebody behind us, whom we are not (section 8.1.3.3).
         let single = !response.has_more_vias();
         let mark = base.via.branch().filter(|_| single).and_then(Mark::from_branch);
+        if let Some(Mark { slot: probe::SLOT, nonce }) = mark {
+            if !self.probes.receive(&mut self.core, nonce, response, &base, now) {
+                self.unmatched += 1;
+            }
+            return;
+        }
         let found = mark.and_then(|mark| Some((mark, self.calls.at(mark.slot)?.id())));
         let Some((mark, id)) = found else {
             self.unmatched += 1;

@@ -1,4 +1,5 @@
-//! Non-INVITE client transaction: RFC 3261 section 17.1.2, for CANCEL and BYE.
+//! Non-INVITE client transaction: RFC 3261 section 17.1.2, for CANCEL, BYE
+//! and OPTIONS.
 
 use std::time::Instant;
 
@@ -107,6 +108,11 @@ impl NonInviteClient {
         } else {
             Step::Wait
         }
+    }
+
+    /// Whether a final response is still waited for.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self, Self::Trying(_) | Self::Proceeding(_))
     }
 
     pub(crate) const fn is_over(&self) -> bool {

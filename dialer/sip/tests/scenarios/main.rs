@@ -9,6 +9,7 @@
 mod answered;
 mod auth;
 mod cancel;
+mod options;
 mod refused;
 mod rig;
 mod unsolicited;

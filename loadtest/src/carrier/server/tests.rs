@@ -45,6 +45,8 @@ impl Rig {
             },
             auth: None,
             fail_all: None,
+            options: 200,
+            retry_after: None,
         };
         change(&mut settings);
         Self { carrier: Carrier::new(settings), ports: Ports(Vec::new()) }
@@ -207,4 +209,19 @@ fn rubbish_and_strangers_do_no_harm() {
     assert_eq!(Rig::statuses(&rig.send(0, &request("OPTIONS", "x", "", ""))), [200]);
     assert_eq!(Rig::statuses(&rig.send(0, &request("PUBLISH", "x", "", ""))), [501]);
     assert_eq!(rig.send(0, &request("ACK", "x", "", "")).len(), 0);
+}
+
+#[test]
+fn options_are_answered_as_told_and_a_503_may_ask_for_a_pause() {
+    let options = "OPTIONS sip:127.0.0.1:5070 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKo\r\n\
+        From: <sip:a@b>;tag=1\r\nTo: <sip:b>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(Rig::new("answer=1").send(0, options)[0].status, 200);
+    let mut rig = Rig::with("answer=1", |settings| {
+        settings.options = 503;
+        settings.retry_after = Some(7);
+    });
+    rig.carrier.handle_datagram(options.as_bytes(), peer(), &mut rig.ports, 0);
+    let (_, raw) = rig.carrier.poll_transmit().unwrap();
+    let text = String::from_utf8(raw).unwrap();
+    assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 7\r\n"), "{text}");
 }
