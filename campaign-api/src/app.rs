@@ -39,6 +39,7 @@ impl App {
     /// # Errors
     /// See [`StartError`]: it names what is missing and where.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        crate::words::check().map_err(StartError::Sentences)?;
         let pool = connect(config).await?;
         let place = || config.postgres.url.to_string();
         let deployment = sqlx::query("SELECT mode, clock_offset_ms FROM deployment")

@@ -62,6 +62,9 @@ pub enum StartError {
         /// Why not.
         reason: std::io::Error,
     },
+    /// The catalogue of another language is broken: a mistake of the build.
+    #[error("{0}")]
+    Sentences(String),
     /// The operating system gives no random bytes, or a key is unusable.
     #[error("{0}")]
     Keys(String),

@@ -1,5 +1,7 @@
 //! Sentences in the language of whoever asked.
 
+pub(crate) mod codes;
+
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use dialer_types::{Language, Say};
@@ -11,8 +13,19 @@ tokio::task_local! {
 }
 
 /// `zh.toml`: English template to Chinese template.
-static CHINESE: LazyLock<BTreeMap<String, String>> =
-    LazyLock::new(|| toml::from_str(include_str!("zh.toml")).unwrap_or_default());
+static CHINESE: LazyLock<Result<BTreeMap<String, String>, toml::de::Error>> =
+    LazyLock::new(|| toml::from_str(include_str!("zh.toml")));
+
+/// Whether the catalogue can be read: asked at the start, so that nobody finds out by its silence.
+pub(crate) fn check() -> Result<(), String> {
+    CHINESE.as_ref().map(|_| ()).map_err(|error| format!("the Chinese sentences: {error}"))
+}
+
+/// The Chinese template for an English one: of this crate, or of the rules.
+fn chinese(template: &str) -> Option<&'static str> {
+    let ours = CHINESE.as_ref().ok().and_then(|lines| lines.get(template)).map(String::as_str);
+    ours.or_else(|| dialer_policy::chinese(template))
+}
 
 /// The language of the request that is being answered; English outside of one. A body that is
 /// streamed is made after the answer: ask before.
@@ -26,7 +39,7 @@ pub fn language() -> Language {
 pub fn in_language(say: &Say, language: Language) -> String {
     match language {
         Language::English => say.to_string(),
-        Language::Chinese => say.text(&|template| CHINESE.get(template).map(String::as_str)),
+        Language::Chinese => say.text(&chinese),
     }
 }
 
@@ -40,3 +53,6 @@ pub fn told(say: &Say) -> String {
 pub(crate) fn spoken<S: Serializer>(say: &Say, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&told(say))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod campaigns;
 mod imports;
 #[path = "api/keys.rs"]
 mod keys;
+#[path = "api/languages.rs"]
+mod languages;
 #[path = "api/opt_outs.rs"]
 mod opt_outs;
 #[path = "api/outages.rs"]

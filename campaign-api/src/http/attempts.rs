@@ -7,7 +7,7 @@ use dialer_audit::{Record, record::Ended};
 use dialer_limiter::Token;
 use dialer_types::{
     AttemptId, CampaignId, ContactId, Disposition, NodeId, PlacementId, SubjectId, TrunkId,
-    UnixMillis,
+    UnixMillis, say,
 };
 use schema::{
     heads::move_heads,
@@ -25,7 +25,7 @@ use super::{
     extract::{Asked, Body, Faults, Id, page},
     time::Time,
 };
-use crate::{app::App, events};
+use crate::{app::App, events, words::codes};
 
 /// Which attempts.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -57,6 +57,8 @@ pub struct Attempt {
     pub number: Option<String>,
     /// How it ended; absent while it is under way.
     pub disposition: Option<String>,
+    /// The same in words.
+    pub disposition_text: Option<String>,
 }
 
 /// A page of attempts.
@@ -79,6 +81,8 @@ pub struct Judgement {
     pub until: Option<Time>,
     /// Every rule that denied.
     pub rules: Vec<String>,
+    /// What they are called.
+    pub titles: Vec<String>,
     /// Its place in the audit, once the tree has it; the evidence is there.
     pub audit_index: Option<i64>,
 }
@@ -90,6 +94,8 @@ pub struct Ending {
     pub revision: i16,
     /// How.
     pub disposition: String,
+    /// The same in words.
+    pub disposition_text: String,
     /// Final SIP status.
     pub sip_code: Option<i16>,
     /// Q.850 cause.
@@ -191,13 +197,15 @@ pub(super) async fn list(
 
 fn read(app: &App, row: &PgRow) -> Result<Attempt, Problem> {
     let cipher: Option<Vec<u8>> = row.try_get(5)?;
+    let disposition = row.try_get::<Option<i16>, _>(6)?.map(disposition_word);
     Ok(Attempt {
         id: format!("{}-{}", ulid(row.try_get(0)?), row.try_get::<i16, _>(1)?),
         campaign: ulid(row.try_get(2)?),
         person: row.try_get(3)?,
         at: Time::at(row.try_get(4)?),
         number: cipher.map(|cipher| masked(app, &cipher)).transpose()?,
-        disposition: row.try_get::<Option<i16>, _>(6)?.map(disposition_word),
+        disposition_text: disposition.as_deref().map(codes::disposition),
+        disposition,
     })
 }
 
@@ -219,7 +227,7 @@ async fn detail(
     connection: &mut PgConnection,
     id: AttemptId,
 ) -> Result<AttemptDetail, Problem> {
-    let missing = || Problem::not_found(format!("no attempt {id}"));
+    let missing = || Problem::not_found(say!("no attempt {id}", id));
     let row = sqlx::query(
         "SELECT c.campaign_id, p.external_id, a.at FROM contact c
          JOIN person p ON p.subject_id = c.person_subject
@@ -261,11 +269,13 @@ async fn decisions(
     .await?;
     rows.iter()
         .map(|row| {
+            let rules: Vec<String> = row.try_get(3)?;
             Ok(Judgement {
                 at: Time::at(row.try_get(0)?),
                 verdict: row.try_get(1)?,
                 until: row.try_get::<Option<i64>, _>(2)?.map(Time::at),
-                rules: row.try_get(3)?,
+                titles: rules.iter().map(|rule| codes::rule(rule)).collect(),
+                rules,
                 audit_index: row.try_get(4)?,
             })
         })
@@ -303,9 +313,11 @@ async fn placements(
             });
         }
         let Some(revision) = row.try_get::<Option<i16>, _>(6)? else { continue };
+        let disposition = disposition_word(row.try_get(7)?);
         let ending = Ending {
             revision,
-            disposition: disposition_word(row.try_get(7)?),
+            disposition_text: codes::disposition(&disposition),
+            disposition,
             sip_code: row.try_get(8)?,
             q850: row.try_get(9)?,
             ring_ms: row.try_get(10)?,
@@ -356,7 +368,7 @@ pub(super) async fn correct(
     .bind(try_of(id))
     .fetch_optional(&mut *transaction)
     .await?
-    .ok_or_else(|| Problem::not_found(format!("no placement of attempt {id}")))?;
+    .ok_or_else(|| Problem::not_found(say!("no placement of attempt {id}", id)))?;
     let placement = PlacementId(row.try_get::<Uuid, _>(0)?.as_u128());
     let mut subjects = vec![SubjectId(row.try_get(1)?), SubjectId(row.try_get(2)?)];
     subjects.extend(row.try_get::<Option<i64>, _>(3)?.map(SubjectId));

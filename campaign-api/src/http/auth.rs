@@ -9,6 +9,8 @@ use axum::{
     response::Response,
 };
 
+use dialer_types::say;
+
 use super::error::Problem;
 use crate::{
     app::App,
@@ -82,10 +84,10 @@ impl<R: Right, S: Sync> FromRequestParts<S> for May<R> {
             return Ok(Self(caller, PhantomData));
         }
         let allowed: Vec<&str> = R::ROLES.iter().map(|role| role.as_str()).collect();
-        Err(Problem::role(format!(
-            "your role is {}; this is open to admin, {}",
-            caller.role,
-            allowed.join(", ")
+        Err(Problem::role(say!(
+            "your role is {role}; this is open to admin, {allowed}",
+            role = caller.role,
+            allowed = allowed.join(", ")
         )))
     }
 }

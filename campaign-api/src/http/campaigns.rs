@@ -9,7 +9,7 @@ use dialer_audit::{
 };
 use dialer_policy::Ability;
 use dialer_types::{
-    CampaignId, Disposition, E164, PlacementId, Purpose, SellerId, Technology, TrunkId,
+    CampaignId, Disposition, E164, PlacementId, Purpose, Say, SellerId, Technology, TrunkId, say,
 };
 use schema::rows::{self, AuditEntry};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,11 @@ use super::{
     trunk_health::{Stalled, stalled},
     trunks::{milli, per_second},
 };
-use crate::{app::App, users::Caller};
+use crate::{
+    app::App,
+    users::Caller,
+    words::{codes, told},
+};
 
 /// What a campaign is set to.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -79,6 +83,8 @@ pub struct Campaign {
     pub settings: Settings,
     /// `draft`, `running`, `paused`, `stopped` or `ended`.
     pub status: String,
+    /// The status in words.
+    pub status_text: String,
     /// Why a running campaign places no call, if it cannot.
     pub stalled: Option<Stalled>,
     /// When it was made.
@@ -98,13 +104,14 @@ pub struct Campaigns {
 fn check(settings: &Settings) -> Result<i64, Problem> {
     let mut faults = Faults::default();
     faults.text("name", &settings.name, 200);
-    if let Err(error) = settings.caller_id.parse::<E164>() {
-        faults.add("caller_id", error.to_string());
-    }
+    faults.parse::<E164>("caller_id", &settings.caller_id);
     for word in &settings.announces {
         if Ability::from_word(word).is_none() {
             let known: Vec<&str> = Ability::ALL.iter().map(|ability| ability.as_str()).collect();
-            faults.add("announces", format!("unknown {word:?}; use {}", known.join(", ")));
+            faults.add(
+                "announces",
+                say!("unknown word {word}; use one of: {known}", word, known = known.join(", ")),
+            );
         }
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -194,7 +201,7 @@ async fn insert(
     match made {
         Err(error) if is_duplicate(&error) => Err(Problem::conflict(
             "campaign_exists",
-            format!("the seller has a campaign named {:?}", settings.name),
+            say!("the seller has a campaign named {name} already", name = settings.name),
         )),
         other => Ok(other.map(|_| ())?),
     }
@@ -213,6 +220,7 @@ fn read(row: &PgRow) -> Result<Campaign, Problem> {
     let broken = |what: &str| Problem::internal(format!("campaign with an unknown {what}"));
     let trunks: Vec<Uuid> = row.try_get(15)?;
     let retry: String = row.try_get(12)?;
+    let status: String = row.try_get(13)?;
     Ok(Campaign {
         id: CampaignId(row.try_get::<Uuid, _>(0)?.as_u128()),
         settings: Settings {
@@ -230,7 +238,8 @@ fn read(row: &PgRow) -> Result<Campaign, Problem> {
             retry: serde_json::from_str(&retry).map_err(Problem::internal)?,
             trunks: trunks.iter().map(|trunk| TrunkId(trunk.as_u128())).collect(),
         },
-        status: row.try_get(13)?,
+        status_text: told(&codes::status(&status)),
+        status,
         stalled: None,
         created_at: Time::at(row.try_get(14)?),
         counts: None,
@@ -242,7 +251,7 @@ async fn load(app: &App, id: CampaignId) -> Result<Campaign, Problem> {
         .bind(Uuid::from_u128(id.0))
         .fetch_optional(&app.pool)
         .await?
-        .ok_or_else(|| Problem::not_found(format!("no campaign {id}")))?;
+        .ok_or_else(|| Problem::not_found(say!("no campaign {id}", id)))?;
     let mut campaign = read(&row)?;
     let mut connection = app.pool.acquire().await?;
     campaign.stalled = stalled(&mut connection, id, &campaign.status, app.now()).await?;
@@ -344,7 +353,7 @@ async fn change(
     .bind(Uuid::from_u128(id.0))
     .fetch_optional(&mut *transaction)
     .await?
-    .ok_or_else(|| Problem::not_found(format!("no campaign {id}")))?;
+    .ok_or_else(|| Problem::not_found(say!("no campaign {id}", id)))?;
     let status: String = row.try_get(0)?;
     let (to, action, sql) = match change {
         Change::Start => ("running", Action::Started, Some(START)),
@@ -356,7 +365,8 @@ async fn change(
         return Err(Problem::conflict("campaign_without_trunk", detail));
     }
     if change == Change::Pause && status != "running" && status != "paused" {
-        let detail = format!("the campaign is {status}; only a running one can be paused");
+        let detail = Say::of("{status}; only a running campaign can be paused")
+            .with("status", codes::status(&status));
         return Err(Problem::conflict("campaign_not_running", detail));
     }
     if status != to {

@@ -9,7 +9,7 @@ use dialer_audit::{
 };
 use dialer_limiter::Token;
 use dialer_types::{
-    E164, LineType, PlacementId, Purpose, SellerId, SubjectId, Technology, UnixMillis,
+    E164, LineType, PlacementId, Purpose, SellerId, SubjectId, Technology, UnixMillis, say,
 };
 use schema::{
     heads::move_heads,
@@ -131,7 +131,7 @@ fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
     faults.text("person", &new.person, 200);
     faults.text("source", &new.source, 500);
     if !FORMS.contains(&new.form.as_str()) {
-        faults.add("form", format!("must be one of {}", FORMS.join(", ")));
+        faults.add("form", say!("must be one of {words}", words = FORMS.join(", ")));
     }
     if new.at.is_some_and(|at| at.0 > now) {
         faults.add("at", "must not be in the future");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use dialer_types::{CampaignId, ContactId, Disposition};
+use dialer_types::{CampaignId, ContactId, Disposition, say};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, postgres::PgRow};
 use utoipa::ToSchema;
@@ -15,7 +15,10 @@ use super::{
     extract::{Asked, Faults, Id, page},
     time::Time,
 };
-use crate::app::App;
+use crate::{
+    app::App,
+    words::{codes, told},
+};
 
 const STATES: [&str; 5] = ["waiting", "due", "leased", "parked", "finished"];
 
@@ -44,6 +47,8 @@ pub struct Contact {
     pub person: String,
     /// `waiting`, `due`, `leased`, `parked` or `finished`.
     pub state: String,
+    /// Where it stands and what it waits for, in words.
+    pub sentence: String,
     /// The attempt that comes next or is under way, from 1.
     pub try_no: i16,
     /// Masked, in the order in which they are tried.
@@ -89,7 +94,7 @@ pub(super) async fn list(
     let state = which.state.as_deref().and_then(|word| {
         let place = STATES.iter().position(|state| *state == word);
         if place.is_none() {
-            faults.add("state", format!("must be one of {}", STATES.join(", ")));
+            faults.add("state", say!("must be one of {words}", words = STATES.join(", ")));
         }
         place.and_then(|place| i16::try_from(place + 1).ok())
     });
@@ -120,23 +125,38 @@ pub(super) async fn list(
     Ok(Json(Contacts { items, next }))
 }
 
+/// State, and what keeps it there.
+fn sentence(state: &str, because: Option<&str>, cause: Option<&str>, why: Option<&str>) -> String {
+    let more = cause.map(codes::cause).or_else(|| why.map(codes::finished));
+    let more = more.or_else(|| because.map(codes::because));
+    let said = codes::state(state);
+    told(&match more {
+        Some(more) => say!("{state}: {more}", more).with("state", said),
+        None => said,
+    })
+}
+
 fn read(app: &App, row: &PgRow) -> Result<Contact, Problem> {
     let state: i16 = row.try_get(2)?;
     let state = usize::try_from(state - 1).ok().and_then(|state| STATES.get(state));
     let ciphers: Vec<Vec<u8>> = row.try_get(11)?;
+    let state = state.copied().unwrap_or_default();
+    let (because, cause): (Option<String>, Option<String>) = (row.try_get(5)?, row.try_get(6)?);
+    let finished: Option<String> = row.try_get(10)?;
     Ok(Contact {
+        sentence: sentence(state, because.as_deref(), cause.as_deref(), finished.as_deref()),
         id: ContactId(row.try_get::<Uuid, _>(0)?.as_u128()),
         person: row.try_get(1)?,
-        state: state.copied().unwrap_or_default().to_owned(),
+        state: state.to_owned(),
         try_no: row.try_get(3)?,
         numbers: ciphers.iter().map(|cipher| masked(app, cipher)).collect::<Result<_, _>>()?,
         due_at: row.try_get::<Option<i64>, _>(4)?.map(Time::at),
-        because: row.try_get(5)?,
-        cause: row.try_get(6)?,
+        because,
+        cause,
         rules: row.try_get(7)?,
         since: row.try_get::<Option<i64>, _>(8)?.map(Time::at),
         last_disposition: row.try_get::<Option<i16>, _>(9)?.map(disposition_word),
-        finished: row.try_get(10)?,
+        finished,
     })
 }
 

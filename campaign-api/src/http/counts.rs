@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{error::Problem, time::Time};
+use crate::words::codes;
 
 /// Counts of one campaign.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -37,6 +38,9 @@ pub struct Counts {
     pub deferred: BTreeMap<String, i64>,
     /// When the next contact becomes due.
     pub next_due_at: Option<Time>,
+    /// What the words of `parked`, `finished` and `dispositions` and the rules of `refused` and
+    /// `deferred` mean.
+    pub sentences: BTreeMap<String, String>,
 }
 
 /// What is counted, by name. A rule's id holds a dot, a disposition does not: `due.because` is
@@ -99,5 +103,17 @@ pub(super) async fn counts_of(
             _ => drop(counts.deferred.insert(name.clone(), count)),
         }
     }
+    counts.tell();
     Ok(counts)
+}
+
+impl Counts {
+    fn tell(&mut self) {
+        let mut sentences = codes::sentences(self.dispositions.keys(), codes::disposition);
+        sentences.extend(codes::sentences(self.finished.keys(), codes::finished));
+        sentences.extend(codes::sentences(self.parked.keys(), codes::cause));
+        let rules = self.refused.keys().chain(self.deferred.keys());
+        sentences.extend(codes::sentences(rules, codes::rule));
+        self.sentences = sentences;
+    }
 }

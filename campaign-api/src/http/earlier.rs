@@ -17,8 +17,8 @@ use dialer_audit::{
 };
 use dialer_limiter::{Entry, Head, Token};
 use dialer_types::{
-    CampaignNo, E164, LineType, Outcome, PlacementId, Purpose, SellerId, SellerNo, SubjectId,
-    Technology, UnixMillis,
+    CampaignNo, E164, LineType, Outcome, PlacementId, Purpose, Say, SellerId, SellerNo, SubjectId,
+    Technology, UnixMillis, say,
 };
 use schema::{
     heads::{Moved, lock_heads, store_heads},
@@ -116,9 +116,10 @@ pub(super) async fn record(
     }
     let Body(said) = Body::<Vec<Earlier>>::from_request(request, &()).await?;
     if said.len() > AT_ONCE {
-        return Err(Problem::too_large(format!(
-            "{} items; at most {AT_ONCE}, or send CSV",
-            said.len()
+        return Err(Problem::too_large(say!(
+            "{count} items; at most {most}, or send CSV",
+            count = said.len(),
+            most = AT_ONCE
         )));
     }
     let (mut items, mut faults) = (Vec::new(), Vec::new());
@@ -155,7 +156,10 @@ async fn record_csv(app: &App, body: axum::body::Body) -> Result<Report, Problem
     loop {
         let record = records.next().await.map_err(|error| {
             let kept = report.recorded;
-            Problem::malformed(format!("{error}; {kept} rows before it are recorded"))
+            Problem::malformed(
+                say!("{error}; {kept} rows before it are recorded", kept)
+                    .with("error", Say::raw(error.to_string())),
+            )
         })?;
         let Some(record) = record else { break };
         match read(&header, record)
@@ -230,12 +234,11 @@ fn read(
 }
 
 fn check(line: u64, said: Earlier, now: UnixMillis) -> Result<Item, Fault> {
-    let fault = |field: &str, reason: dialer_types::Say| {
-        Err(Fault { line: Some(line), field: field.to_owned(), reason })
-    };
+    let fault =
+        |field: &str, reason: Say| Err(Fault { line: Some(line), field: field.to_owned(), reason });
     let number = match said.number.parse::<E164>() {
         Ok(number) => number,
-        Err(error) => return fault("number", error.to_string().into()),
+        Err(error) => return fault("number", error.into()),
     };
     if said.at.0 > now {
         return fault("at", "is in the future".into());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use dialer_types::SellerId;
+use dialer_types::{SellerId, say};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use utoipa::ToSchema;
@@ -65,7 +65,7 @@ pub(super) async fn create(
     match made {
         Err(error) if is_duplicate(&error) => Err(Problem::conflict(
             "seller_exists",
-            format!("there is a seller named {:?}", new.name),
+            say!("there is a seller named {name} already", name = new.name),
         )),
         other => {
             other?;
@@ -106,5 +106,5 @@ pub(crate) async fn number_of(
         .bind(Uuid::from_u128(seller.0))
         .fetch_optional(connection)
         .await?
-        .ok_or_else(|| Problem::not_found(format!("no seller {seller}")))
+        .ok_or_else(|| Problem::not_found(say!("no seller {seller}", seller)))
 }

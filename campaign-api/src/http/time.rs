@@ -1,7 +1,7 @@
 //! Moments as RFC 3339 in UTC.
 
 use chrono::{DateTime, SecondsFormat};
-use dialer_types::UnixMillis;
+use dialer_types::{Say, UnixMillis};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use utoipa::ToSchema;
 
@@ -24,10 +24,10 @@ impl Time {
     }
 
     /// The moment that a text names.
-    pub(crate) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, Say> {
         DateTime::parse_from_rfc3339(text)
             .map(|time| Self::at(time.timestamp_millis()))
-            .map_err(|_| "not a moment in RFC 3339, like 2026-11-23T14:05:00Z".to_owned())
+            .map_err(|_| "not a moment in RFC 3339, like 2026-11-23T14:05:00Z".into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use dialer_types::TrunkId;
+use dialer_types::{TrunkId, say};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use utoipa::ToSchema;
@@ -143,7 +143,7 @@ pub(super) async fn create(
     .await;
     if let Err(error) = made {
         if is_duplicate(&error) {
-            let detail = format!("there is a trunk named {:?}", new.name);
+            let detail = say!("there is a trunk named {name} already", name = new.name);
             return Err(Problem::conflict("trunk_exists", detail));
         }
         return Err(error.into());
