@@ -151,12 +151,13 @@ impl Problem {
     }
 
     /// 422: the file broke off or cannot be read on; what came before is kept.
-    pub(crate) fn list_failed(list: dialer_types::ListId, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn list_failed(list: dialer_types::ListId, reason: Say) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "list_failed",
             "The list was not imported to its end",
-            say!("{reason}; the rows before it are kept, see /v1/lists/{list}", reason, list),
+            say!("{reason}; the rows before it are kept, see /v1/lists/{list}", list)
+                .with("reason", reason),
         )
     }
 

@@ -1,5 +1,9 @@
 //! Contact lists: imported from CSV, streamed, with every fault of every row on record.
 
+pub mod preview;
+mod report;
+pub mod told;
+
 use std::sync::Arc;
 
 use axum::{
@@ -9,8 +13,9 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dialer_types::{CampaignId, ListId, Mint, SellerId};
-use futures_util::{StreamExt, stream};
+use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, UnixMillis, say};
+use futures_util::StreamExt;
+use schema::numbers::NumberKeys;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _};
 use utoipa::ToSchema;
@@ -28,11 +33,17 @@ use crate::{
     app::App,
     events,
     import::{
-        batch::{Batch, Target},
+        batch::{Batch, Stored, Target},
+        columns::Plan,
+        contact::{Sheet, template as template_text},
+        decode,
         records::{Records, RecordsError},
-        row::{COLUMNS, Header, Row, template as template_text},
+        row::Header,
+        source::{self, Source, Told},
     },
+    words::{self, in_language},
 };
+use told::{Params, Reading, named};
 
 /// The largest file: more than ten million rows.
 const MAX_FILE: u64 = 4 * 1024 * 1024 * 1024;
@@ -40,8 +51,15 @@ const MAX_FILE: u64 = 4 * 1024 * 1024 * 1024;
 const AT_ONCE: i64 = 1000;
 /// Tries to store a batch when the database finds a deadlock.
 const TRIES: u32 = 3;
+/// Repairs and duplicates that are told one by one; the rest is counted only.
+const NOTES: usize = 100_000;
+/// A batch is stored after this time even if it is not full, so that the list shows life.
+const AT_LEAST_EVERY: i64 = 30_000;
+/// An import that stored nothing for this long was interrupted: longer than the time between two
+/// batches, the patience with a silent sender and that with Postgres together.
+const INTERRUPTED_AFTER: i64 = 5 * 60_000;
 
-/// An imported file. `rows` is the sum of the other three, always.
+/// An imported file. `rows` is `imported` and `rejected` and `duplicates`, always.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct List {
     /// ULID.
@@ -54,7 +72,7 @@ pub struct List {
     pub name: String,
     /// `importing`, `imported` or `failed`.
     pub state: String,
-    /// Rows read, the header not among them.
+    /// Rows read, the header and blank rows not among them.
     pub rows: i64,
     /// Rows that became contacts.
     pub imported: i64,
@@ -62,86 +80,198 @@ pub struct List {
     pub rejected: i64,
     /// Rows whose `external_id` the campaign had already.
     pub duplicates: i64,
+    /// Of the imported: rows in which something was changed to read them.
+    pub repaired: i64,
+    /// Of the rejected: rows that held what passes for a payment card number.
+    pub quarantined: i64,
+    /// Rows without anything in them, which are not counted as rows.
+    pub blank: i64,
     /// Why it failed; what came before is kept.
     pub failure: Option<String>,
     /// Where the report of faults is.
     pub faults: String,
+    /// How the file was read, in the answer to the import.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// When it was begun.
     pub created_at: Time,
 }
 
-/// Naming a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Named {
-    /// Name of the list.
-    pub name: String,
+/// Imports a contact list into a campaign. The body is CSV with a header in any usual encoding and
+/// is streamed; what is not said about it is guessed, as in the preview. Good rows are kept
+/// whatever else is wrong.
+#[utoipa::path(post, path = "/v1/lists", tag = "lists", params(Params),
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 201, body = List), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(
+    _: May<CampaignRight>,
+    State(app): State<Arc<App>>,
+    reading: Reading,
+    body: Body,
+) -> Result<(StatusCode, Json<List>), Problem> {
+    let Some(campaign) = reading.campaign else {
+        let mut faults = Faults::default();
+        faults.add("campaign", "is missing: say into which campaign (campaign=ULID)");
+        return faults.finish().and(Err(Problem::malformed("campaign is missing")));
+    };
+    take(&app, campaign, reading, body).await
 }
 
-/// Imports a contact list into a campaign. The body is CSV (UTF-8, with a header, see the template)
-/// and is streamed; good rows are kept whatever else is wrong.
+/// As `POST /v1/lists`, with the campaign in the address.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/lists", tag = "lists",
-    params(("id" = String, Path, description = "ULID of the campaign"), Named),
+    params(("id" = String, Path, description = "ULID of the campaign"), Params),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 201, body = List), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn import(
     _: May<CampaignRight>,
     State(app): State<Arc<App>>,
     Id(campaign): Id<CampaignId>,
-    Asked(named): Asked<Named>,
+    reading: Reading,
+    body: Body,
+) -> Result<(StatusCode, Json<List>), Problem> {
+    take(&app, campaign, reading, body).await
+}
+
+async fn take(
+    app: &App,
+    campaign: CampaignId,
+    reading: Reading,
     body: Body,
 ) -> Result<(StatusCode, Json<List>), Problem> {
     let mut faults = Faults::default();
-    faults.text("name", &named.name, 200);
+    let name = reading.name.unwrap_or_default();
+    faults.text("name", &name, 200);
     faults.finish()?;
-    let mut records = Records::new(limited(body));
-    let header = read_header(&mut records, &COLUMNS, &["external_id", "phone_1"]).await?;
+    let (mut source, sheet) = begin(limited(body), &reading.told, &app.keys).await?;
     let mut connection = app.pool.acquire().await?;
     let seller: Uuid = sqlx::query_scalar("SELECT seller_id FROM campaign WHERE id = $1")
         .bind(Uuid::from_u128(campaign.0))
         .fetch_optional(&mut *connection)
         .await?
-        .ok_or_else(|| Problem::not_found(format!("no campaign {campaign}")))?;
+        .ok_or_else(|| Problem::not_found(say!("no campaign {campaign}", campaign)))?;
+    fail_interrupted(&mut connection, app.now()).await?;
     let target = Target {
         campaign,
         seller: SellerId(seller.as_u128()),
         list: ListId(app.ulid()),
-        name: &named.name,
+        name: &name,
         keys: &app.keys,
     };
     sqlx::query(
-        "INSERT INTO contact_list (id, campaign_id, name, state, created_at)
-         VALUES ($1, $2, $3, 'importing', $4)",
+        "INSERT INTO contact_list (id, campaign_id, name, state, created_at, touched_at)
+         VALUES ($1, $2, $3, 'importing', $4, $4)",
     )
     .bind(Uuid::from_u128(target.list.0))
     .bind(Uuid::from_u128(campaign.0))
-    .bind(&named.name)
+    .bind(&name)
     .bind(app.now().0)
     .execute(&mut *connection)
     .await?;
-    let outcome = fill(&app, &mut connection, &target, &header, &mut records).await;
-    let (state, failure) = match &outcome {
-        Ok(()) => ("imported", None),
-        Err(Failure::File(error)) => ("failed", Some(error.to_string())),
-        Err(Failure::Store(_)) => ("failed", Some("Postgres did not take a batch".to_owned())),
-    };
-    // After a lost connection this fails too; the list then stays 'importing'.
-    let closed = sqlx::query("UPDATE contact_list SET state = $2, failure = $3 WHERE id = $1")
-        .bind(Uuid::from_u128(target.list.0))
-        .bind(state)
-        .bind(&failure)
-        .execute(&mut *connection)
-        .await;
-    announce(&app, campaign, "imported").await;
+    let outcome = fill(app, &mut connection, &target, &sheet, &mut source.records).await;
+    let closed = close(&mut connection, target.list, &outcome).await;
+    announce(app, campaign, "imported").await;
     match outcome {
-        Ok(()) => {
+        Ok(blank) => {
             closed?;
-            Ok((StatusCode::CREATED, Json(load(&mut connection, target.list).await?)))
+            let mut list = load(&mut connection, target.list).await?;
+            list.remarks =
+                remarks(&sheet, source.delimiter, blank).iter().map(words::told).collect();
+            Ok((StatusCode::CREATED, Json(list)))
         }
-        Err(Failure::File(error)) => Err(Problem::list_failed(target.list, &error)),
+        Err(Failure::File(error)) => Err(Problem::list_failed(target.list, error.say())),
         Err(Failure::Store(problem)) => Err(problem),
     }
+}
+
+/// After a lost connection this fails too; the list is told to have failed when it was not touched
+/// for long.
+async fn close(
+    connection: &mut PgConnection,
+    list: ListId,
+    outcome: &Result<i64, Failure>,
+) -> Result<(), sqlx::Error> {
+    let (state, failure) = match outcome {
+        Ok(_) => ("imported", None),
+        Err(Failure::File(error)) => ("failed", Some(error.say())),
+        Err(Failure::Store(_)) => ("failed", Some("Postgres did not take a batch".into())),
+    };
+    sqlx::query("UPDATE contact_list SET state = $2, failure = $3, failure_said = $4 WHERE id = $1")
+        .bind(Uuid::from_u128(list.0))
+        .bind(state)
+        .bind(failure.as_ref().map(Say::to_string))
+        .bind(failure.as_ref().and_then(|said| serde_json::to_string(said).ok()))
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Imports whose process or sender is gone.
+async fn fail_interrupted(
+    connection: &mut PgConnection,
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    let said = Say::of(
+        "the import was interrupted; import the file again: rows that are there count as duplicates",
+    );
+    sqlx::query(
+        "UPDATE contact_list SET state = 'failed', failure = $2, failure_said = $3
+         WHERE state = 'importing' AND touched_at < $1",
+    )
+    .bind(now.0.saturating_sub(INTERRUPTED_AFTER))
+    .bind(said.to_string())
+    .bind(serde_json::to_string(&said).ok())
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+/// Opens a file and reads its header.
+async fn begin<'k, S>(
+    body: S,
+    told: &Told,
+    keys: &'k NumberKeys,
+) -> Result<(Source, Sheet<'k>), Problem>
+where
+    S: futures_util::Stream<Item = Result<Bytes, String>> + Unpin + Send + 'static,
+{
+    let mut source = source::open(body, told).await.map_err(Problem::malformed)?;
+    let plan = match source.records.next().await {
+        Ok(Some(record)) => Plan::guess(record, told).map_err(Problem::invalid)?,
+        Ok(None) => return Err(Problem::malformed("the file is empty: it needs a header line")),
+        Err(error) => return Err(Problem::malformed(error.say())),
+    };
+    source.records.expect(plan.columns.len());
+    let found = Arc::clone(&source.found);
+    Ok((source, Sheet { plan, region: told.region, by_number: told.by_number, found, keys }))
+}
+
+/// How a file was read.
+fn remarks(sheet: &Sheet<'_>, delimiter: u8, blank: i64) -> Vec<Say> {
+    let encoding = decode::of(&sheet.found).name().to_ascii_lowercase();
+    let delimiter = named(delimiter);
+    let mut remarks =
+        vec![say!("read as {encoding}, with columns divided by {delimiter}", encoding, delimiter)];
+    remarks.push(match &sheet.region {
+        Some(region) => say!(
+            "numbers without a country code are read as numbers of {region}, where the row names no country",
+            region = region.text()
+        ),
+        None => "numbers without a country code are read only where the row names a country (or region= is given)".into(),
+    });
+    if sheet.by_number {
+        remarks.push(
+            "no column names the person: whoever has another number is another person".into(),
+        );
+    }
+    let own: Vec<&str> = sheet.plan.own().collect();
+    if !own.is_empty() {
+        let columns = own.join(", ");
+        remarks.push(say!("kept with the contact, encrypted: {columns}", columns));
+    }
+    if blank > 0 {
+        remarks.push(say!("{blank} blank rows are not counted", blank));
+    }
+    remarks
 }
 
 /// Why an import stopped. What was stored before stays.
@@ -150,32 +280,38 @@ enum Failure {
     Store(Problem),
 }
 
+/// Stores every row; says how many were blank.
 async fn fill<S, E>(
     app: &App,
     connection: &mut PgConnection,
     target: &Target<'_>,
-    header: &Header,
+    sheet: &Sheet<'_>,
     records: &mut Records<S>,
-) -> Result<(), Failure>
+) -> Result<i64, Failure>
 where
     S: futures_util::Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::fmt::Display,
 {
     let mut mint = app.new_mint().map_err(|error| Failure::Store(Problem::internal(error)))?;
     let mut batch = Batch::default();
-    let ended = loop {
+    let (mut room, mut blank, mut stored_at) = (NOTES, 0, app.now());
+    let mut ended = None;
+    while ended.is_none() {
+        let now = app.now();
         match records.next().await {
-            Ok(Some(record)) => batch.push(Row::read(header, record, app.now())),
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(Failure::File(error)),
+            Ok(Some(record)) => batch.push(sheet.read(record, now)),
+            Ok(None) => ended = Some(Ok(())),
+            Err(error) => ended = Some(Err(Failure::File(error))),
         }
-        if batch.is_full() {
-            store(app, connection, target, &mut mint, &batch).await?;
+        if ended.is_some() || batch.is_full() || now.0 - stored_at.0 > AT_LEAST_EVERY {
+            let stored = store(app, connection, target, &mut mint, &batch, room).await?;
+            room = room.saturating_sub(stored.told);
+            blank += stored.blank;
+            stored_at = now;
             batch = Batch::default();
         }
-    };
-    store(app, connection, target, &mut mint, &batch).await?;
-    ended
+    }
+    ended.unwrap_or(Ok(())).map(|()| blank)
 }
 
 async fn store(
@@ -184,11 +320,12 @@ async fn store(
     target: &Target<'_>,
     mint: &mut Mint,
     batch: &Batch,
-) -> Result<(), Failure> {
+    room: usize,
+) -> Result<Stored, Failure> {
     let mut tries = 0;
     let stored = loop {
         tries += 1;
-        match batch.store(connection, target, mint, app.now()).await {
+        match batch.store(connection, target, mint, room, app.now()).await {
             Err(problem) if problem.is_try_again() && tries < TRIES => {}
             other => break other.map_err(Failure::Store)?,
         }
@@ -202,7 +339,7 @@ async fn store(
         app.metrics.import_rows.with_label_values(&[result]).inc_by(rows);
     }
     events::follow(app, &stored.moved).await;
-    Ok(())
+    Ok(stored)
 }
 
 /// The body, up to [`MAX_FILE`] bytes.
@@ -230,19 +367,22 @@ where
     match records.next().await {
         Ok(Some(record)) => Header::read(record, known, needed).map_err(Problem::invalid),
         Ok(None) => Err(Problem::malformed("the file is empty: it needs a header line")),
-        Err(error) => Err(Problem::malformed(error.to_string())),
+        Err(error) => Err(Problem::malformed(error.say())),
     }
 }
 
 async fn load(connection: &mut PgConnection, id: ListId) -> Result<List, Problem> {
     let row = sqlx::query(
-        "SELECT campaign_id, name, state, rows, imported, rejected, duplicates, failure, created_at
+        "SELECT campaign_id, name, state, rows, imported, rejected, duplicates, repaired,
+                quarantined, blank, failure, failure_said, created_at
          FROM contact_list WHERE id = $1",
     )
     .bind(Uuid::from_u128(id.0))
     .fetch_optional(connection)
     .await?
-    .ok_or_else(|| Problem::not_found(format!("no list {id}")))?;
+    .ok_or_else(|| Problem::not_found(say!("no list {list}", list = id)))?;
+    let failure: Option<String> = row.try_get(10)?;
+    let said: Option<String> = row.try_get(11)?;
     Ok(List {
         id,
         campaign: CampaignId(row.try_get::<Uuid, _>(0)?.as_u128()),
@@ -252,9 +392,14 @@ async fn load(connection: &mut PgConnection, id: ListId) -> Result<List, Problem
         imported: row.try_get(4)?,
         rejected: row.try_get(5)?,
         duplicates: row.try_get(6)?,
-        failure: row.try_get(7)?,
+        repaired: row.try_get(7)?,
+        quarantined: row.try_get(8)?,
+        blank: row.try_get(9)?,
+        failure: failure
+            .map(|text| in_language(&report::say_of(said.as_deref(), text), words::language())),
         faults: format!("/v1/lists/{id}/faults"),
-        created_at: Time::at(row.try_get(8)?),
+        remarks: Vec::new(),
+        created_at: Time::at(row.try_get(12)?),
     })
 }
 
@@ -268,6 +413,7 @@ pub(super) async fn show(
     Id(id): Id<ListId>,
 ) -> Result<Json<List>, Problem> {
     let mut connection = app.pool.acquire().await?;
+    fail_interrupted(&mut connection, app.now()).await?;
     load(&mut connection, id).await.map(Json)
 }
 
@@ -280,46 +426,47 @@ pub(super) async fn template(_: May<Look>) -> Response {
     std::future::ready((kind, template_text()).into_response()).await
 }
 
-/// Every fault of a list: CSV with line, column and reason.
+/// What the report of a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// Why rows were rejected (quarantined ones among them).
+    #[default]
+    Rejected,
+    /// What was changed in imported rows.
+    Repaired,
+    /// Which rows made no contact because their person is there already.
+    Duplicate,
+    /// Everything.
+    All,
+}
+
+/// Which part of the report.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// `rejected` (default), `repaired`, `duplicate` or `all`.
+    #[serde(default)]
+    pub about: About,
+}
+
+/// Every fault of a list: CSV with line, column, reason and kind (`fault`, `card`, `repair` or
+/// `duplicate`). Of repairs and duplicates the first hundred thousand are told.
 #[utoipa::path(get, path = "/v1/lists/{id}/faults", tag = "lists",
-    params(("id" = String, Path, description = "ULID")),
+    params(("id" = String, Path, description = "ULID"), Which),
     responses((status = 200, body = String, content_type = "text/csv"),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn faults(
     _: May<Look>,
     State(app): State<Arc<App>>,
     Id(id): Id<ListId>,
+    Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     let mut connection = app.pool.acquire().await?;
     load(&mut connection, id).await?;
     drop(connection);
-    let rows =
-        stream::try_unfold((app, None::<i64>, 0_i64), move |(app, begun, offset)| async move {
-            if begun.is_none() {
-                let first = Bytes::from_static(b"line,column,reason\n");
-                return Ok::<_, sqlx::Error>(Some((first, (app, Some(0), 0))));
-            }
-            // Append-only while the list is imported, and then at rest: an offset is stable.
-            let rows: Vec<(i64, String, String)> = sqlx::query_as(
-                "SELECT line, field, reason FROM list_fault WHERE list_id = $1
-             ORDER BY line, field, reason LIMIT $2 OFFSET $3",
-            )
-            .bind(Uuid::from_u128(id.0))
-            .bind(AT_ONCE)
-            .bind(offset)
-            .fetch_all(&app.pool)
-            .await?;
-            if rows.is_empty() {
-                return Ok(None);
-            }
-            let mut chunk = Vec::new();
-            for (line, field, reason) in &rows {
-                let cells = [line.to_string(), field.clone(), reason.clone()];
-                chunk.extend(csv_line(&cells).map_err(|error| sqlx::Error::Decode(error.into()))?);
-            }
-            let next = offset + i64::try_from(rows.len()).unwrap_or(AT_ONCE);
-            Ok(Some((Bytes::from(chunk), (app, begun, next))))
-        });
     let kind = [(header::CONTENT_TYPE, "text/csv; charset=utf-8")];
+    let rows = report::stream(app, id, which.about, words::language());
     Ok((kind, Body::from_stream(rows)).into_response())
 }

@@ -7,7 +7,7 @@ use dialer_audit::{
     record::{ConsentGiven, Revoked, Token as AuditToken},
 };
 use dialer_limiter::Token;
-use dialer_types::{CampaignId, ListId, Mint, SellerId, SubjectId, UnixMillis};
+use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, SubjectId, UnixMillis, say};
 use schema::{
     heads::{Moved, move_heads},
     numbers::NumberKeys,
@@ -16,7 +16,7 @@ use schema::{
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::row::{Row, RowConsent};
+use super::contact::{Read, Row, RowConsent};
 use crate::http::error::{Fault, Problem};
 
 /// Rows of one transaction.
@@ -32,12 +32,39 @@ pub(crate) struct Target<'a> {
     pub(crate) keys: &'a NumberKeys,
 }
 
+/// Why a note stands in the report of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The row was rejected.
+    Fault,
+    /// It was rejected because of what passes for a payment card number.
+    Card,
+    /// The row was imported, and this was changed.
+    Repair,
+    /// The row's person is in the campaign.
+    Duplicate,
+}
+
+impl Kind {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Card => "card",
+            Self::Repair => "repair",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
 /// Rows that are not in Postgres yet.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) good: Vec<Row>,
-    pub(crate) faults: Vec<Fault>,
-    pub(crate) rejected: i64,
+    /// With what was changed to read them.
+    good: Vec<(Row, Vec<Fault>)>,
+    bad: Vec<(Kind, Fault)>,
+    rejected: i64,
+    quarantined: i64,
+    blank: i64,
 }
 
 /// What became of a batch.
@@ -46,32 +73,45 @@ pub(crate) struct Stored {
     pub(crate) imported: i64,
     pub(crate) duplicates: i64,
     pub(crate) rejected: i64,
+    pub(crate) repaired: i64,
+    pub(crate) quarantined: i64,
+    pub(crate) blank: i64,
     pub(crate) moved: Vec<Moved>,
+    /// Repairs and duplicates that were told.
+    pub(crate) told: usize,
 }
 
 impl Batch {
     /// Whether it is time to store it.
     pub(crate) const fn is_full(&self) -> bool {
-        self.good.len() + self.faults.len() >= ROWS
+        self.good.len() + self.bad.len() >= ROWS
     }
 
     /// Takes a row, good or bad.
-    pub(crate) fn push(&mut self, row: Result<Row, Vec<Fault>>) {
-        match row {
-            Ok(row) => self.good.push(row),
-            Err(faults) => {
+    pub(crate) fn push(&mut self, read: Read) {
+        match read {
+            Read::Blank => self.blank += 1,
+            Read::Good(row, repairs) => self.good.push((*row, repairs)),
+            Read::Bad(faults) => {
                 self.rejected += 1;
-                self.faults.extend(faults);
+                self.bad.extend(faults.into_iter().map(|fault| (Kind::Fault, fault)));
+            }
+            Read::Card(faults) => {
+                self.rejected += 1;
+                self.quarantined += 1;
+                self.bad.extend(faults.into_iter().map(|fault| (Kind::Card, fault)));
             }
         }
     }
 
     /// Stores it; counters and rows are in one transaction, so that they agree whatever happens.
+    /// At most `room` repairs and duplicates are told.
     pub(crate) async fn store(
         &self,
         connection: &mut PgConnection,
         target: &Target<'_>,
         mint: &mut Mint,
+        room: usize,
         now: UnixMillis,
     ) -> Result<Stored, Problem> {
         let mut transaction = connection.begin().await?;
@@ -82,37 +122,66 @@ impl Batch {
                 .fetch_one(&mut *transaction)
                 .await?;
         let mut work = Work { transaction: &mut transaction, target, mint, now };
-        let (mut fresh, known) = work.contacts(&self.good, status == "running").await?;
+        let Parted { mut fresh, known, mut twice } =
+            work.contacts(&self.good, status == "running").await?;
         work.numbers(&mut fresh).await?;
+        work.own(&fresh).await?;
         // A row of somebody who is there already adds nothing but what it takes back.
         let consents: Vec<&Fresh<'_>> = fresh.iter().chain(&known).collect();
         let moved = work.consents(&consents).await?;
         if status == "running" {
             work.due(&fresh).await?;
         }
-        let imported = i64::try_from(fresh.len()).unwrap_or(i64::MAX);
-        let good = i64::try_from(self.good.len()).unwrap_or(i64::MAX);
+        let mended = fresh.iter().filter(|fresh| !fresh.repairs.is_empty());
+        let repaired = mended.clone().count();
+        twice.truncate(room);
+        let mut notes: Vec<(Kind, &Fault)> = self.bad.iter().map(|(kind, f)| (*kind, f)).collect();
+        notes.extend(twice.iter().map(|fault| (Kind::Duplicate, fault)));
+        let repairs = mended.flat_map(|fresh| fresh.repairs).map(|fault| (Kind::Repair, fault));
+        notes.extend(repairs.take(room.saturating_sub(twice.len())));
         let stored = Stored {
-            imported,
-            duplicates: good.saturating_sub(imported),
+            imported: count(fresh.len()),
+            duplicates: count(self.good.len().saturating_sub(fresh.len())),
             rejected: self.rejected,
+            repaired: count(repaired),
+            quarantined: self.quarantined,
+            blank: self.blank,
             moved,
+            told: notes.len().saturating_sub(self.bad.len()),
         };
-        work.faults(&self.faults).await?;
+        work.notes(&notes).await?;
         work.count(&stored).await?;
         transaction.commit().await?;
         Ok(stored)
     }
 }
 
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
 /// A row that became a contact.
 #[derive(Debug)]
 struct Fresh<'r> {
     row: &'r Row,
+    repairs: &'r [Fault],
     contact: Uuid,
     person: FoundPerson,
     numbers: Vec<Found>,
 }
+
+/// The rows of a batch.
+struct Parted<'r> {
+    /// Those that became contacts.
+    fresh: Vec<Fresh<'r>>,
+    /// Those of somebody who is there already, and take a consent back.
+    known: Vec<Fresh<'r>>,
+    /// All of somebody who is there already, as they are told.
+    twice: Vec<Fault>,
+}
+
+/// A row with what was changed to read it, and whose it is.
+type Whose<'r> = (&'r Row, &'r [Fault], FoundPerson);
 
 struct Work<'w> {
     transaction: &'w mut PgConnection,
@@ -126,45 +195,40 @@ impl Work<'_> {
     /// the others, those that take a consent back.
     async fn contacts<'r>(
         &mut self,
-        good: &'r [Row],
+        good: &'r [(Row, Vec<Fault>)],
         running: bool,
-    ) -> Result<(Vec<Fresh<'r>>, Vec<Fresh<'r>>), Problem> {
-        let names: Vec<&str> = good.iter().map(|row| row.external_id.as_str()).collect();
+    ) -> Result<Parted<'r>, Problem> {
+        let names: Vec<&str> = good.iter().map(|(row, _)| row.external_id.as_str()).collect();
         let persons =
             rows::persons(self.transaction, self.target.seller, &names, self.mint, self.now)
                 .await?;
         // The first row of a person counts; in subject order, so that two imports do not deadlock.
-        let mut first: BTreeMap<SubjectId, (&Row, FoundPerson)> = BTreeMap::new();
+        let mut first: BTreeMap<SubjectId, Whose<'r>> = BTreeMap::new();
         let mut known = Vec::new();
-        let taking_back = |row: &'r Row, person: FoundPerson| {
-            let revokes = row.consent.as_ref().is_some_and(|given| given.revoked_at.is_some());
-            revokes.then(|| Fresh { row, contact: Uuid::nil(), person, numbers: Vec::new() })
-        };
-        for (row, person) in good.iter().zip(persons) {
+        let mut twice = Vec::new();
+        for ((row, repairs), person) in good.iter().zip(persons) {
             match first.entry(person.subject) {
                 Entry::Vacant(free) => {
-                    free.insert((row, person));
+                    free.insert((row, repairs, person));
                 }
-                Entry::Occupied(_) => known.extend(taking_back(row, person)),
+                Entry::Occupied(held) => {
+                    let (held, ..) = held.get();
+                    twice.push(said_before(row, held));
+                    known.extend(taking_back(row, person));
+                }
             }
         }
-        let ids: Vec<i64> = first.keys().map(|subject| subject.0).collect();
-        let held: Vec<i64> = sqlx::query_scalar(
-            "SELECT person_subject FROM contact WHERE campaign_id = $1 AND person_subject = ANY($2)",
-        )
-        .bind(Uuid::from_u128(self.target.campaign.0))
-        .bind(ids)
-        .fetch_all(&mut *self.transaction)
-        .await?;
-        for held in held {
-            if let Some((row, person)) = first.remove(&SubjectId(held)) {
+        for (held, hashes) in self.held(first.keys()).await? {
+            if let Some((row, _, person)) = first.remove(&held) {
+                twice.push(self.there_before(row, &hashes));
                 known.extend(taking_back(row, person));
             }
         }
         let mut fresh: Vec<Fresh<'r>> = first
             .into_values()
-            .map(|(row, person)| Fresh {
+            .map(|(row, repairs, person)| Fresh {
                 row,
+                repairs,
                 contact: Uuid::from_u128(self.mint.ulid(self.now)),
                 person,
                 numbers: Vec::new(),
@@ -173,8 +237,47 @@ impl Work<'_> {
         let accounts = self.accounts(&fresh).await?;
         let made = self.insert_contacts(&fresh, &accounts, running).await?;
         // Another import of the same persons came first: those are duplicates.
-        fresh.retain(|fresh| made.contains(&fresh.contact));
-        Ok((fresh, known))
+        fresh.retain(|fresh| {
+            let made = made.contains(&fresh.contact);
+            if !made {
+                twice.push(duplicate(fresh.row, "its person is in the campaign already".into()));
+            }
+            made
+        });
+        Ok(Parted { fresh, known, twice })
+    }
+
+    /// Which of these persons are in the campaign, with the hashes of their numbers.
+    async fn held(
+        &mut self,
+        persons: impl Iterator<Item = &SubjectId>,
+    ) -> Result<Vec<(SubjectId, Vec<Vec<u8>>)>, Problem> {
+        let held: Vec<(i64, Vec<Vec<u8>>)> = sqlx::query_as(
+            "SELECT c.person_subject, coalesce(array_agg(n.keyed_hash)
+                        FILTER (WHERE n.keyed_hash IS NOT NULL), '{}')
+             FROM contact c LEFT JOIN contact_number cn ON cn.contact_id = c.id
+             LEFT JOIN number n ON n.subject_id = cn.number_subject
+             WHERE c.campaign_id = $1 AND c.person_subject = ANY($2) GROUP BY c.person_subject",
+        )
+        .bind(Uuid::from_u128(self.target.campaign.0))
+        .bind(persons.map(|subject| subject.0).collect::<Vec<_>>())
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        Ok(held.into_iter().map(|(person, hashes)| (SubjectId(person), hashes)).collect())
+    }
+
+    fn there_before(&self, row: &Row, hashes: &[Vec<u8>]) -> Fault {
+        let keys = self.target.keys;
+        let held = |number| hashes.iter().any(|hash| *hash == keys.lookup_hash(number));
+        let same = row.numbers.iter().all(|(number, _)| held(number));
+        duplicate(
+            row,
+            if same {
+                "its person is in the campaign already".into()
+            } else {
+                "its person is in the campaign already, with other numbers: those of this row are not added".into()
+            },
+        )
     }
 
     async fn accounts(&mut self, fresh: &[Fresh<'_>]) -> Result<Vec<Option<i64>>, Problem> {
@@ -226,6 +329,29 @@ impl Work<'_> {
         Ok(made.into_iter().collect())
     }
 
+    /// What no rule needs, encrypted.
+    async fn own(&mut self, fresh: &[Fresh<'_>]) -> Result<(), Problem> {
+        let (mut contacts, mut sealed) = (Vec::new(), Vec::new());
+        for fresh in fresh.iter().filter(|fresh| !fresh.row.own.is_empty()) {
+            let text = serde_json::to_vec(&fresh.row.own).map_err(Problem::internal)?;
+            let nonce = rows::nonce(self.mint);
+            contacts.push(fresh.contact);
+            sealed.push(self.target.keys.encrypt_secret(&text, nonce).map_err(Problem::internal)?);
+        }
+        if contacts.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO contact_field (contact_id, cipher)
+             SELECT * FROM unnest($1::uuid[], $2::bytea[])",
+        )
+        .bind(contacts)
+        .bind(sealed)
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
     async fn numbers(&mut self, fresh: &mut [Fresh<'_>]) -> Result<(), Problem> {
         let wanted: Vec<_> = fresh.iter().flat_map(|f| f.row.numbers.iter().copied()).collect();
         let found =
@@ -256,7 +382,7 @@ impl Work<'_> {
     /// there before (nobody has judged a new one).
     async fn consents(&mut self, fresh: &[&Fresh<'_>]) -> Result<Vec<Moved>, Problem> {
         let given: Vec<(&Fresh<'_>, &RowConsent)> =
-            fresh.iter().filter_map(|f| Some((*f, f.row.consent.as_ref()?))).collect();
+            fresh.iter().flat_map(|f| f.row.consents.iter().map(|one| (*f, one))).collect();
         if given.is_empty() {
             return Ok(Vec::new());
         }
@@ -362,17 +488,23 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn faults(&mut self, faults: &[Fault]) -> Result<(), Problem> {
+    async fn notes(&mut self, notes: &[(Kind, &Fault)]) -> Result<(), Problem> {
+        if notes.is_empty() {
+            return Ok(());
+        }
         let line = |fault: &Fault| i64::try_from(fault.line.unwrap_or(0)).unwrap_or(i64::MAX);
+        let said = notes.iter().map(|(_, fault)| serde_json::to_string(&fault.reason).ok());
         sqlx::query(
-            "INSERT INTO list_fault (list_id, line, field, reason)
-             SELECT $1, n.line, n.field, n.reason
-             FROM unnest($2::bigint[], $3::text[], $4::text[]) AS n(line, field, reason)",
+            "INSERT INTO list_fault (list_id, line, field, reason, kind, said)
+             SELECT $1, n.* FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
+                AS n(line, field, reason, kind, said)",
         )
         .bind(Uuid::from_u128(self.target.list.0))
-        .bind(faults.iter().map(line).collect::<Vec<_>>())
-        .bind(faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>())
-        .bind(faults.iter().map(|fault| fault.reason.to_string()).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, fault)| line(fault)).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, fault)| fault.field.as_str()).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, fault)| fault.reason.to_string()).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>())
+        .bind(said.collect::<Vec<_>>())
         .execute(&mut *self.transaction)
         .await?;
         Ok(())
@@ -381,14 +513,47 @@ impl Work<'_> {
     async fn count(&mut self, stored: &Stored) -> Result<(), Problem> {
         sqlx::query(
             "UPDATE contact_list SET rows = rows + $2 + $3 + $4, imported = imported + $2,
-                rejected = rejected + $3, duplicates = duplicates + $4 WHERE id = $1",
+                rejected = rejected + $3, duplicates = duplicates + $4, repaired = repaired + $5,
+                quarantined = quarantined + $6, blank = blank + $7, touched_at = $8 WHERE id = $1",
         )
         .bind(Uuid::from_u128(self.target.list.0))
         .bind(stored.imported)
         .bind(stored.rejected)
         .bind(stored.duplicates)
+        .bind(stored.repaired)
+        .bind(stored.quarantined)
+        .bind(stored.blank)
+        .bind(self.now.0)
         .execute(&mut *self.transaction)
         .await?;
         Ok(())
     }
+}
+
+/// A row of somebody who is there already counts for what it takes back.
+fn taking_back(row: &Row, person: FoundPerson) -> Option<Fresh<'_>> {
+    let revokes = row.consents.iter().any(|given| given.revoked_at.is_some());
+    revokes.then(|| Fresh { row, repairs: &[], contact: Uuid::nil(), person, numbers: Vec::new() })
+}
+
+/// A second row of a person in the same batch.
+fn said_before(row: &Row, held: &Row) -> Fault {
+    let line = held.line;
+    let mut numbers = row.numbers.iter().map(|(number, _)| number);
+    let same = numbers.all(|number| held.numbers.iter().any(|(held, _)| held == number));
+    duplicate(
+        row,
+        if same {
+            say!("its person is in line {line} already", line)
+        } else {
+            say!(
+                "its person is in line {line} already, with other numbers: those of this row are not added",
+                line
+            )
+        },
+    )
+}
+
+fn duplicate(row: &Row, reason: Say) -> Fault {
+    Fault { line: Some(row.line), field: "external_id".to_owned(), reason }
 }

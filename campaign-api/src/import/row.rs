@@ -1,51 +1,13 @@
-//! A row of a contact list: its columns, and what may stand in them.
+//! A row of a file by the names of its columns, and what is wrong with it.
 
-use std::{fmt::Display, str::FromStr};
+use std::str::FromStr;
 
-use chrono::NaiveDate;
-use dialer_types::{E164, LineType, PartyRole, PartyType, Purpose, Technology, UnixMillis};
+use dialer_types::{Filling, Say, UnixMillis, say};
 
-use super::records::Record;
-use crate::http::{consents::FORMS, error::Fault, time::Time};
+use super::{columns::masked, records::Record};
+use crate::http::{error::Fault, time::Time};
 
-/// The columns, in the order of the template. Only `external_id` and `phone_1` must be there.
-pub(crate) const COLUMNS: [&str; 24] = [
-    "external_id",
-    "phone_1",
-    "phone_2",
-    "phone_3",
-    "phone_4",
-    "line_1",
-    "line_2",
-    "line_3",
-    "line_4",
-    "country",
-    "region",
-    "postal_code",
-    "time_zone",
-    "account",
-    "party_type",
-    "party_role",
-    "relationship",
-    "relationship_since",
-    "consent_form",
-    "consent_purpose",
-    "consent_technology",
-    "consent_at",
-    "consent_source",
-    "consent_revoked_at",
-];
-
-/// The published template: the header line.
-pub(crate) fn template() -> String {
-    format!("{}\n", COLUMNS.join(","))
-}
-
-/// Numbers of one contact.
-const PHONES: [(&str, &str); 4] =
-    [("phone_1", "line_1"), ("phone_2", "line_2"), ("phone_3", "line_3"), ("phone_4", "line_4")];
-
-/// Which field of a file stands in which column.
+/// Which field of a file stands in which column; for files whose columns are known by name only.
 #[derive(Debug)]
 pub(crate) struct Header {
     names: Vec<String>,
@@ -64,8 +26,9 @@ impl Header {
             let name = String::from_utf8_lossy(record.get(index).unwrap_or_default());
             let name = name.trim().to_ascii_lowercase();
             if !known.contains(&name.as_str()) {
-                faults
-                    .push(Fault::of(&name, format!("unknown column; known: {}", known.join(", "))));
+                let known = known.join(", ");
+                let reason = say!("unknown column; known: {known}", known);
+                faults.push(Fault::of(&masked(&name), reason));
             } else if names.contains(&name) {
                 faults.push(Fault::of(&name, "the column is there twice"));
             }
@@ -84,32 +47,15 @@ impl Header {
 
     /// The fields of a record by name.
     pub(crate) fn fields<'a>(&'a self, record: Record<'a>) -> Result<Fields<'a>, Vec<Fault>> {
-        let mut fields = Fields {
-            names: &self.names,
-            values: Vec::new(),
-            faults: Vec::new(),
-            line: record.line,
-        };
-        if record.len() != self.names.len() {
-            let over = if record.lines > 1 {
-                format!(", over {} lines: is a quote not closed?", record.lines)
-            } else {
-                String::new()
-            };
-            fields.fault(
-                "row",
-                format!("has {} columns, the header has {}{over}", record.len(), self.names.len()),
-            );
+        let mut fields = Fields::of(&self.names, Vec::new(), record.line);
+        if let Some(reason) = wrong_shape(record, self.names.len()) {
+            fields.fault("row", reason);
             return Err(fields.faults);
         }
         for (index, name) in self.names.iter().enumerate() {
             let bytes = record.get(index).unwrap_or_default();
             let text = std::str::from_utf8(bytes).unwrap_or_else(|_| {
-                fields.faults.push(Fault {
-                    line: Some(record.line),
-                    field: name.clone(),
-                    reason: "is not UTF-8".into(),
-                });
+                fields.fault(name, "is not UTF-8");
                 ""
             });
             let text = text.trim();
@@ -122,17 +68,54 @@ impl Header {
     }
 }
 
+/// Why a record cannot be a row of so many columns.
+pub(crate) fn wrong_shape(record: Record<'_>, columns: usize) -> Option<Say> {
+    if let Some(broken) = record.broken {
+        return Some(broken.say());
+    }
+    let (found, lines) = (record.len(), record.lines);
+    match (found == columns, lines > 1) {
+        (true, _) => None,
+        (false, false) => {
+            Some(say!("has {found} columns, the header has {columns}", found, columns))
+        }
+        (false, true) => Some(say!(
+            "has {found} columns, the header has {columns}, over {lines} lines: is a quote not closed?",
+            found,
+            columns,
+            lines
+        )),
+    }
+}
+
+/// A sentence whose fillings hold at most six digits in a row: a word may be somebody's number.
+fn unlike_number(said: &Say) -> Say {
+    said.fillings().iter().fold(Say::of(said.template()), |say, (name, filling)| {
+        let filling = match filling {
+            Filling::Text(text) => Filling::Text(masked(text)),
+            Filling::Said(said) => Filling::Said(unlike_number(said)),
+        };
+        say.with(name, filling)
+    })
+}
+
 /// The fields of one record, and what is wrong with them.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     names: &'a [String],
     values: Vec<&'a str>,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) repairs: Vec<Fault>,
     /// The line it begins on.
     pub(crate) line: u64,
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of a row; columns without a name are never found.
+    pub(crate) const fn of(names: &'a [String], values: Vec<&'a str>, line: u64) -> Self {
+        Self { names, values, faults: Vec::new(), repairs: Vec::new(), line }
+    }
+
     /// The text of a column; `None` if it is empty or not there.
     pub(crate) fn get(&self, column: &str) -> Option<&'a str> {
         let index = self.names.iter().position(|name| name == column)?;
@@ -140,12 +123,15 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes a fault.
-    pub(crate) fn fault(&mut self, field: &str, reason: impl Into<dialer_types::Say>) {
-        self.faults.push(Fault {
-            line: Some(self.line),
-            field: field.to_owned(),
-            reason: reason.into(),
-        });
+    pub(crate) fn fault(&mut self, field: &str, reason: impl Into<Say>) {
+        let line = Some(self.line);
+        self.faults.push(Fault { line, field: field.to_owned(), reason: reason.into() });
+    }
+
+    /// Notes what was changed to read a field.
+    pub(crate) fn repair(&mut self, field: &str, what: impl Into<Say>) {
+        let line = Some(self.line);
+        self.repairs.push(Fault { line, field: field.to_owned(), reason: what.into() });
     }
 
     /// A text of at most `most` characters that must be there.
@@ -153,7 +139,7 @@ impl<'a> Fields<'a> {
         match self.get(column) {
             None => self.fault(column, "is missing"),
             Some(text) if text.chars().count() > most => {
-                self.fault(column, format!("has more than {most} characters"));
+                self.fault(column, say!("has more than {most} characters", most));
             }
             Some(text) => return text.to_owned(),
         }
@@ -167,17 +153,27 @@ impl<'a> Fields<'a> {
     }
 
     /// A value that may be there.
-    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, column: &str) -> Option<T> {
+    pub(crate) fn parse<T: FromStr<Err: Into<Say>>>(&mut self, column: &str) -> Option<T> {
         let text = self.get(column)?;
-        text.parse().map_err(|error: T::Err| self.fault(column, error.to_string())).ok()
+        text.parse().map_err(|error: T::Err| self.fault(column, unlike_number(&error.into()))).ok()
     }
 
     /// A value that must be there.
-    pub(crate) fn must<T: FromStr<Err: Display>>(&mut self, column: &str) -> Option<T> {
+    pub(crate) fn must<T: FromStr<Err: Into<Say>>>(&mut self, column: &str) -> Option<T> {
         if self.get(column).is_none() {
             self.fault(column, "is missing");
         }
         self.parse(column)
+    }
+
+    /// A word of a vocabulary that may be there, whatever its case.
+    pub(crate) fn word<T: FromStr>(&mut self, column: &str, known: &str) -> Option<T> {
+        let text = self.get(column)?;
+        let word = text.to_ascii_lowercase().replace([' ', '-'], "_").parse().ok();
+        if word.is_none() {
+            self.fault(column, say!("must be one of {known}", known));
+        }
+        word
     }
 
     /// A moment that may be there.
@@ -190,170 +186,4 @@ impl<'a> Fields<'a> {
     pub(crate) fn finish<T>(self, value: T) -> Result<T, Vec<Fault>> {
         if self.faults.is_empty() { Ok(value) } else { Err(self.faults) }
     }
-}
-
-/// A consent that came with a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RowConsent {
-    pub(crate) form: &'static str,
-    pub(crate) purpose: Purpose,
-    pub(crate) technology: Option<Technology>,
-    pub(crate) at: UnixMillis,
-    pub(crate) source: Option<String>,
-    pub(crate) revoked_at: Option<UnixMillis>,
-}
-
-/// A good row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) external_id: String,
-    pub(crate) numbers: Vec<(E164, LineType)>,
-    pub(crate) country: Option<String>,
-    pub(crate) region: Option<String>,
-    pub(crate) postal_code: Option<String>,
-    pub(crate) time_zone: Option<String>,
-    pub(crate) account: Option<String>,
-    pub(crate) party_type: PartyType,
-    pub(crate) party_role: PartyRole,
-    pub(crate) relationship: Option<(&'static str, NaiveDate)>,
-    pub(crate) consent: Option<RowConsent>,
-}
-
-impl Row {
-    /// Reads a record, or says everything that is wrong with it.
-    pub(crate) fn read(
-        header: &Header,
-        record: Record<'_>,
-        now: UnixMillis,
-    ) -> Result<Self, Vec<Fault>> {
-        let mut fields = header.fields(record)?;
-        let row = Self {
-            external_id: fields.needed("external_id", 200),
-            numbers: numbers(&mut fields),
-            country: country(&mut fields),
-            region: region(&mut fields),
-            postal_code: fields.optional("postal_code", 20),
-            time_zone: time_zone(&mut fields),
-            account: fields.optional("account", 200),
-            party_type: fields.parse("party_type").unwrap_or(PartyType::Consumer),
-            party_role: fields.parse("party_role").unwrap_or(PartyRole::Principal),
-            relationship: relationship(&mut fields),
-            consent: consent(&mut fields, now),
-        };
-        fields.finish(row)
-    }
-}
-
-fn numbers(fields: &mut Fields<'_>) -> Vec<(E164, LineType)> {
-    let mut numbers: Vec<(E164, LineType)> = Vec::new();
-    let before = fields.faults.len();
-    for (phone, line) in PHONES {
-        let number = fields.parse::<E164>(phone);
-        let kind = fields.parse::<LineType>(line);
-        if kind.is_some() && fields.get(phone).is_none() {
-            fields.fault(line, format!("is given, and {phone} is empty"));
-        }
-        if let Some(number) = number
-            && !numbers.iter().any(|(held, _)| *held == number)
-        {
-            numbers.push((number, kind.unwrap_or(LineType::Unknown)));
-        }
-    }
-    if numbers.is_empty() && fields.faults.len() == before {
-        fields.fault("phone_1", "is missing: a contact needs a number");
-    }
-    numbers
-}
-
-fn country(fields: &mut Fields<'_>) -> Option<String> {
-    let text = fields.get("country")?;
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Some(text.to_owned());
-    }
-    fields.fault("country", "must be two capital letters (ISO 3166-1), like US");
-    None
-}
-
-fn region(fields: &mut Fields<'_>) -> Option<String> {
-    let text = fields.get("region")?;
-    if fields.get("country").is_none() {
-        fields.fault("region", "is given, and country is empty");
-    }
-    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    if (1..=3).contains(&text.len()) && text.bytes().all(plain) {
-        return Some(text.to_owned());
-    }
-    fields.fault("region", "must be an ISO 3166-2 code without the country, like FL");
-    None
-}
-
-fn time_zone(fields: &mut Fields<'_>) -> Option<String> {
-    let text = fields.get("time_zone")?;
-    if text.parse::<chrono_tz::Tz>().is_err() {
-        fields.fault(
-            "time_zone",
-            format!("{text:?} is not an IANA time zone, like America/New_York"),
-        );
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn relationship(fields: &mut Fields<'_>) -> Option<(&'static str, NaiveDate)> {
-    let since = fields.get("relationship_since");
-    let Some(text) = fields.get("relationship") else {
-        if since.is_some() {
-            fields.fault("relationship", "is missing, and relationship_since is given");
-        }
-        return None;
-    };
-    let kind = ["existing_customer", "inquiry"].into_iter().find(|kind| *kind == text);
-    if kind.is_none() {
-        fields.fault("relationship", "must be existing_customer or inquiry");
-    }
-    let since = match since {
-        Some(since) => NaiveDate::parse_from_str(since, "%Y-%m-%d").ok(),
-        None => None,
-    };
-    if since.is_none() {
-        fields.fault("relationship_since", "must be a date, like 2026-03-01");
-    }
-    kind.zip(since)
-}
-
-const CONSENT: [&str; 6] = [
-    "consent_form",
-    "consent_purpose",
-    "consent_technology",
-    "consent_at",
-    "consent_source",
-    "consent_revoked_at",
-];
-
-fn consent(fields: &mut Fields<'_>, now: UnixMillis) -> Option<RowConsent> {
-    CONSENT.iter().find_map(|column| fields.get(column))?;
-    let form = fields.needed("consent_form", 40);
-    let known = FORMS.into_iter().find(|known| *known == form);
-    if known.is_none() && !form.is_empty() {
-        fields.fault("consent_form", format!("must be one of {}", FORMS.join(", ")));
-    }
-    let purpose = fields.must("consent_purpose");
-    let technology = fields.parse("consent_technology");
-    if fields.get("consent_at").is_none() {
-        fields.fault("consent_at", "is missing");
-    }
-    let at = fields.time("consent_at");
-    let revoked_at = fields.time("consent_revoked_at");
-    for (column, time) in [("consent_at", at), ("consent_revoked_at", revoked_at)] {
-        if time.is_some_and(|time| time > now) {
-            fields.fault(column, "is in the future");
-        }
-    }
-    if let (Some(at), Some(revoked_at)) = (at, revoked_at)
-        && revoked_at < at
-    {
-        fields.fault("consent_revoked_at", "is before consent_at");
-    }
-    let source = fields.optional("consent_source", 500);
-    Some(RowConsent { form: known?, purpose: purpose?, technology, at: at?, source, revoked_at })
 }

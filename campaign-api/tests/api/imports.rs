@@ -20,7 +20,7 @@ const FAULTS: &[(&str, &[(&str, &str)])] = &[
     ("line,+13055550104,cellular,,,,,,,,,", &[("line_1", "wireless, landline")]),
     ("country,+13055550105,,usa,,,,,,,,", &[("country", "ISO 3166-1")]),
     ("region,+13055550106,,,FL,,,,,,,", &[("region", "country is empty")]),
-    ("since,+13055550107,,,,,inquiry,31.01.2026,,,,", &[("relationship_since", "a date")]),
+    ("since,+13055550107,,,,,inquiry,3/4/2026,,,,", &[("relationship_since", "day/month")]),
     ("kin,+13055550108,,,,,friend,2026-01-31,,,,", &[("relationship", "existing_customer")]),
     (
         "form,+13055550109,,,,,,,nod,telemarketing,2026-01-01T00:00:00Z,",
@@ -41,7 +41,7 @@ const FAULTS: &[(&str, &[(&str, &str)])] = &[
         "\"ok, 2\",+13055550115,,,,,,,opt_in,survey,2026-01-01T00:00:00+01:00,2026-02-01T00:00:00Z",
         &[],
     ),
-    ("two,12,fax,,,,,,,,,", &[("phone_1", "starting with '+'"), ("line_1", "unknown line_type")]),
+    ("two,12,fax,,,,,,,,,", &[("phone_1", "starting with '+'"), ("line_1", "must be one of")]),
     ("ok-1,+13055550116,,,,,,,,,,", &[]),
 ];
 
@@ -67,9 +67,10 @@ async fn good_rows_are_kept_and_each_bad_one_is_reported_with_line_column_and_re
 
     let report = world.text(list["faults"].as_str().unwrap()).await;
     let mut reader = csv::Reader::from_reader(report.as_bytes());
-    assert_eq!(reader.headers().unwrap(), &["line", "column", "reason"][..]);
-    let mut found: Vec<(usize, String, String)> =
+    assert_eq!(reader.headers().unwrap(), &["line", "column", "reason", "kind"][..]);
+    let mut found: Vec<(usize, String, String, String)> =
         reader.deserialize().map(Result::unwrap).collect();
+    assert!(found.iter().all(|fault| fault.3 == "fault"), "{report}");
     for (line, (row, faults)) in (2..).zip(FAULTS) {
         for (column, reason) in *faults {
             let place = found
@@ -91,7 +92,7 @@ async fn good_rows_are_kept_and_each_bad_one_is_reported_with_line_column_and_re
 }
 
 #[tokio::test]
-async fn files_that_are_no_lists_are_refused_and_an_unclosed_quote_keeps_what_came_before() {
+async fn files_that_are_no_lists_are_refused_and_an_unclosed_quote_costs_its_own_row() {
     let world = World::start().await;
     let seller = world.seller("one").await;
     let campaign = world.campaign(&seller, "c", &[]).await;
@@ -99,7 +100,9 @@ async fn files_that_are_no_lists_are_refused_and_an_unclosed_quote_keeps_what_ca
     for (csv, code, text) in [
         ("", "malformed", "empty"),
         ("\n\n", "malformed", "empty"),
-        ("name,phone\n", "invalid", "unknown column"),
+        ("name,phone\n", "invalid", "external_id"),
+        ("1,+13055550101\n", "invalid", "looks like a row"),
+        ("PK\u{3}\u{4}", "malformed", "save it as CSV"),
         ("external_id\n", "invalid", "phone_1"),
         ("external_id,phone_1,phone_1\n", "invalid", "twice"),
     ] {
@@ -111,19 +114,22 @@ async fn files_that_are_no_lists_are_refused_and_an_unclosed_quote_keeps_what_ca
 
     let mut csv = "external_id,phone_1\na,+13055550101\nb,\"+1305".to_owned();
     csv.push_str(&"x,+13055550199\n".repeat(20_000));
-    let (status, problem) = world.csv(&path, csv).await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
-    assert_eq!(problem["code"], "list_failed", "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("line 3"), "{problem}");
-    let list = "SELECT state || ' ' || imported || ' ' || rows FROM contact_list";
-    assert_eq!(world.sql::<String>(list).await, "failed 1 1");
+    let (status, list) = world.csv(&path, csv).await;
+    assert_eq!(status, StatusCode::CREATED, "{list}");
+    assert_eq!((&list["rows"], &list["imported"]), (&json!(20_001), &json!(2)), "{list}");
+    assert_eq!((&list["rejected"], &list["duplicates"]), (&json!(1), &json!(19_998)), "{list}");
+    let report = world.text(list["faults"].as_str().unwrap()).await;
+    assert!(report.contains("3,row,"), "{report}");
 
     let mut bytes = b"external_id,phone_1\n".to_vec();
     bytes.extend(b"caf\xE9,+13055550108\n");
-    let (_, list) = world.csv(&path.replace("name=l", "name=latin"), bytes).await;
+    let told = path.replace("name=l", "name=latin&encoding=utf-8");
+    let (_, list) = world.csv(&told, bytes.clone()).await;
     assert_eq!((&list["rejected"], &list["imported"]), (&json!(1), &json!(0)), "{list}");
     let report = world.text(list["faults"].as_str().unwrap()).await;
-    assert!(report.contains("2,external_id,is not UTF-8"), "{report}");
+    assert!(report.contains("2,external_id,holds bytes that are not UTF-8"), "{report}");
+    let (_, list) = world.csv(&path.replace("name=l", "name=latin"), bytes).await;
+    assert_eq!((&list["rejected"], &list["imported"]), (&json!(0), &json!(1)), "{list}");
     let (status, _) = world
         .csv("/v1/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/lists?name=l", "external_id,phone_1\n")
         .await;
