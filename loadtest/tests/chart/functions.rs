@@ -81,7 +81,9 @@ fn shortened(text: &str, most: i64) -> String {
     text.chars().take(usize::try_from(most).unwrap_or_default()).collect()
 }
 
-fn sprig() -> Vec<(&'static str, fn(&[Value]) -> Result<Value, TemplateError>)> {
+type Function = fn(&[Value]) -> Result<Value, TemplateError>;
+
+fn sprig() -> Vec<(&'static str, Function)> {
     vec![
         ("base", |args| told(text(args, 0)?.rsplit('/').next().unwrap_or_default())),
         ("contains", |args| Ok(Value::Bool(text(args, 1)?.contains(text(args, 0)?)))),
