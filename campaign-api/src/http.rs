@@ -77,6 +77,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(campaigns::stop))
         .routes(routes!(contacts::list))
         .routes(routes!(lists::import))
+        .routes(routes!(lists::create))
+        .routes(routes!(lists::preview::preview))
         .routes(routes!(lists::template))
         .routes(routes!(lists::show))
         .routes(routes!(lists::faults))

@@ -8,6 +8,14 @@ mod attempts;
 mod campaigns;
 #[path = "api/imports.rs"]
 mod imports;
+#[path = "api/imports_always.rs"]
+mod imports_always;
+#[path = "api/imports_cards.rs"]
+mod imports_cards;
+#[path = "api/imports_files.rs"]
+mod imports_files;
+#[path = "api/imports_preview.rs"]
+mod imports_preview;
 #[path = "api/keys.rs"]
 mod keys;
 #[path = "api/languages.rs"]

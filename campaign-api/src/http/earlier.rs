@@ -215,7 +215,7 @@ fn read(
     let outcome = fields.must("outcome");
     let purpose = fields.must("purpose");
     let technology = fields.must("technology");
-    let inbound = fields.parse("inbound").unwrap_or(false);
+    let inbound = fields.word("inbound", "true, false").unwrap_or(false);
     let said = match (seller, at, outcome, purpose, technology) {
         (Some(seller), Some(at), Some(outcome), Some(purpose), Some(technology)) => Some(Earlier {
             seller,
