@@ -81,6 +81,7 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
             "schema",
         ],
     ),
+    ("ringfence-terminal", Kind::Other, &["dialer-types"]),
     ("schema", Kind::Other, &["dialer-types", "dialer-audit", "dialer-limiter"]),
     ("loadtest", Kind::Other, &["dialer-types", "dialer-sip", "dialer-media", "schema"]),
 ];

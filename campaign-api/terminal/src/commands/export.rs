@@ -1,0 +1,179 @@
+//! The audit, saved to a folder that `./ringfence audit verify` takes.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dialer_types::{E164, say};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use ureq::{Body, http::Response};
+
+use crate::{
+    arguments::Export,
+    config,
+    desk::{Desk, print},
+    find::{Kind, find_if},
+    page::grouped,
+    trouble::Trouble,
+};
+
+/// Read at once.
+const CHUNK: usize = 64 * 1024;
+
+pub(crate) fn run(desk: &Desk, asked: &Export) -> Result<(), Trouble> {
+    let campaign = find_if(&desk.api, Kind::Campaign, asked.campaign.as_deref())?;
+    let filter: Vec<(&str, Option<&str>)> = vec![
+        ("from", asked.from.as_deref()),
+        ("to", asked.to.as_deref()),
+        ("campaign", campaign.as_deref()),
+        ("number", asked.number.as_deref()),
+        ("person", asked.person.as_deref()),
+        ("rule", asked.rule.as_deref()),
+    ];
+    let folder = asked.out.as_path();
+    fs::create_dir_all(folder).map_err(|error| config::trouble(folder, &error))?;
+    save(desk, folder, &filter)
+}
+
+/// Tries to get the checkpoint and both files of one moment: a checkpoint is signed every few
+/// seconds.
+const TRIES: u32 = 20;
+
+/// Both files and the checkpoint that they reach up to, all of one moment.
+struct Begun {
+    note: String,
+    json: Response<Body>,
+    csv: Response<Body>,
+}
+
+fn begin(desk: &Desk, filter: &[(&str, Option<&str>)]) -> Result<Begun, Trouble> {
+    let with = |format| {
+        let mut query = filter.to_vec();
+        query.push(("format", Some(format)));
+        desk.api.get_raw("/v1/audit/export", &query)
+    };
+    for _ in 0..TRIES {
+        let note = desk.api.get_text("/v1/audit/checkpoint", &[])?;
+        let size = note.lines().nth(1).unwrap_or_default().to_owned();
+        let (json, csv) = (with("jsonl")?, with("csv")?);
+        let of = |response: &Response<Body>| {
+            let size = response.headers().get("x-ringfence-checkpoint-size")?;
+            size.to_str().ok().map(str::to_owned)
+        };
+        if of(&json).as_deref() == Some(&size) && of(&csv).as_deref() == Some(&size) {
+            return Ok(Begun { note, json, csv });
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err(desk.api.unreachable(&"new checkpoints were signed while the export began"))
+}
+
+fn save(desk: &Desk, folder: &Path, filter: &[(&str, Option<&str>)]) -> Result<(), Trouble> {
+    let begun = begin(desk, filter)?;
+    let bar = desk.bar(0, "{spinner} {bytes} {bytes_per_sec}");
+    let mut files = serde_json::Map::new();
+    let mut rows = 0;
+    for (name, response) in [("audit.jsonl", begun.json), ("audit.csv", begun.csv)] {
+        let (entry, lines) = store(desk, &folder.join(name), response, &bar)?;
+        if name == "audit.jsonl" {
+            rows = lines;
+        }
+        files.insert(name.to_owned(), entry);
+    }
+    bar.finish_and_clear();
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(|error| config::trouble(&path, &error))
+    };
+    let key = desk.api.get_text("/v1/audit/key", &[])?;
+    let dictionary = desk.api.get_text("/v1/audit/dictionary", &[])?;
+    write("dictionary.md", &dictionary)?;
+    let hash = hex(&Sha256::digest(dictionary.as_bytes()));
+    let about = json!({ "bytes": dictionary.len(), "sha256": hash });
+    files.insert("dictionary.md".to_owned(), about);
+    write("checkpoint", &begun.note)?;
+    write("key.pub", &key)?;
+    let mut manifest = manifest(&begun.note, files);
+    if let Some(part) = part(filter, rows) {
+        manifest["part"] = part;
+    }
+    write("manifest.json", &manifest.to_string())?;
+    let shown = folder.display().to_string();
+    if desk.json {
+        return print(&format!("{}\n", json!({ "saved": shown, "rows": rows })));
+    }
+    let count = grouped(i64::try_from(rows).unwrap_or(i64::MAX));
+    desk.tell(&say!("{count} records saved in {folder}.", count, folder = shown))?;
+    desk.tell(&say!(
+        "Verify them anywhere, offline: ./ringfence audit verify {folder} --key {folder}/key.pub",
+        folder = shown
+    ))?;
+    desk.tell(&say!("Compare key.pub with the key that your operator gave you: whoever can forge an export can forge the key beside it."))
+}
+
+/// Saves one file; gives what the manifest says of it, and how many lines it has.
+fn store(
+    desk: &Desk,
+    path: &Path,
+    response: Response<Body>,
+    bar: &ProgressBar,
+) -> Result<(Value, u64), Trouble> {
+    let mut source = bar.wrap_read(response.into_body().into_reader());
+    let mut file = File::create(path).map_err(|error| config::trouble(path, &error))?;
+    let (mut hash, mut bytes, mut lines) = (Sha256::new(), 0_u64, 0_u64);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        // A body that ends early is an error here: what is saved is never taken for whole.
+        let count = source.read(&mut chunk).map_err(|error| desk.api.unreachable(&error))?;
+        let Some(part) = chunk.get(..count).filter(|part| !part.is_empty()) else { break };
+        file.write_all(part).map_err(|error| config::trouble(path, &error))?;
+        hash.update(part);
+        bytes += u64::try_from(count).unwrap_or(0);
+        lines += part.iter().filter(|byte| **byte == b'\n').map(|_| 1).sum::<u64>();
+    }
+    file.sync_all().map_err(|error| config::trouble(path, &error))?;
+    Ok((json!({ "bytes": bytes, "sha256": hex(&hash.finalize()) }), lines))
+}
+
+/// `manifest.json`, by the note's lines: name, size, root (C2SP tlog-checkpoint).
+fn manifest(note: &str, files: serde_json::Map<String, Value>) -> Value {
+    let mut lines = note.lines();
+    let origin = lines.next().unwrap_or_default();
+    let size = lines.next().and_then(|size| size.parse::<u64>().ok()).unwrap_or(0);
+    let root = lines.next().and_then(|root| STANDARD.decode(root).ok()).unwrap_or_default();
+    json!({ "origin": origin, "size": size, "root": hex(&root), "files": files })
+}
+
+/// What the manifest says of an export that is not whole.
+fn part(filter: &[(&str, Option<&str>)], rows: u64) -> Option<Value> {
+    let given: serde_json::Map<String, Value> = filter
+        .iter()
+        .filter_map(|(name, value)| {
+            let value = (*value)?;
+            let shown = match *name {
+                // Display masks; what is no number was refused by the API.
+                "number" => {
+                    value.parse::<E164>().map_or_else(|_| "*".to_owned(), |it| it.to_string())
+                }
+                _ => value.to_owned(),
+            };
+            Some(((*name).to_owned(), json!(shown)))
+        })
+        .collect();
+    (!given.is_empty()).then(|| json!({ "rows": rows, "filter": given, "proves": PART_PROVES }))
+}
+
+/// As `ringfence audit export` writes it.
+const PART_PROVES: &str = "Each row is proven to stand at its index of the signed log, unchanged. That no other record \
+     of the log fits the filter is not proven by these rows: only the whole export shows that.";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,60 @@
+//! Opt-outs and consents.
+
+use dialer_types::{Say, say};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::{Consent, Suppress},
+    desk::Desk,
+    find::{Kind, find, find_if},
+    page::{Page, said},
+    trouble::Trouble,
+};
+
+pub(crate) fn suppress(desk: &Desk, entry: &Suppress) -> Result<(), Trouble> {
+    let seller = find_if(&desk.api, Kind::Seller, entry.seller.as_deref())?;
+    let kind = if entry.lift { "lift" } else { "add" };
+    let body = json!({ "seller": seller, "number": entry.number, "person": entry.person,
+        "reason": entry.reason, "kind": kind, "at": entry.at });
+    let answer = desk.api.post("/v1/suppressions", Some(&body))?;
+    let done = match (entry.lift, seller.is_some()) {
+        (true, _) => say!("Lifted. Whoever may be called again is due again."),
+        (false, true) => say!(
+            "Suppressed for this seller: no call is placed any more, and what rings is being cancelled."
+        ),
+        (false, false) => say!(
+            "Suppressed for every seller: no call is placed any more, and what rings is being cancelled."
+        ),
+    };
+    desk.show(&answer, |page, value| recorded(page, &done, value))
+}
+
+pub(crate) fn consent(desk: &Desk, word: &Consent) -> Result<(), Trouble> {
+    let (kind, event, done) = match word {
+        Consent::Grant(event) => ("grant", event, say!("The consent is on record.")),
+        Consent::Revoke(event) => (
+            "revoke",
+            event,
+            say!(
+                "The consent is taken back: calls that rest on it are not placed any more, and what rings is being cancelled."
+            ),
+        ),
+    };
+    let seller = find(&desk.api, Kind::Seller, &event.seller)?;
+    let body = json!({ "seller": seller, "person": event.person, "number": event.number,
+        "kind": kind, "form": event.form, "purpose": event.purpose, "technology": event.technology,
+        "at": event.at, "source": event.source });
+    let answer = desk.api.post("/v1/consents", Some(&body))?;
+    desk.show(&answer, |page, value| recorded(page, &done, value))
+}
+
+/// What an event moved.
+fn recorded(page: &Page, done: &Say, answer: &Value) -> String {
+    let subjects = answer["subjects"].as_array().map_or(0, Vec::len).to_string();
+    format!("{}\n", page.tell(done))
+        + &page.facts(vec![
+            (say!("Event"), said(&answer["event"]).into()),
+            (say!("Numbers and persons concerned"), subjects.into()),
+            (say!("Contacts that are due now"), said(&answer["woken"]).into()),
+        ])
+}

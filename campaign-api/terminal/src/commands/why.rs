@@ -1,0 +1,263 @@
+//! Why somebody may or may not be called; and the summary of many.
+
+use dialer_types::{Say, say};
+use serde_json::Value;
+
+use crate::{
+    arguments::Why,
+    desk::Desk,
+    find::{Kind, find},
+    page::{Cell, Page, Tone, counts, said, text},
+    trouble::Trouble,
+};
+
+pub(crate) fn run(desk: &Desk, asked: &Why) -> Result<(), Trouble> {
+    let campaign = find(&desk.api, Kind::Campaign, &asked.campaign)?;
+    let answer = desk.api.get(
+        "/v1/eligibility",
+        &[
+            ("campaign", Some(&campaign)),
+            ("number", asked.number.as_deref()),
+            ("person", asked.person.as_deref()),
+            ("contact", asked.contact.as_deref()),
+        ],
+    )?;
+    desk.show(&answer, render)
+}
+
+fn rows(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The whole answer: who, each number with every reason, and where the contact stands.
+fn render(page: &Page, answer: &Value) -> String {
+    let mut out = String::new();
+    let sentence = said(&answer["sentence"]);
+    if !sentence.is_empty() {
+        out.push_str(&sentence);
+        out.push('\n');
+    }
+    out.push_str(&page.facts(vec![
+        (say!("Person"), said(&answer["person"]).into()),
+        (say!("Contact"), said(&answer["contact"]).into()),
+        (say!("Judged at"), page.moment(&answer["at"]).into()),
+    ]));
+    for number in rows(&answer["numbers"]) {
+        out.push_str(&one_number(page, number));
+    }
+    let state = &answer["state"];
+    if state.is_object() {
+        out.push_str(&page.heading(&say!("Where the contact stands")));
+        out.push_str(&page.facts(vec![
+            (say!("State"), page.word_of(&state["word"])),
+            (say!("Waits for"), Cell(page.word_of(&state["waits_for"]).0, Tone::Plain)),
+            (say!("Since"), page.moment(&state["since"]).into()),
+            (say!("Due"), page.moment(&state["due_at"]).into()),
+            (say!("That is"), said(&state["sentence"]).into()),
+        ]));
+    }
+    out
+}
+
+fn one_number(page: &Page, number: &Value) -> String {
+    let verdict = match number["verdict"].as_str() {
+        Some("permit") => say!("may be called now"),
+        Some("defer") => say!("not now, later"),
+        Some("refuse") => say!("must not be called"),
+        _ => Say::raw(said(&number["verdict"])),
+    };
+    let tone = page.word_of(&number["verdict"]).1;
+    let verdict = page.tone(&page.tell(&verdict), tone);
+    let heading = say!("{number}: {verdict}", number = said(&number["number"]), verdict);
+    let mut out = page.heading(&heading);
+    out.push_str(&page.facts(vec![
+        (say!("First lawful moment"), page.moment(&number["first_lawful_at"]).into()),
+        (say!("That is"), said(&number["sentence"]).into()),
+    ]));
+    let reasons = rows(&number["reasons"]);
+    if !reasons.is_empty() {
+        out.push_str(&reason_table(page, reasons));
+    }
+    let duties = rows(&number["obligations"]);
+    if !duties.is_empty() {
+        out.push_str(&page.heading(&say!("What a call must do")));
+        let columns = [text(say!("Rule")), text(say!("What")), text(say!("Law"))];
+        let rows = duties
+            .iter()
+            .map(|duty| {
+                vec![
+                    said(&duty["rule"]).into(),
+                    said(&duty["sentence"]).into(),
+                    Cell(said(&duty["citation"]), Tone::Faint),
+                ]
+            })
+            .collect();
+        out.push_str(&page.table(&columns, rows, &say!("none")));
+    }
+    out
+}
+
+fn reason_table(page: &Page, reasons: &[Value]) -> String {
+    let columns = [
+        text(say!("Rule")),
+        text(say!("Reason")),
+        text(say!("Law")),
+        text(say!("Local time")),
+        text(say!("From when")),
+    ];
+    let rows = reasons
+        .iter()
+        .map(|reason| {
+            let local: Vec<String> = rows(&reason["local_times"])
+                .iter()
+                .map(|time| format!("{} {}", said(&time["text"]), said(&time["zone"])))
+                .collect();
+            let waits = page.word_of(&reason["waits_for"]).0;
+            let from = match page.moment(&reason["first_lawful_at"]) {
+                moment if !moment.is_empty() => moment,
+                _ if waits.is_empty() => page.tell(&say!("never")),
+                _ => page.tell(&say!("once there is: {waits}", waits)),
+            };
+            vec![
+                said(&reason["rule"]).into(),
+                said(&reason["sentence"]).into(),
+                Cell(said(&reason["citation"]), Tone::Faint),
+                local.join("; ").into(),
+                from.into(),
+            ]
+        })
+        .collect();
+    page.table(&columns, rows, &say!("none"))
+}
+
+/// Of so many contacts: now, later, never; and what would unlock how many.
+pub(crate) fn summary(page: &Page, answer: &Value) -> String {
+    let mut out = page.facts(vec![
+        (say!("Contacts"), said(&answer["contacts"]).into()),
+        (say!("As of"), page.moment(&answer["at"]).into()),
+    ]);
+    out.push_str(&page.heading(&say!("When they can be called")));
+    let parts = [
+        (say!("Now"), "callable_now", Tone::Good),
+        (say!("Later today"), "later_today", Tone::Warn),
+        (say!("Later"), "later", Tone::Warn),
+        (say!("Never, as things stand"), "never", Tone::Bad),
+        (say!("Under way"), "under_way", Tone::Plain),
+        (say!("Finished"), "finished", Tone::Faint),
+    ];
+    let lines = parts
+        .into_iter()
+        .map(|(label, member, tone)| {
+            vec![Cell(page.tell(&label), tone), said(&answer[member]).into()]
+        })
+        .collect();
+    out.push_str(&page.table(
+        &[text(say!("When")), counts(say!("Contacts"))],
+        lines,
+        &say!("none"),
+    ));
+    let unlock = rows(&answer["unlock"]);
+    if !unlock.is_empty() {
+        out.push_str(&page.heading(&say!("What would unlock more")));
+        let columns = [text(say!("Missing")), counts(say!("Contacts")), text(say!("That is"))];
+        let lines = unlock
+            .iter()
+            .map(|row| {
+                vec![
+                    Cell(page.word_of(&row["waits_for"]).0, Tone::Plain),
+                    said(&row["contacts"]).into(),
+                    said(&row["sentence"]).into(),
+                ]
+            })
+            .collect();
+        out.push_str(&page.table(&columns, lines, &say!("none")));
+    }
+    out
+}
+
+/// The rules that stand in the way, with how many each concerns.
+pub(crate) fn blocked_by(page: &Page, answer: &Value) -> String {
+    let blocked = rows(&answer["blocked_by"]);
+    if blocked.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        text(say!("Rule")),
+        text(say!("What it says")),
+        text(say!("Law")),
+        counts(say!("Contacts")),
+    ];
+    let lines = blocked
+        .iter()
+        .map(|row| {
+            vec![
+                said(&row["rule"]).into(),
+                said(&row["title"]).into(),
+                Cell(said(&row["citation"]), Tone::Faint),
+                said(&row["contacts"]).into(),
+            ]
+        })
+        .collect();
+    page.heading(&say!("Rules in the way")) + &page.table(&columns, lines, &say!("none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use dialer_types::Language;
+    use serde_json::json;
+
+    use super::*;
+    use crate::page::tests::page;
+
+    fn answer() -> Value {
+        json!({ "at": "2026-11-24T14:00:00.000Z", "campaign": "01C", "contact": "01K", "person": "ann",
+            "sentence": "Ann must not be called.",
+            "numbers": [{ "number": "+1305***0123", "verdict": "refuse", "first_lawful_at": null,
+                "sentence": "A consent is missing.",
+                "reasons": [{ "rule": "us.tcpa.consent", "title": "Consent", "citation": "47 CFR 64.1200(a)(3)",
+                    "sentence": "No written consent is on record.", "first_lawful_at": null,
+                    "local_times": [{ "zone": "America/New_York", "text": "09:00" }],
+                    "waits_for": "consent" }],
+                "obligations": [{ "rule": "us.tsr.identify", "title": "Identify", "citation": "16 CFR 310.4",
+                    "sentence": "Say who calls." }] }],
+            "state": { "word": "parked", "due_at": null, "waits_for": "consent",
+                "since": "2026-11-24T13:00:00.000Z", "sentence": "It waits for a consent." } })
+    }
+
+    #[test]
+    fn every_reason_is_told_with_its_law_its_local_time_and_from_when_on() {
+        let wide = Page { width: 200, ..page(Language::English) };
+        let shown = render(&wide, &answer());
+        for text in [
+            "Ann must not be called.",
+            "+1305***0123: must not be called",
+            " us.tcpa.consent   No written consent is on record.   47 CFR 64.1200(a)(3)   09:00 America/New_York   once there is: consent",
+            " us.tsr.identify   Say who calls.   16 CFR 310.4",
+            " State       parked",
+            " Since       2026-11-24 13:00:00Z",
+        ] {
+            assert!(shown.contains(text), "{text:?} in\n{shown}");
+        }
+        let chinese = render(&page(Language::Chinese), &answer());
+        for text in ["不得拨打", "规则", "理由", "法律依据", "等待", "同意"] {
+            assert!(chinese.contains(text), "{text} in\n{chinese}");
+        }
+    }
+
+    #[test]
+    fn a_summary_says_now_later_never_and_what_would_unlock_how_many() {
+        let answer = json!({ "at": "2026-11-24T14:00:00.000Z", "contacts": 1200, "callable_now": 1000,
+            "later_today": 50, "later": 50, "never": 100, "under_way": 0, "finished": 0,
+            "unlock": [{ "waits_for": "consent", "contacts": 80, "sentence": "Ask for consent." },
+                       { "waits_for": "list:us.dnc", "contacts": 5, "sentence": "Load a fresh list." }],
+            "blocked_by": [{ "rule": "us.tcpa.consent", "title": "Consent", "citation": "47 CFR", "contacts": 80 }] });
+        let page = page(Language::English);
+        assert_eq!(
+            summary(&page, &answer) + &blocked_by(&page, &answer),
+            " Contacts   1,200\n As of      2026-11-24 14:00:00Z\n\
+             \nWhen they can be called\n When                     Contacts\n Now                         1,000\n Later today                    50\n Later                          50\n Never, as things stand        100\n Under way                       0\n Finished                        0\n\
+             \nWhat would unlock more\n Missing        Contacts   That is\n consent              80   Ask for consent.\n list: us.dnc          5   Load a fresh list.\n\
+             \nRules in the way\n Rule              What it says   Law      Contacts\n us.tcpa.consent   Consent        47 CFR         80\n"
+        );
+    }
+}

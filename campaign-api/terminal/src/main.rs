@@ -1,0 +1,36 @@
+//! `ringfence-terminal`: daily work over the HTTP API, on the terminal. `./ringfence campaign ...`
+//! and its like come here. Links nothing of the house but its words: what it knows comes by HTTP.
+
+mod api;
+mod arguments;
+mod commands;
+mod config;
+mod desk;
+mod find;
+mod page;
+mod trouble;
+mod words;
+
+use std::{io::Write as _, process::ExitCode};
+
+use arguments::Arguments;
+use clap::Parser as _;
+use desk::print_error;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let tongue = config::tongue(arguments.global.language.as_deref());
+    match commands::run(&arguments, tongue) {
+        Ok(code) => {
+            // A full disk behind `> file` must not look like success; a closed pipe may.
+            match std::io::stdout().flush() {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::from(5),
+                _ => ExitCode::from(code),
+            }
+        }
+        Err(trouble) => {
+            print_error(&trouble, &arguments.global, tongue);
+            ExitCode::from(trouble.exit_code())
+        }
+    }
+}

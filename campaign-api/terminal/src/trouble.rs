@@ -1,0 +1,256 @@
+//! What goes wrong, told so that the reader knows what to do; and the exit codes.
+
+use dialer_types::{Say, say};
+use serde_json::{Value, json};
+
+use crate::page::{Page, Tone, said, text};
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The command line, the environment or the settings do not say what is needed.
+    #[error("{0}")]
+    Usage(Say),
+    /// No answer, or none of the API's.
+    #[error("{place}: {reason}")]
+    Unreachable {
+        /// The API's address.
+        place: String,
+        /// What the way to it said.
+        reason: String,
+    },
+    /// The API said no: an RFC 9457 problem.
+    #[error("{status}")]
+    Refused {
+        /// HTTP.
+        status: u16,
+        /// The problem's text as it came.
+        text: String,
+        /// The problem.
+        problem: Value,
+    },
+    /// A local file.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Nobody reads what we write (`| head`): no reason to complain.
+    #[error("nobody reads the output")]
+    Unread,
+}
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// The API refused: 400, 404, 405, 409, 413, 422.
+const REFUSED: u8 = 1;
+/// The command line, as clap has it.
+const USAGE: u8 = 2;
+/// No connection, no answer in time, 5xx.
+const UNREACHABLE: u8 = 3;
+/// 401 and 403.
+const NOT_ALLOWED: u8 = 4;
+/// A file of this machine.
+const FILE: u8 = 5;
+/// `campaign watch` ended because the campaign stalled.
+pub(crate) const STALLED: u8 = 6;
+
+impl Trouble {
+    /// The process's.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Unreachable { .. } => UNREACHABLE,
+            Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
+            Self::Refused { status: 500.., .. } => UNREACHABLE,
+            Self::Refused { .. } => REFUSED,
+            Self::File { .. } => FILE,
+            Self::Unread => DONE,
+        }
+    }
+
+    /// For scripts: a problem (RFC 9457), the API's own as it came.
+    pub(crate) fn json(&self, page: &Page) -> String {
+        let (code, title, detail) = match self {
+            Self::Refused { text, .. } => return text.trim_end().to_owned(),
+            Self::Usage(say) => {
+                ("usage", say!("The command line does not say enough"), page.tell(say))
+            }
+            Self::Unreachable { place, reason } => {
+                ("unreachable", say!("The API does not answer"), format!("{place}: {reason}"))
+            }
+            Self::File { path, reason } => {
+                ("file", say!("A file cannot be used"), format!("{path}: {reason}"))
+            }
+            Self::Unread => return String::new(),
+        };
+        let title = page.tell(&title);
+        let kind = format!("urn:ringfence:problem:{code}");
+        json!({ "type": kind, "title": title, "code": code, "detail": detail }).to_string()
+    }
+
+    /// For people: what is wrong, every fault, and what to do.
+    pub(crate) fn render(&self, page: &Page) -> String {
+        let error = page.tone(&page.tell(&say!("error:")), Tone::Bad);
+        let (what, faults) = match self {
+            Self::Unread => return String::new(),
+            Self::Usage(say) => (page.tell(say), String::new()),
+            Self::Unreachable { place, reason } => {
+                let what = say!("the API at {place} does not answer: {reason}", place, reason);
+                (page.tell(&what), String::new())
+            }
+            Self::File { path, reason } => (format!("{path}: {reason}"), String::new()),
+            Self::Refused { problem, .. } => {
+                let (title, detail) = (said(&problem["title"]), said(&problem["detail"]));
+                let what = if detail.is_empty() { title } else { format!("{title}: {detail}") };
+                (what, faults(page, problem))
+            }
+        };
+        let mut out = format!("{error} {what}\n{faults}");
+        if let Some(advice) = self.advice() {
+            out.push_str(&page.tone(&page.tell(&advice), Tone::Faint));
+            out.push('\n');
+        }
+        out
+    }
+
+    /// The next step.
+    fn advice(&self) -> Option<Say> {
+        let (status, code) = match self {
+            Self::Unreachable { .. } => {
+                return Some(say!(
+                    "Is campaign-api running, and is the address right? It comes from --api, RINGFENCE_API or `./ringfence login`; your operator knows it."
+                ));
+            }
+            Self::Refused { status, problem, .. } => {
+                (*status, problem["code"].as_str().unwrap_or_default())
+            }
+            _ => return None,
+        };
+        Some(match (status, code) {
+            (_, "campaign_without_trunk") => say!(
+                "A campaign gets its trunks when it is made: `./ringfence trunk list` shows them, `./ringfence campaign create --trunk NAME ...` takes one."
+            ),
+            (_, "campaign_not_running") => say!(
+                "`./ringfence campaign show NAME` says where the campaign stands; `./ringfence campaign start NAME` sets it going."
+            ),
+            (_, "campaign_exists" | "seller_exists" | "trunk_exists") => say!(
+                "Choose another name, or use the one that is there: `./ringfence campaign list`, `seller list`, `trunk list`."
+            ),
+            (_, "try_again") => say!("Nothing was recorded: run the same command again."),
+            (_, "nothing_to_correct") => {
+                say!("`./ringfence attempts show ID` says how the attempt stands.")
+            }
+            (_, "list_failed") => say!(
+                "Preview the file, mend it from the line that is named, and import it again: people who are in already count as duplicates."
+            ),
+            (_, "recorded_not_announced") => say!(
+                "The entry stands. Run the same command again, so that calls which ring now are reached too."
+            ),
+            (401, _) => say!(
+                "The API does not know your key. It comes from RINGFENCE_KEY, RINGFENCE_KEY_FILE, --key-file or `./ringfence login`. An operator makes one: ./ringfence campaign-api key create --name YOU --role campaign_manager"
+            ),
+            (403, _) => say!(
+                "Ask somebody who has one of these roles, or an operator for a key with such a role."
+            ),
+            (404, _) => say!(
+                "See what there is: `./ringfence campaign list`, `seller list`, `trunk list`, `contact list`, `attempts`."
+            ),
+            (409, _) => say!("Look how things stand, and try again."),
+            (413, _) => say!("Split the file, and import the parts one after the other."),
+            (400 | 422, _) => say!(
+                "Nothing was recorded. Put this right and run the command again; --help shows what each word takes."
+            ),
+            (503, _) => say!(
+                "Nothing was recorded. Run the same command again in a minute; if it stays so, tell your operator."
+            ),
+            (500.., _) => say!("Tell your operator: the reason is in the log of campaign-api."),
+            _ => return None,
+        })
+    }
+}
+
+/// Every fault of a problem.
+fn faults(page: &Page, problem: &Value) -> String {
+    let Some(faults) = problem["faults"].as_array().filter(|faults| !faults.is_empty()) else {
+        return String::new();
+    };
+    let lines = faults.iter().any(|fault| !fault["line"].is_null());
+    let mut columns = vec![text(say!("Field")), text(say!("Reason"))];
+    if lines {
+        columns.insert(0, crate::page::counts(say!("Line")));
+    }
+    let rows = faults
+        .iter()
+        .map(|fault| {
+            let mut row = vec![said(&fault["field"]).into(), said(&fault["reason"]).into()];
+            if lines {
+                row.insert(0, said(&fault["line"]).into());
+            }
+            row
+        })
+        .collect();
+    page.table(&columns, rows, &say!("none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use dialer_types::Language;
+
+    use super::*;
+    use crate::page::tests::page;
+
+    fn refused(status: u16, problem: Value) -> Trouble {
+        Trouble::Refused { status, text: problem.to_string(), problem }
+    }
+
+    #[test]
+    fn every_fault_is_in_a_table_with_what_to_do_below() {
+        let problem = json!({ "type": "urn:ringfence:problem:invalid", "status": 422, "code": "invalid",
+            "title": "The request is not valid", "detail": "2 faults",
+            "faults": [{ "line": 3, "field": "number", "reason": "too short" },
+                       { "line": 12, "field": "at", "reason": "not a moment" }] });
+        let trouble = refused(422, problem);
+        assert_eq!(
+            trouble.render(&page(Language::English)),
+            "error: The request is not valid: 2 faults\n\
+             \x20Line   Field    Reason\n    3   number   too short\n   12   at       not a moment\n\
+             Nothing was recorded. Put this right and run the command again; --help shows what each word takes.\n"
+        );
+        let chinese = trouble.render(&page(Language::Chinese));
+        assert!(chinese.starts_with("错误："), "{chinese}");
+        assert!(chinese.contains("字段") && chinese.contains("未作任何记录"), "{chinese}");
+        assert_eq!(trouble.exit_code(), 1);
+    }
+
+    #[test]
+    fn exit_codes_tell_the_classes_apart() {
+        let code = |status| refused(status, Value::Null).exit_code();
+        assert_eq!([404, 409, 413, 422, 400].map(code), [1; 5]);
+        assert_eq!([401, 403].map(code), [4; 2]);
+        assert_eq!([500, 502, 503].map(code), [3; 3]);
+        assert_eq!(Trouble::Usage(say!("none")).exit_code(), 2);
+        let gone = Trouble::Unreachable { place: "http://x".into(), reason: "refused".into() };
+        assert_eq!(gone.exit_code(), 3);
+        assert_eq!(Trouble::File { path: "x".into(), reason: "y".into() }.exit_code(), 5);
+    }
+
+    #[test]
+    fn every_status_that_the_api_gives_comes_with_a_next_step() {
+        for status in [400, 401, 403, 404, 409, 413, 422, 500, 502, 503] {
+            assert!(refused(status, Value::Null).advice().is_some(), "{status}");
+        }
+    }
+
+    #[test]
+    fn errors_for_scripts_are_problems_in_one_document() {
+        let own = refused(404, json!({ "code": "not_found", "status": 404 }));
+        assert_eq!(own.json(&page(Language::English)), r#"{"code":"not_found","status":404}"#);
+        let gone = Trouble::Unreachable { place: "http://x".into(), reason: "refused".into() };
+        let problem: Value = serde_json::from_str(&gone.json(&page(Language::Chinese))).unwrap();
+        assert_eq!(problem["code"], "unreachable");
+        assert_eq!(problem["type"], "urn:ringfence:problem:unreachable");
+    }
+}
