@@ -44,7 +44,8 @@ mod tests {
 
     /// Every template after `say!(` in a source file.
     fn templates(source: &str, found: &mut Vec<String>) {
-        for after in source.split("say!(").skip(1) {
+        // In two parts, so that this line is not found itself.
+        for after in source.split(concat!("say", "!(")).skip(1) {
             let Some(rest) = after.trim_start().strip_prefix('"') else { continue };
             let mut text = String::new();
             let mut characters = rest.chars();

@@ -93,11 +93,17 @@ fn save(desk: &Desk, folder: &Path, filter: &[(&str, Option<&str>)]) -> Result<(
         fs::write(&path, text).map_err(|error| config::trouble(&path, &error))
     };
     let key = desk.api.get_text("/v1/audit/key", &[])?;
-    let dictionary = desk.api.get_text("/v1/audit/dictionary", &[])?;
-    write("dictionary.md", &dictionary)?;
-    let hash = hex(&Sha256::digest(dictionary.as_bytes()));
-    let about = json!({ "bytes": dictionary.len(), "sha256": hash });
-    files.insert("dictionary.md".to_owned(), about);
+    // An older API has none; the records verify without it.
+    match desk.api.get_text("/v1/audit/dictionary", &[]) {
+        Ok(dictionary) => {
+            write("dictionary.md", &dictionary)?;
+            let hash = hex(&Sha256::digest(dictionary.as_bytes()));
+            let about = json!({ "bytes": dictionary.len(), "sha256": hash });
+            files.insert("dictionary.md".to_owned(), about);
+        }
+        Err(Trouble::Refused { status: 404, .. }) => {}
+        Err(other) => return Err(other),
+    }
     write("checkpoint", &begun.note)?;
     write("key.pub", &key)?;
     let mut manifest = manifest(&begun.note, files);
