@@ -158,7 +158,7 @@ async fn record_csv(app: &App, body: axum::body::Body) -> Result<Report, Problem
             let kept = report.recorded;
             Problem::malformed(
                 say!("{error}; {kept} rows before it are recorded", kept)
-                    .with("error", Say::raw(error.to_string())),
+                    .with("error", error.say()),
             )
         })?;
         let Some(record) = record else { break };

@@ -11,8 +11,7 @@ use dialer_types::{AttemptId, ContactId, Disposition, E164, Language, Purpose, S
 use super::{CHINESE, chinese, in_language};
 
 /// Text that is the same in every language, by file, with the reason.
-const RAW: [(&str, usize, &str); 4] = [
-    ("http/earlier.rs", 1, "the words of a file that cannot be read on (import/records.rs)"),
+const RAW: [(&str, usize, &str); 3] = [
     ("http/lists/report.rs", 1, "a fault kept by an earlier version, as text"),
     ("http/trunk_health.rs", 1, "a word of the database that this version does not know"),
     ("words/codes.rs", 3, "a word of the database that this version does not know"),

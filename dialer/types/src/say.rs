@@ -177,13 +177,6 @@ impl From<&'static str> for Say {
     }
 }
 
-/// Told as it is, in every language. On its way out: write [`say!`](crate::say) or [`Say::raw`].
-impl From<String> for Say {
-    fn from(text: String) -> Self {
-        Self::raw(text)
-    }
-}
-
 impl From<Say> for Filling {
     fn from(say: Say) -> Self {
         Self::Said(say)
