@@ -175,6 +175,11 @@ CREATE TABLE public.contact (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE public.contact_field (
+    contact_id uuid NOT NULL,
+    cipher bytea NOT NULL
+);
+
 CREATE TABLE public.contact_list (
     id uuid NOT NULL,
     campaign_id uuid NOT NULL,
@@ -186,7 +191,14 @@ CREATE TABLE public.contact_list (
     duplicates bigint DEFAULT 0 NOT NULL,
     failure text,
     created_at bigint NOT NULL,
+    repaired bigint DEFAULT 0 NOT NULL,
+    quarantined bigint DEFAULT 0 NOT NULL,
+    blank bigint DEFAULT 0 NOT NULL,
+    touched_at bigint DEFAULT 0 NOT NULL,
+    failure_said text,
     CONSTRAINT contact_list_check CHECK ((rows = ((imported + rejected) + duplicates))),
+    CONSTRAINT contact_list_quarantined_check CHECK (((quarantined >= 0) AND (quarantined <= rejected))),
+    CONSTRAINT contact_list_repaired_check CHECK (((repaired >= 0) AND (repaired <= imported))),
     CONSTRAINT contact_list_state_check CHECK ((state = ANY (ARRAY['importing'::text, 'imported'::text, 'failed'::text])))
 );
 
@@ -254,7 +266,10 @@ CREATE TABLE public.list_fault (
     list_id uuid NOT NULL,
     line bigint NOT NULL,
     field text NOT NULL,
-    reason text NOT NULL
+    reason text NOT NULL,
+    kind text DEFAULT 'fault'::text NOT NULL,
+    said text,
+    CONSTRAINT list_fault_kind_check CHECK ((kind = ANY (ARRAY['fault'::text, 'card'::text, 'repair'::text, 'duplicate'::text])))
 );
 
 CREATE TABLE public.node (
@@ -283,7 +298,8 @@ CREATE TABLE public.outcome (
     ring_ms bigint,
     answered_at bigint,
     ended_at bigint NOT NULL,
-    recorded_by uuid NOT NULL
+    recorded_by uuid NOT NULL,
+    reason text
 );
 
 CREATE TABLE public.parked (
@@ -450,6 +466,9 @@ ALTER TABLE ONLY public.consent_event
 ALTER TABLE ONLY public.contact
     ADD CONSTRAINT contact_campaign_id_person_subject_key UNIQUE (campaign_id, person_subject);
 
+ALTER TABLE ONLY public.contact_field
+    ADD CONSTRAINT contact_field_pkey PRIMARY KEY (contact_id);
+
 ALTER TABLE ONLY public.contact_list
     ADD CONSTRAINT contact_list_pkey PRIMARY KEY (id);
 
@@ -532,9 +551,13 @@ CREATE INDEX attempt_campaign_id_at_idx ON public.attempt USING btree (campaign_
 
 CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree (contact_id, try_no);
 
+CREATE INDEX audit_entry_placement_idx ON public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
+
 CREATE INDEX consent_event_person_subject_idx ON public.consent_event USING btree (person_subject);
 
 CREATE INDEX contact_campaign_id_state_idx ON public.contact USING btree (campaign_id, state);
+
+CREATE INDEX contact_list_touched_at_idx ON public.contact_list USING btree (touched_at) WHERE (state = 'importing'::text);
 
 CREATE INDEX contact_node_idx ON public.contact USING btree (node) WHERE (node IS NOT NULL);
 
@@ -622,6 +645,9 @@ ALTER TABLE ONLY public.contact
 
 ALTER TABLE ONLY public.contact
     ADD CONSTRAINT contact_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
+
+ALTER TABLE ONLY public.contact_field
+    ADD CONSTRAINT contact_field_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
 
 ALTER TABLE ONLY public.contact_list
     ADD CONSTRAINT contact_list_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
@@ -719,6 +745,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_trunk TO ringfence_ap
 GRANT SELECT,INSERT ON TABLE public.consent_event TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.contact TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.contact_field TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.contact_list TO ringfence_app;
 

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod campaigns;
 pub mod consents;
 pub mod contacts;
+pub mod corrections;
 pub mod counts;
 pub mod earlier;
 pub mod error;
@@ -76,7 +77,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(campaigns::pause))
         .routes(routes!(campaigns::stop))
         .routes(routes!(contacts::list))
-        .routes(routes!(lists::import))
+        .routes(routes!(lists::import, lists::of_campaign))
         .routes(routes!(lists::create))
         .routes(routes!(lists::preview::preview))
         .routes(routes!(lists::template))
@@ -87,10 +88,13 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(earlier::record))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::show))
-        .routes(routes!(attempts::correct))
+        .routes(routes!(attempts::story))
+        .routes(routes!(corrections::correct))
+        .routes(routes!(corrections::record))
         .routes(routes!(audit::export))
         .routes(routes!(audit::checkpoint))
         .routes(routes!(audit::key))
+        .routes(routes!(audit::dictionary))
 }
 
 /// The `OpenAPI` 3.1 document.

@@ -1,22 +1,18 @@
 //! The command line, and the commands that need no running dialer.
 
+pub mod audit;
+
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
-use dialer_audit::{
-    Report, Row, Signer, Verifier, VerifierKey,
-    manifest::{FileDigest, Manifest},
-};
 use dialer_policy::{Options, Ruleset, check::judge_line};
-use schema::config::Config;
-
-use crate::store::{export, postgres};
 
 /// The dialer: places no call that its rules deny.
 #[derive(Debug, Parser)]
@@ -77,14 +73,27 @@ pub enum AuditCommand {
         #[arg(long)]
         key: PathBuf,
     },
-    /// Writes the audit out, up to its newest checkpoint.
+    /// Writes the audit out, up to its newest checkpoint; with filters, a part whose rows carry
+    /// the proof of their place.
     Export {
         /// ringfence.toml
-        #[arg(long)]
+        #[arg(long, env = "RINGFENCE_CONFIG")]
         config: PathBuf,
         /// The folder to write to.
         #[arg(long)]
         out: PathBuf,
+        /// Which records.
+        #[command(flatten)]
+        which: audit::Which,
+    },
+    /// Prints the whole story of one attempt: what was known, what the rules said, what happened.
+    Show {
+        /// Whose.
+        #[command(flatten)]
+        whose: audit::Whose,
+        /// ringfence.toml
+        #[arg(long, env = "RINGFENCE_CONFIG")]
+        config: PathBuf,
     },
 }
 
@@ -110,77 +119,6 @@ pub fn policy_check(file: &Path, out: &mut impl Write) -> Result<()> {
 pub(crate) fn faults(faults: Vec<dialer_policy::PackFault>) -> anyhow::Error {
     let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
     anyhow::anyhow!("the rule packs have faults:\n  {}", lines.join("\n  "))
-}
-
-/// `audit verify`: both files of rows against the checkpoint, the manifest against both.
-///
-/// # Errors
-/// What does not verify, and where.
-pub fn audit_verify(folder: &Path, key: &Path) -> Result<Report> {
-    let key: VerifierKey = read(key)?.parse().with_context(|| key.display().to_string())?;
-    let note = read(&folder.join("checkpoint"))?;
-    let manifest = Manifest::parse(&read(&folder.join("manifest.json"))?)?;
-    let mut report = None;
-    for (name, rows) in [
-        ("audit.jsonl", json_rows as fn(&mut Verifier, Digested<'_>) -> Result<()>),
-        ("audit.csv", csv_rows),
-    ] {
-        let path = folder.join(name);
-        let mut verifier = Verifier::new(&note, &key).context("checkpoint")?;
-        manifest.check_checkpoint(verifier.checkpoint())?;
-        let mut digest = FileDigest::default();
-        let file = File::open(&path).with_context(|| path.display().to_string())?;
-        rows(&mut verifier, Digested { file: BufReader::new(file), digest: &mut digest })
-            .with_context(|| name.to_owned())?;
-        manifest.check_file(name, &digest.finish())?;
-        report = Some(verifier.finish().with_context(|| name.to_owned())?);
-    }
-    report.context("nothing was verified")
-}
-
-/// A file that is hashed while it is read.
-struct Digested<'a> {
-    file: BufReader<File>,
-    digest: &'a mut FileDigest,
-}
-
-impl Read for Digested<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read(bytes)?;
-        self.digest.update(bytes.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-}
-
-fn json_rows(verifier: &mut Verifier, file: Digested<'_>) -> Result<()> {
-    for line in BufReader::new(file).lines() {
-        verifier.row(&Row::Json(line?))?;
-    }
-    Ok(())
-}
-
-fn csv_rows(verifier: &mut Verifier, file: Digested<'_>) -> Result<()> {
-    let mut reader = csv::Reader::from_reader(file);
-    let header: Vec<_> = reader.headers()?.iter().map(str::to_owned).collect();
-    if !header.iter().map(String::as_str).eq(dialer_audit::export::csv_header()) {
-        bail!("its header is not that of an export");
-    }
-    for row in reader.records() {
-        verifier.row(&Row::Csv(row?.iter().map(str::to_owned).collect()))?;
-    }
-    Ok(())
-}
-
-/// `audit export`: returns what was written, in a sentence.
-///
-/// # Errors
-/// If the database cannot be read, has no checkpoint, or a file cannot be written.
-pub async fn audit_export(config: &Path, out: &Path) -> Result<String> {
-    let config = Config::load(config)?;
-    let pool = postgres::connect(&config.postgres).await?;
-    let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)?;
-    let checkpoint = export::write(&pool, &signer, out).await?;
-    Ok(format!("{} records, root {}, in {}", checkpoint.size, checkpoint.root, out.display()))
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -44,8 +44,8 @@ fn dispatch(command: Command) -> Result<()> {
             let said = runtime()?.block_on(cli::audit_export(&config, which, &folder))?;
             writeln!(out, "{said}").context("standard output")
         }
-        Command::Audit { command: AuditCommand::Show { attempt, config } } => {
-            let page = runtime()?.block_on(cli::audit_show(&config, &attempt))?;
+        Command::Audit { command: AuditCommand::Show { whose, config } } => {
+            let page = runtime()?.block_on(cli::audit_show(&config, &whose))?;
             write!(out, "{page}").context("standard output")
         }
     }

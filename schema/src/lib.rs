@@ -6,8 +6,10 @@ pub mod config;
 pub mod heads;
 pub mod numbers;
 pub mod rows;
+pub mod story;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trail;
 
 /// The migrations, in order. `schema.sql` is the same as one text.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

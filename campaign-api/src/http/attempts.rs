@@ -3,16 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use dialer_audit::{Record, record::Ended};
-use dialer_limiter::Token;
-use dialer_types::{
-    AttemptId, CampaignId, ContactId, Disposition, NodeId, PlacementId, SubjectId, TrunkId,
-    UnixMillis, say,
-};
-use schema::{
-    heads::move_heads,
-    rows::{self, AuditEntry},
-};
+use dialer_types::{AttemptId, CampaignId, ContactId, NodeId, PlacementId, TrunkId, say};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use utoipa::ToSchema;
@@ -21,11 +12,11 @@ use uuid::Uuid;
 use super::{
     auth::{Attempts as AttemptRight, May},
     contacts::{disposition_word, masked},
-    error::{Problem, is_duplicate},
-    extract::{Asked, Body, Faults, Id, page},
+    error::Problem,
+    extract::{Asked, Faults, Id, page},
     time::Time,
 };
-use crate::{app::App, events, words::codes};
+use crate::{app::App, words::codes};
 
 /// Which attempts.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -146,11 +137,11 @@ pub struct AttemptDetail {
     pub placements: Vec<Placement>,
 }
 
-fn ulid(id: Uuid) -> String {
+pub(super) fn ulid(id: Uuid) -> String {
     PlacementId(id.as_u128()).to_string()
 }
 
-fn try_of(attempt: AttemptId) -> i16 {
+pub(super) fn try_of(attempt: AttemptId) -> i16 {
     i16::try_from(attempt.try_no).unwrap_or(i16::MAX)
 }
 
@@ -222,7 +213,7 @@ pub(super) async fn show(
     detail(&app, &mut connection, id).await.map(Json)
 }
 
-async fn detail(
+pub(super) async fn detail(
     app: &App,
     connection: &mut PgConnection,
     id: AttemptId,
@@ -332,105 +323,19 @@ async fn placements(
     Ok(placements)
 }
 
-/// How an attempt really ended.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Correction {
-    /// The right disposition. Never `not_sent`: only the dialer can prove that.
-    #[schema(value_type = String)]
-    pub disposition: Disposition,
-}
-
-/// Corrects how an attempt ended: a revision more, both stay on record. Rules count the correction.
-#[utoipa::path(post, path = "/v1/attempts/{id}/correction", tag = "attempts",
-    params(("id" = String, Path, description = "contact ULID, '-', try")), request_body = Correction,
-    responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn correct(
-    May(caller, _): May<AttemptRight>,
+/// The whole story of an attempt as one page of text: what was known, which rules were asked and
+/// what each said, what happened, and the audit records that prove it.
+#[utoipa::path(get, path = "/v1/attempts/{id}/story", tag = "attempts",
+    params(("id" = String, Path, description = "contact ULID, '-', try")),
+    responses((status = 200, body = String, content_type = "text/plain"), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn story(
+    _: May<AttemptRight>,
     State(app): State<Arc<App>>,
     Id(id): Id<AttemptId>,
-    Body(correction): Body<Correction>,
-) -> Result<Json<AttemptDetail>, Problem> {
-    let Some(outcome) = correction.disposition.outcome() else {
-        let mut faults = Faults::default();
-        faults.add("disposition", "not_sent needs a proof that only the dialer has");
-        faults.finish()?;
-        return Err(Problem::internal("a fault was not reported"));
-    };
-    let now = app.now();
-    let event = Token(app.ulid());
-    let mut transaction = app.pool.begin().await?;
-    let row = sqlx::query(
-        "SELECT id, number_subject, person_subject, account_subject, campaign_id
-         FROM placement WHERE contact_id = $1 AND try_no = $2",
-    )
-    .bind(Uuid::from_u128(id.contact.0))
-    .bind(try_of(id))
-    .fetch_optional(&mut *transaction)
-    .await?
-    .ok_or_else(|| Problem::not_found(say!("no placement of attempt {id}", id)))?;
-    let placement = PlacementId(row.try_get::<Uuid, _>(0)?.as_u128());
-    let mut subjects = vec![SubjectId(row.try_get(1)?), SubjectId(row.try_get(2)?)];
-    subjects.extend(row.try_get::<Option<i64>, _>(3)?.map(SubjectId));
-    // The heads are locked first: a settle and a correction follow one another.
-    let moved =
-        move_heads(&mut transaction, &subjects, |_, head| head.settled(event, placement, outcome))
-            .await?;
-    let ended = revise(&mut transaction, caller.user, placement, correction.disposition).await?;
-    let body = Ended { attempt: id, placement, ..ended };
-    let entry = AuditEntry {
-        campaign: Some(CampaignId(row.try_get::<Uuid, _>(4)?.as_u128())),
-        attempt: Some(id),
-        placement: Some(placement),
-        ..AuditEntry::of(Record::new(None, body.into(), now))
-    };
-    rows::append_audit(&mut transaction, &[entry]).await?;
-    let detail = detail(&app, &mut transaction, id).await?;
-    transaction.commit().await?;
-    events::follow(&app, &moved).await;
-    Ok(Json(detail))
-}
-
-/// Adds the revision; returns what the audit says of it, but for whose it is.
-async fn revise(
-    connection: &mut PgConnection,
-    user: Uuid,
-    placement: PlacementId,
-    disposition: Disposition,
-) -> Result<Ended, Problem> {
-    let row = sqlx::query(
-        "INSERT INTO outcome (placement_id, revision, disposition, sip_code, q850, ring_ms,
-                              answered_at, ended_at, recorded_by)
-         SELECT placement_id, revision + 1, $2, sip_code, q850, ring_ms, answered_at, ended_at, $3
-         FROM outcome WHERE placement_id = $1 AND disposition <> $4
-           AND revision = (SELECT max(revision) FROM outcome WHERE placement_id = $1)
-         RETURNING sip_code, q850, ring_ms, answered_at, ended_at",
-    )
-    .bind(Uuid::from_u128(placement.0))
-    .bind(i16::from(disposition.code()))
-    .bind(user)
-    .bind(i16::from(Disposition::NotSent.code()))
-    .fetch_optional(connection)
-    .await;
-    let row = match row {
-        Err(error) if is_duplicate(&error) => {
-            return Err(Problem::conflict("try_again", "another correction came first"));
-        }
-        other => other?.ok_or_else(|| {
-            let detail = "the attempt has not ended yet, or its INVITE was never sent";
-            Problem::conflict("nothing_to_correct", detail)
-        })?,
-    };
-    let small = |index: usize| -> Result<Option<i16>, sqlx::Error> { row.try_get(index) };
-    Ok(Ended {
-        attempt: AttemptId { contact: ContactId(0), try_no: 0 },
-        placement,
-        disposition,
-        sip_code: small(0)?.and_then(|code| u16::try_from(code).ok()),
-        q850: small(1)?.and_then(|cause| u8::try_from(cause).ok()),
-        ring_ms: row.try_get::<Option<i64>, _>(2)?.and_then(|ms| u32::try_from(ms).ok()),
-        answered_at: row.try_get::<Option<i64>, _>(3)?.map(UnixMillis),
-        ended_at: Some(UnixMillis(row.try_get(4)?)),
-        correction: true,
-    })
+) -> Result<String, Problem> {
+    let mut connection = app.pool.acquire().await?;
+    let story = schema::story::read(&mut connection, &app.keys, id).await;
+    let story = story.map_err(Problem::internal)?;
+    let story = story.ok_or_else(|| Problem::not_found(say!("no attempt {id}", id)))?;
+    Ok(dialer_audit::page::write(&story))
 }

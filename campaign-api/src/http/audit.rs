@@ -8,23 +8,20 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use dialer_audit::export;
-use dialer_types::CampaignId;
+use dialer_audit::{Tree, dictionary as meanings, export};
+use dialer_types::{E164, RuleId};
 use futures_util::stream;
+use schema::trail::{self, Filter, Leaf, Signed, Trail, TrailError};
 use serde::Deserialize;
-use sqlx::Row;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{
     auth::{Attempts as AttemptRight, May},
     error::Problem,
     extract::{Asked, Faults},
+    time::Time,
 };
 use crate::app::App;
-
-/// Leaves read at once: what an export holds in memory, whatever its length.
-const AT_ONCE: i64 = 500;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -37,7 +34,8 @@ pub enum Format {
     Csv,
 }
 
-/// Which leaves.
+/// Which leaves. Without a filter the rows are the whole log; with one each carries the proof of
+/// its place.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -45,8 +43,38 @@ pub struct Which {
     /// `jsonl` (default) or `csv`.
     #[serde(default)]
     pub format: Format,
-    /// Only entries of this campaign (ULID). The whole export can be verified, a part cannot.
+    /// Recorded at this moment or later.
+    pub from: Option<String>,
+    /// Recorded before this moment.
+    pub to: Option<String>,
+    /// Only entries of this campaign (ULID).
     pub campaign: Option<String>,
+    /// Only entries about this number (E.164).
+    pub number: Option<String>,
+    /// Only entries about this person: the seller's own id.
+    pub person: Option<String>,
+    /// Only decisions that this rule denied.
+    pub rule: Option<String>,
+}
+
+impl Which {
+    fn filter(&self) -> Result<Filter, Problem> {
+        let mut faults = Faults::default();
+        let mut moment = |field: &str, text: &Option<String>| {
+            let read = text.as_deref().map(Time::read);
+            read.and_then(|read| read.map_err(|reason| faults.add(field, reason)).ok())
+                .map(|time| time.0)
+        };
+        let (from, to) = (moment("from", &self.from), moment("to", &self.to));
+        let campaign = self.campaign.as_deref().and_then(|id| faults.parse("campaign", id));
+        // A '+' of a query string is a blank when it is not escaped.
+        let number = self.number.as_deref().map(|number| number.trim());
+        let number = number.map(|number| format!("+{}", number.trim_start_matches('+')));
+        let number: Option<E164> = number.as_deref().and_then(|it| faults.parse("number", it));
+        faults.finish()?;
+        let rule = self.rule.as_deref().map(RuleId::new);
+        Ok(Filter { from, to, campaign, number, person: self.person.clone(), rule })
+    }
 }
 
 /// The leaves in their order, up to the latest checkpoint.
@@ -58,28 +86,23 @@ pub(super) async fn export(
     State(app): State<Arc<App>>,
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
-    let mut faults = Faults::default();
-    let campaign: Option<CampaignId> =
-        which.campaign.as_deref().and_then(|id| faults.parse("campaign", id));
-    faults.finish()?;
-    let size: i64 = sqlx::query_scalar("SELECT coalesce(max(size), 0) FROM audit_checkpoint")
-        .fetch_one(&app.pool)
-        .await?;
+    let filter = which.filter()?;
+    let nothing = Signed { size: 0, root: Tree::new().root().0.to_vec(), note: String::new() };
+    let signed = trail::newest(&app.pool).await.map_err(Problem::internal)?.unwrap_or(nothing);
+    let trail = Trail::open(&app.pool, &app.keys, filter, &signed).await;
+    let trail = trail.map_err(Problem::internal)?;
     let (kind, first) = match which.format {
         Format::Jsonl => ("application/jsonl", Vec::new()),
         Format::Csv => {
-            let header: Vec<&str> = export::csv_header().collect();
+            let header: Vec<&str> = if trail.is_part() {
+                export::csv_part_header().collect()
+            } else {
+                export::csv_header().collect()
+            };
             ("text/csv; charset=utf-8", csv_line(&header).map_err(Problem::internal)?)
         }
     };
-    let source = Source {
-        app,
-        format: which.format,
-        campaign: campaign.map(|id| Uuid::from_u128(id.0)),
-        size,
-        next: 0,
-        first: Some(first),
-    };
+    let source = Source { trail, format: which.format, first: Some(first) };
     let rows = stream::try_unfold(source, |mut source| async move {
         match source.chunk().await {
             Ok(Some(chunk)) => Ok(Some((Bytes::from(chunk), source))),
@@ -90,7 +113,7 @@ pub(super) async fn export(
             }
         }
     });
-    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (SIZE, size.to_string())];
+    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (SIZE, signed.size.to_string())];
     Ok((headers, Body::from_stream(rows)).into_response())
 }
 
@@ -98,11 +121,8 @@ pub(super) async fn export(
 const SIZE: header::HeaderName = header::HeaderName::from_static("x-ringfence-checkpoint-size");
 
 struct Source {
-    app: Arc<App>,
+    trail: Trail,
     format: Format,
-    campaign: Option<Uuid>,
-    size: i64,
-    next: i64,
     first: Option<Vec<u8>>,
 }
 
@@ -110,9 +130,9 @@ struct Source {
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
     #[error("{0}")]
-    Sql(#[from] sqlx::Error),
+    Trail(#[from] TrailError),
     #[error("leaf {0}: {1}")]
-    Leaf(i64, dialer_audit::CanonicalError),
+    Leaf(u64, dialer_audit::CanonicalError),
     #[error("{0}")]
     Csv(#[from] csv::Error),
 }
@@ -124,39 +144,30 @@ impl Source {
         {
             return Ok(Some(first));
         }
-        let rows = sqlx::query(
-            "SELECT l.index, e.leaf FROM audit_leaf l JOIN audit_entry e ON e.id = l.entry_id
-             WHERE l.index >= $1 AND l.index < $2 AND ($3::uuid IS NULL OR e.campaign_id = $3)
-             ORDER BY l.index LIMIT $4",
-        )
-        .bind(self.next)
-        .bind(self.size)
-        .bind(self.campaign)
-        .bind(AT_ONCE)
-        .fetch_all(&self.app.pool)
-        .await?;
-        if rows.is_empty() {
+        let leaves = self.trail.next().await?;
+        if leaves.is_empty() {
             return Ok(None);
         }
         let mut chunk = Vec::new();
-        for row in &rows {
-            let index: i64 = row.try_get(0)?;
-            let place = u64::try_from(index).unwrap_or(0);
-            let leaf: &[u8] = row.try_get(1)?;
+        for Leaf { index, leaf, path } in &leaves {
+            let broken = |error| ExportError::Leaf(*index, error);
             match self.format {
                 Format::Jsonl => {
-                    let line =
-                        export::json_line(place, leaf).map_err(|e| ExportError::Leaf(index, e))?;
-                    chunk.extend_from_slice(line.as_bytes());
+                    let line = match path {
+                        Some(path) => export::json_part_line(*index, leaf, path),
+                        None => export::json_line(*index, leaf),
+                    };
+                    chunk.extend_from_slice(line.map_err(broken)?.as_bytes());
                     chunk.push(b'\n');
                 }
                 Format::Csv => {
-                    let cells =
-                        export::csv_row(place, leaf).map_err(|e| ExportError::Leaf(index, e))?;
-                    chunk.extend(csv_line(&cells)?);
+                    let cells = match path {
+                        Some(path) => export::csv_part_row(*index, leaf, path),
+                        None => export::csv_row(*index, leaf),
+                    };
+                    chunk.extend(csv_line(&cells.map_err(broken)?)?);
                 }
             }
-            self.next = index + 1;
         }
         Ok(Some(chunk))
     }
@@ -188,4 +199,13 @@ pub(super) async fn checkpoint(
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn key(_: May<AttemptRight>, State(app): State<Arc<App>>) -> String {
     std::future::ready(format!("{}\n", app.verifier)).await
+}
+
+/// What the columns and members of an export mean (Markdown), personal data marked.
+#[utoipa::path(get, path = "/v1/audit/dictionary", tag = "audit",
+    responses((status = 200, body = String, content_type = "text/markdown"),
+              (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn dictionary(_: May<AttemptRight>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
+    std::future::ready((kind, meanings::markdown()).into_response()).await
 }

@@ -177,7 +177,7 @@ async fn record_csv(app: &App, body: axum::body::Body) -> Result<Report, Problem
 }
 
 impl Report {
-    fn reject(&mut self, faults: Vec<Fault>) {
+    pub(super) fn reject(&mut self, faults: Vec<Fault>) {
         self.rejected += 1;
         let room = FAULTS.saturating_sub(self.faults.len());
         self.faults.extend(faults.into_iter().take(room));

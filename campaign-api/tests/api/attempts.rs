@@ -1,10 +1,10 @@
 //! Attempts with their evidence, corrections, and the audit to take away.
 
-use dialer_audit::{Checkpoint, Row, Signer, Tree, leaf_hash};
+use dialer_audit::{Break, Checkpoint, PartVerifier, Row, Signer, Tree, leaf_hash};
 use dialer_limiter::{Entry, Head, Token};
 use dialer_types::{CampaignNo, Outcome, PlacementId, Purpose, SellerNo, Technology, UnixMillis};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -98,18 +98,8 @@ async fn a_correction_is_a_revision_that_rules_count_and_both_stay() {
     assert_eq!(campaign["counts"]["dispositions"], json!({ "busy": 1 }), "counted once");
 }
 
-#[tokio::test]
-async fn the_export_verifies_against_the_checkpoint_and_the_key_that_the_api_gives() {
-    let world = World::start().await;
-    assert_eq!(world.get("/v1/audit/checkpoint").await.0, StatusCode::NOT_FOUND);
-    placed(&world).await;
-    for n in 0..700 {
-        let body = json!({ "number": format!("+1305555{n:04}"), "reason": "asked" });
-        if n % 100 == 0 {
-            world.post("/v1/suppressions", &body).await;
-        }
-    }
-    // What the dialer's sequencer does.
+/// What the dialer's sequencer does; returns how many leaves there are.
+async fn signed(world: &World) -> usize {
     let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
     let entries = sqlx::query("SELECT id, leaf FROM audit_entry ORDER BY id")
         .fetch_all(&mut owner)
@@ -128,8 +118,7 @@ async fn the_export_verifies_against_the_checkpoint_and_the_key_that_the_api_giv
         tree.append(hash);
     }
     let signer = Signer::from_seed("ringfence.test/audit", &[3; 32]).unwrap();
-    let checkpoint = Checkpoint::of("ringfence.test/audit", &tree);
-    let note = signer.sign(&checkpoint).unwrap();
+    let note = signer.sign(&Checkpoint::of("ringfence.test/audit", &tree)).unwrap();
     sqlx::query("INSERT INTO audit_checkpoint VALUES ($1, $2, $3, 0)")
         .bind(i64::try_from(entries.len()).unwrap())
         .bind(tree.root().0.as_slice())
@@ -137,16 +126,99 @@ async fn the_export_verifies_against_the_checkpoint_and_the_key_that_the_api_giv
         .execute(&mut owner)
         .await
         .unwrap();
+    entries.len()
+}
+
+#[tokio::test]
+async fn a_part_of_the_export_verifies_row_by_row_and_a_changed_row_does_not() {
+    let world = World::start().await;
+    placed(&world).await;
+    for number in ["+13055550101", "+13055550102"] {
+        world.post("/v1/suppressions", &json!({ "number": number, "reason": "asked" })).await;
+    }
+    let all = signed(&world).await;
+    let key = world.text("/v1/audit/key").await.trim().parse().unwrap();
+    let note = world.text("/v1/audit/checkpoint").await;
+    let check = |text: &str| {
+        let mut verifier = PartVerifier::new(&note, &key)?;
+        text.lines().try_for_each(|line| verifier.row(&Row::Json(line.to_owned())))?;
+        Ok::<_, Break>(verifier.finish())
+    };
+    let part = world.text("/v1/audit/export?number=%2B13055550102").await;
+    let report = check(&part).unwrap();
+    assert_eq!(report.counts.records, 1, "the one suppression of that number: {part}");
+    assert!(part.contains("\"kind\":\"suppression\"") && all > 2);
+    assert!(check(&part.replace("asked", "never")).is_err());
+    for nothing in
+        ["number=%2B13055559999", "person=nobody", "rule=us.x", "from=2999-01-01T00:00:00Z"]
+    {
+        assert_eq!(world.text(&format!("/v1/audit/export?{nothing}")).await, "", "{nothing}");
+    }
+    let csv = world.text("/v1/audit/export?format=csv&person=nobody").await;
+    assert!(csv.trim_end().ends_with(",proof"), "a header alone: {csv}");
+    let bad = world.get("/v1/audit/export?number=12&from=yesterday").await;
+    assert_eq!(bad.0, StatusCode::UNPROCESSABLE_ENTITY, "{}", bad.1);
+    assert!(world.text("/v1/audit/dictionary").await.contains("| `denied_by[].citation` |"));
+}
+
+#[tokio::test]
+async fn corrections_come_as_csv_too_and_both_versions_stay_in_the_audit() {
+    let world = World::start().await;
+    let id = placed(&world).await;
+    let csv = format!(
+        "attempt,disposition,reason\n{id},answered,the agent noted it\n{id},no_answer,\n\
+         {id},not_sent,x\n{id},busy,call 305 555 0101\n01ARZ3NDEKTSV4RRFFQ69G5FAV-1,busy,x\n\
+         {id},nonsense,x\n"
+    );
+    let (status, report) = world.csv("/v1/corrections", csv).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    assert_eq!((&report["recorded"], &report["rejected"]), (&json!(2), &json!(4)), "{report}");
+    let lines: Vec<_> = report["faults"].as_array().unwrap().iter().map(|f| &f["line"]).collect();
+    assert_eq!(lines, [4, 5, 6, 7]);
+    for (_, head) in crate::opt_outs::heads(&world).await {
+        assert_eq!(head.entries()[0].outcome, Outcome::NoAnswer, "the last one counts");
+    }
+    signed(&world).await;
+    let export = world.text("/v1/audit/export").await;
+    let corrections: Vec<Value> = export
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|row| row["kind"] == "correction")
+        .collect();
+    let told: Vec<_> = corrections.iter().map(|row| (&row["was"], &row["disposition"])).collect();
+    let (unknown, answered) = (json!("outcome_unknown"), json!("answered"));
+    assert_eq!(told, [(&unknown, &answered), (&answered, &json!("no_answer"))]);
+    assert_eq!(corrections[0]["reason"], "the agent noted it");
+    let page = world.text(&format!("/v1/attempts/{id}/story")).await;
+    assert!(page.contains("answered, was outcome_unknown"), "{page}");
+    assert!(page.contains("admin (") && page.contains("How it stands"), "{page}");
+    assert!(!page.contains("3055550101"), "{page}");
+    let nobody = world.get("/v1/attempts/01ARZ3NDEKTSV4RRFFQ69G5FAV-1/story").await;
+    assert_eq!(nobody.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_export_verifies_against_the_checkpoint_and_the_key_that_the_api_gives() {
+    let world = World::start().await;
+    assert_eq!(world.get("/v1/audit/checkpoint").await.0, StatusCode::NOT_FOUND);
+    placed(&world).await;
+    for n in 0..700 {
+        let body = json!({ "number": format!("+1305555{n:04}"), "reason": "asked" });
+        if n % 100 == 0 {
+            world.post("/v1/suppressions", &body).await;
+        }
+    }
+    let rows = signed(&world).await;
 
     let key = world.text("/v1/audit/key").await.trim().parse().unwrap();
     let note = world.text("/v1/audit/checkpoint").await;
     let export = world.text("/v1/audit/export?format=jsonl").await;
-    assert_eq!(export.lines().count(), entries.len());
-    let rows = export.lines().map(|line| Row::Json(line.to_owned()));
-    let report = dialer_audit::verify(rows, &note, &key);
+    assert_eq!(export.lines().count(), rows);
+    let lines = export.lines().map(|line| Row::Json(line.to_owned()));
+    let report = dialer_audit::verify(lines, &note, &key);
     assert!(report.is_ok(), "{report:?}");
     let csv = world.text("/v1/audit/export?format=csv").await;
-    assert_eq!(csv::Reader::from_reader(csv.as_bytes()).records().count(), entries.len());
+    assert_eq!(csv::Reader::from_reader(csv.as_bytes()).records().count(), rows);
     let bad = world.request(Some("admin"), Method::GET, "/v1/audit/export?format=xml");
     assert_eq!(bad.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
 }

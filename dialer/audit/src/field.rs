@@ -242,16 +242,15 @@ vocabularies! {
 /// Declares a struct whose canonical form is a map with these keys. Keys must be written ascending;
 /// the reader insists on it, so a slip fails the round trip test.
 macro_rules! map {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $key:literal => $field:ident: $type:ty,)+ })+) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[doc = $fdoc:literal])+ $key:literal => $field:ident: $type:ty,)+ })+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $name { $($(#[$fdoc])* pub $field: $type,)+ }
+        pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
 
         impl $name {
-            /// Keys, names and types of its fields: the layout, for `schema/audit/README.md`.
-            #[cfg(test)]
-            pub(crate) const LAYOUT: &[(u64, &str, &str)] =
-                &[$(($key, stringify!($field), stringify!($type)),)+];
+            /// Keys, names, types and meanings of its fields: the layout and the dictionary.
+            pub(crate) const LAYOUT: $crate::dictionary::Layout =
+                &[$(($key, stringify!($field), stringify!($type), concat!($($fdoc),+)),)+];
         }
 
         impl $crate::field::Field for $name {

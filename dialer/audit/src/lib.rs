@@ -10,9 +10,11 @@
 
 pub mod canonical;
 pub mod checkpoint;
+pub mod dictionary;
 pub mod export;
 mod field;
 pub mod manifest;
+pub mod page;
 pub mod proof;
 mod receipt;
 pub mod record;

@@ -11,6 +11,7 @@ use dialer_types::{
 
 use crate::{
     canonical::{CanonicalError, Reader, Writer},
+    dictionary::Layout,
     field::{Field, map, take_array, vocabularies},
     shown::Shown,
     tree::Hash,
@@ -418,6 +419,11 @@ macro_rules! bodies {
             #[must_use]
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$variant(_) => Kind::$variant,)+ }
+            }
+
+            /// The fields of this kind.
+            pub(crate) const fn layout(kind: Kind) -> Layout {
+                match kind { $(Kind::$variant => $type::LAYOUT,)+ }
             }
 
             pub(crate) fn put(&self, writer: &mut Writer) {

@@ -88,6 +88,7 @@ pub async fn contacts(
         let Some(mut bare) = found.remove(&contact) else { continue };
         let rows = by_person.get(&bare.person).map(Vec::as_slice).unwrap_or_default();
         let whole = number(keys, lists, row, rows, bare.seller).map(|number| {
+            bare.facts.emergency.clone_from(&lists.emergency);
             bare.facts.numbers.push(number);
             bare
         });

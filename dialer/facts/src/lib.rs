@@ -7,6 +7,7 @@
 
 mod campaign;
 mod contacts;
+pub mod feeds;
 pub mod lists;
 pub mod rules;
 

@@ -13,8 +13,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use chrono::NaiveDate;
-use dialer_policy::ListFact;
+use dialer_policy::{Feed, ListFact};
 use dialer_types::E164;
+
+use crate::feeds::{self, FeedError};
 
 /// Why a file is not a list. Never repeats a number.
 #[derive(Debug, thiserror::Error)]
@@ -89,8 +91,30 @@ impl List {
     }
 }
 
-/// Every list there is, by id. A list that is missing is absent, and absent denies.
-pub type Lists = BTreeMap<Arc<str>, List>;
+/// Every list there is, by id, and the emergency feed. What is missing is absent, and absent denies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lists {
+    lists: BTreeMap<Arc<str>, List>,
+    /// The freshest emergency feed.
+    pub emergency: Option<Feed>,
+}
+
+impl std::ops::Deref for Lists {
+    type Target = BTreeMap<Arc<str>, List>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.lists
+    }
+}
+
+impl Lists {
+    /// What contacts would be parked under that wait for one of these, as the gate names it.
+    #[must_use]
+    pub fn causes(&self) -> Vec<String> {
+        let lists = self.lists.keys().map(|list| format!("list:{list}"));
+        lists.chain(self.emergency.iter().map(|_| "feed".to_owned())).collect()
+    }
+}
 
 /// What the lists say about a number.
 #[must_use]
@@ -118,6 +142,7 @@ pub struct Folder {
     lists: Arc<ArcSwap<Lists>>,
     stamps: BTreeMap<PathBuf, Stamp>,
     held: BTreeMap<PathBuf, List>,
+    feeds: BTreeMap<PathBuf, Feed>,
 }
 
 impl Folder {
@@ -129,6 +154,7 @@ impl Folder {
             lists: Arc::default(),
             stamps: BTreeMap::new(),
             held: BTreeMap::new(),
+            feeds: BTreeMap::new(),
         };
         if !path.is_dir() {
             tracing::warn!(folder = %path.display(), "no folder of national lists: what needs one is refused");
@@ -143,9 +169,10 @@ impl Folder {
         Arc::clone(&self.lists)
     }
 
-    /// Reads what has changed; returns the ids of lists whose day changed or that are new. A file
-    /// that cannot be read keeps its last good copy, which grows stale by itself.
-    pub fn look(&mut self) -> Vec<Arc<str>> {
+    /// Reads what has changed; returns what waits for it: the causes of lists and of the feed that
+    /// are new or others than before. A file that cannot be read keeps its last good copy, which
+    /// grows stale by itself.
+    pub fn look(&mut self) -> Vec<String> {
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let Ok(meta) = entry.metadata() else { continue };
@@ -158,46 +185,62 @@ impl Folder {
             return Vec::new();
         }
         self.held.retain(|path, _| found.contains_key(path));
+        self.feeds.retain(|path, _| found.contains_key(path));
         for (path, stamp) in &found {
-            if self.stamps.get(path) == Some(stamp) {
-                continue;
-            }
-            match fs::read_to_string(path)
-                .map_err(ListError::from)
-                .and_then(|text| List::parse(&text))
-            {
-                Ok(list) => {
-                    tracing::info!(list = %list.id, as_of = %list.as_of, numbers = list.numbers.len(), "a list is loaded");
-                    self.held.insert(path.clone(), list);
-                }
-                Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "a national list is not used");
-                }
+            if self.stamps.get(path) != Some(stamp) {
+                self.read(path);
             }
         }
         self.stamps = found;
         self.swap()
     }
 
+    fn read(&mut self, path: &Path) {
+        let text = fs::read_to_string(path);
+        if path.extension().is_some_and(|kind| kind == feeds::EXTENSION) {
+            match text.map_err(FeedError::from).and_then(|text| feeds::parse(&text)) {
+                Ok(feed) => {
+                    tracing::info!(areas = feed.areas.len(), "an emergency feed is loaded");
+                    self.feeds.insert(path.to_owned(), feed);
+                }
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "an emergency feed is not used");
+                }
+            }
+            return;
+        }
+        match text.map_err(ListError::from).and_then(|text| List::parse(&text)) {
+            Ok(list) => {
+                tracing::info!(list = %list.id, as_of = %list.as_of, numbers = list.numbers.len(), "a list is loaded");
+                self.held.insert(path.to_owned(), list);
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "a national list is not used");
+            }
+        }
+    }
+
     /// Puts the new lists in place of the old; of two files with one id the fresher counts.
-    fn swap(&self) -> Vec<Arc<str>> {
-        let mut lists = Lists::new();
+    fn swap(&self) -> Vec<String> {
+        let mut lists = Lists::default();
         for list in self.held.values() {
-            match lists.get(&list.id) {
+            match lists.lists.get(&list.id) {
                 Some(held) if held.as_of >= list.as_of => {}
                 _ => {
-                    lists.insert(Arc::clone(&list.id), list.clone());
+                    lists.lists.insert(Arc::clone(&list.id), list.clone());
                 }
             }
         }
+        lists.emergency = self.feeds.values().max_by_key(|feed| feed.as_of).cloned();
         let old = self.lists.load_full();
-        let changed = lists
+        let mut changed: Vec<String> = lists
             .values()
-            .filter(|list| {
-                old.get(&list.id).is_none_or(|held| held.as_of != list.as_of || held != *list)
-            })
-            .map(|list| Arc::clone(&list.id))
+            .filter(|list| old.get(&list.id).is_none_or(|held| held != *list))
+            .map(|list| format!("list:{}", list.id))
             .collect();
+        if lists.emergency.is_some() && lists.emergency != old.emergency {
+            changed.push("feed".to_owned());
+        }
         self.lists.store(Arc::new(lists));
         changed
     }
@@ -243,12 +286,28 @@ mod tests {
         assert_eq!(lists.load().len(), 1);
         fs::write(&file, "# demo list\n# id: x\n# as_of: 2026-11-21\n+13055550123\n+13055550124\n")
             .unwrap();
-        assert_eq!(folder.look(), [Arc::from("x")]);
+        assert_eq!(folder.look(), ["list:x"]);
         fs::write(&file, "broken").unwrap();
         assert!(folder.look().is_empty());
         let number = "+13055550124".parse().unwrap();
         assert!(facts(&lists.load(), number).iter().all(|fact| fact.contains));
         assert!(folder.look().is_empty());
+        let feed = path.join("emergency.feed");
+        let feed_of = |hour: u32| {
+            format!("# demo feed\n# id: emergency\n# as_of: 2026-11-24T{hour}:00:00Z\nUS-LA\n")
+        };
+        fs::write(&feed, feed_of(14)).unwrap();
+        assert_eq!(folder.look(), ["feed"]);
+        let as_of = lists.load().emergency.clone().unwrap().as_of;
+        fs::write(&feed, "broken, and longer than it was before").unwrap();
+        assert!(folder.look().is_empty());
+        assert_eq!(lists.load().emergency.clone().unwrap().as_of, as_of, "the last good one");
+        fs::write(&feed, feed_of(15) + "US-TX\n").unwrap();
+        assert_eq!(folder.look(), ["feed"]);
+        assert_eq!(lists.load().causes(), ["list:x", "feed"]);
+        fs::remove_file(&feed).unwrap();
+        assert!(folder.look().is_empty());
+        assert!(lists.load().emergency.is_none(), "a feed that is gone is absent, which denies");
         fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! Writing the audit out: `audit.jsonl`, `audit.csv`, `checkpoint`, `manifest.json` and `key.pub`.
+//! Writing the audit out, whole or in part: `audit.jsonl`, `audit.csv`, `checkpoint`,
+//! `manifest.json`, `key.pub` and the data dictionary.
 
 use std::{
     fs::{self, File},
@@ -8,11 +9,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dialer_audit::{
-    Checkpoint, Signer, Tree, export, leaf_hash,
-    manifest::{FileDigest, FileEntry, Manifest},
+    Checkpoint, Signer, Tree, dictionary, export, leaf_hash,
+    manifest::{FileDigest, FileEntry, Manifest, Part},
 };
-use futures_util::TryStreamExt;
-use sqlx::{PgPool, Row};
+use schema::{
+    numbers::NumberKeys,
+    trail::{self, Filter, Leaf, Trail},
+};
+use sqlx::PgPool;
 
 /// A file that is hashed while it is written.
 struct Hashed {
@@ -46,54 +50,122 @@ impl Write for Hashed {
     }
 }
 
-/// Exports the log up to its newest checkpoint. Returns that.
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// The signed state it reaches up to.
+    pub checkpoint: Checkpoint,
+    /// How many rows.
+    pub rows: u64,
+    /// Whether a filter left some out.
+    pub part: bool,
+}
+
+/// Exports what `filter` lets through of the log up to its newest checkpoint.
 ///
 /// # Errors
 /// If there is no checkpoint yet, the leaves do not give its root, or a file cannot be written.
-pub async fn write(pool: &PgPool, signer: &Signer, folder: &Path) -> Result<Checkpoint> {
+pub async fn write(
+    pool: &PgPool,
+    keys: &NumberKeys,
+    signer: &Signer,
+    filter: Filter,
+    folder: &Path,
+) -> Result<Written> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let newest = sqlx::query("SELECT size, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
-        .fetch_optional(pool)
-        .await
-        .context("table audit_checkpoint")?;
-    let Some(newest) = newest else {
+    let signed = trail::newest(pool).await.context("table audit_checkpoint")?;
+    let Some(signed) = signed else {
         bail!("there is no signed checkpoint yet: nothing to export")
     };
-    let (size, note): (i64, String) = (newest.try_get(0)?, newest.try_get(1)?);
     let key = signer.verifier();
-    let checkpoint = Checkpoint::open(&note, &key).context("the newest checkpoint")?;
-
-    let mut json = Hashed::create(&folder.join("audit.jsonl"))?;
-    let mut cells = csv::Writer::from_writer(Hashed::create(&folder.join("audit.csv"))?);
-    cells.write_record(export::csv_header())?;
+    let checkpoint = Checkpoint::open(&signed.note, &key).context("the newest checkpoint")?;
+    let mut trail = Trail::open(pool, keys, filter, &signed).await?;
+    let part = trail.is_part();
+    let mut files = Files::create(folder, part)?;
     let mut tree = Tree::new();
-    let mut rows = sqlx::query(
-        "SELECT l.index, e.leaf FROM audit_leaf l JOIN audit_entry e ON e.id = l.entry_id
-         WHERE l.index < $1 ORDER BY l.index",
-    )
-    .bind(size)
-    .fetch(pool);
-    while let Some(row) = rows.try_next().await.context("table audit_leaf")? {
-        let (index, leaf): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
-        let index = u64::try_from(index)?;
-        ensure!(index == tree.size(), "leaf {} is missing", tree.size());
-        tree.append(leaf_hash(leaf));
-        let said = || format!("leaf {index}");
-        writeln!(json, "{}", export::json_line(index, leaf).with_context(said)?)?;
-        cells.write_record(export::csv_row(index, leaf).with_context(said)?)?;
+    loop {
+        let leaves = trail.next().await.context("table audit_leaf")?;
+        if leaves.is_empty() {
+            break;
+        }
+        for leaf in &leaves {
+            if !part {
+                ensure!(leaf.index == tree.size(), "leaf {} is missing", tree.size());
+                tree.append(leaf_hash(&leaf.leaf));
+            }
+            files.row(leaf).with_context(|| format!("leaf {}", leaf.index))?;
+        }
     }
     ensure!(
-        tree.size() == checkpoint.size && tree.root() == checkpoint.root,
+        part || (tree.size() == checkpoint.size && tree.root() == checkpoint.root),
         "the leaves in the database do not give the root that was signed: {} leaves, root {}",
         tree.size(),
         tree.root()
     );
+    let rows = files.rows;
     let mut manifest = Manifest::new(&checkpoint);
-    manifest.files.insert("audit.jsonl".to_owned(), json.finish()?);
-    let cells = cells.into_inner().map_err(|error| anyhow::anyhow!("audit.csv: {error}"))?;
-    manifest.files.insert("audit.csv".to_owned(), cells.finish()?);
-    fs::write(folder.join("checkpoint"), note)?;
+    manifest.part = part.then(|| Part::new(rows, trail.said()));
+    files.finish(&mut manifest)?;
+    write_dictionary(folder, &mut manifest)?;
+    fs::write(folder.join("checkpoint"), &signed.note)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
     fs::write(folder.join("key.pub"), format!("{key}\n"))?;
-    Ok(checkpoint)
+    Ok(Written { checkpoint, rows, part })
+}
+
+/// The two files of rows.
+struct Files {
+    json: Hashed,
+    cells: csv::Writer<Hashed>,
+    rows: u64,
+}
+
+impl Files {
+    fn create(folder: &Path, part: bool) -> Result<Self> {
+        let json = Hashed::create(&folder.join("audit.jsonl"))?;
+        let mut cells = csv::Writer::from_writer(Hashed::create(&folder.join("audit.csv"))?);
+        if part {
+            cells.write_record(export::csv_part_header())?;
+        } else {
+            cells.write_record(export::csv_header())?;
+        }
+        Ok(Self { json, cells, rows: 0 })
+    }
+
+    fn row(&mut self, leaf: &Leaf) -> Result<()> {
+        let Leaf { index, leaf, path } = leaf;
+        let (line, cells) = match path {
+            Some(path) => (
+                export::json_part_line(*index, leaf, path)?,
+                export::csv_part_row(*index, leaf, path)?,
+            ),
+            None => (export::json_line(*index, leaf)?, export::csv_row(*index, leaf)?),
+        };
+        writeln!(self.json, "{line}")?;
+        self.cells.write_record(cells)?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn finish(self, manifest: &mut Manifest) -> Result<()> {
+        manifest.files.insert("audit.jsonl".to_owned(), self.json.finish()?);
+        let cells =
+            self.cells.into_inner().map_err(|error| anyhow::anyhow!("audit.csv: {error}"))?;
+        manifest.files.insert("audit.csv".to_owned(), cells.finish()?);
+        Ok(())
+    }
+}
+
+fn write_dictionary(folder: &Path, manifest: &mut Manifest) -> Result<()> {
+    let mut text = Hashed::create(&folder.join("dictionary.md"))?;
+    text.write_all(dictionary::markdown().as_bytes())?;
+    manifest.files.insert("dictionary.md".to_owned(), text.finish()?);
+    let mut cells = csv::Writer::from_writer(Hashed::create(&folder.join("dictionary.csv"))?);
+    cells.write_record(dictionary::HEADER)?;
+    for entry in dictionary::entries() {
+        cells.write_record(entry.cells())?;
+    }
+    let cells = cells.into_inner().map_err(|error| anyhow::anyhow!("dictionary.csv: {error}"))?;
+    manifest.files.insert("dictionary.csv".to_owned(), cells.finish()?);
+    Ok(())
 }

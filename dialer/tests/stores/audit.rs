@@ -1,17 +1,29 @@
 //! The audit from its entries to an export that verifies, and to one that does not.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use dialer::{
-    cli,
-    store::{audit::Sequencer, export},
+    cli::{self, audit::Verified},
+    store::{
+        audit::{self, Sequencer},
+        export::{self, Written},
+    },
 };
-use dialer_audit::Signer;
+use dialer_audit::{
+    Record, Signer,
+    record::{Corrected, Suppressed, Token},
+};
 use dialer_engine::Next;
-use dialer_types::Disposition;
+use dialer_types::{Disposition, E164, RuleId};
+use schema::{rows::AuditEntry, story, trail::Filter};
 use sqlx::{Connection, PgConnection};
+use tokio_util::sync::CancellationToken;
 
-use crate::world::{NOW, World};
+use crate::world::{NOW, World, keys};
 
 const ORIGIN: &str = "ringfence.test/audit";
 
@@ -21,6 +33,21 @@ fn folder(world: &World) -> PathBuf {
 
 fn signer() -> Signer {
     Signer::from_seed(ORIGIN, &[9; 32]).unwrap()
+}
+
+async fn write(world: &World, filter: Filter, out: &Path) -> Written {
+    export::write(&world.stores.pool, &keys(), &signer(), filter, out).await.unwrap()
+}
+
+/// Puts everything into the tree and signs it.
+async fn sign(world: &World) -> u64 {
+    let url = world.postgres.app_url(&world.database);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut sequencer = Sequencer::restore(&mut connection, ORIGIN).await.unwrap();
+    let now = world.stores.clock.now();
+    while sequencer.sequence(&mut connection, now).await.unwrap() > 0 {}
+    sequencer.sign(&mut connection, &signer(), now, true).await.unwrap();
+    sequencer.size()
 }
 
 async fn some_calls(world: &mut World, calls: usize) {
@@ -45,10 +72,10 @@ async fn an_export_verifies_and_a_changed_one_does_not() {
     sequencer.sign(&mut connection, &signer(), now, true).await.unwrap();
 
     let out = folder(&world);
-    let checkpoint = export::write(&world.stores.pool, &signer(), &out).await.unwrap();
-    assert_eq!(checkpoint.size, 12);
+    let written = write(&world, Filter::default(), &out).await;
+    assert_eq!((written.checkpoint.size, written.rows, written.part), (12, 12, false));
     let key = out.join("key.pub");
-    let report = cli::audit_verify(&out, &key).unwrap();
+    let report = cli::audit_verify(&out, &key).unwrap().whole().unwrap();
     assert_eq!((report.counts.placements, report.counts.permits), (4, 4));
 
     for (file, from, to) in [
@@ -97,6 +124,34 @@ async fn an_entry_that_becomes_visible_late_gets_its_place_and_the_tree_is_read_
 }
 
 #[tokio::test]
+async fn a_tree_that_is_not_the_signed_one_is_refused_and_told_as_a_broken_promise() {
+    let mut world = World::new().await;
+    some_calls(&mut world, 1).await;
+    let url = world.postgres.app_url(&world.database);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut sequencer = Sequencer::restore(&mut connection, ORIGIN).await.unwrap();
+    let now = world.stores.clock.now();
+    sequencer.sequence(&mut connection, now).await.unwrap();
+    sequencer.sign(&mut connection, &signer(), now, true).await.unwrap();
+    let told = || world.stores.metrics.violations.with_label_values(&["G9"]).get();
+
+    let stop = CancellationToken::new();
+    let run = || audit::serve(world.stores.clone(), signer(), ORIGIN.into(), stop.clone());
+    tokio::time::timeout(Duration::from_millis(500), run()).await.unwrap_err();
+    assert_eq!(told(), 0);
+
+    for sql in [
+        "ALTER TABLE audit_leaf DISABLE TRIGGER append_only",
+        "UPDATE audit_leaf SET leaf_hash = sha256('another') WHERE index = 1",
+    ] {
+        sqlx::query(sql).execute(&world.owner).await.unwrap();
+    }
+    assert!(Sequencer::restore(&mut connection, ORIGIN).await.is_err());
+    tokio::time::timeout(Duration::from_millis(1500), run()).await.unwrap_err();
+    assert!(told() > 0);
+}
+
+#[tokio::test]
 async fn a_wait_for_records_is_no_reason_to_lose_one() {
     let mut world = World::new().await;
     let contact = world.contact(None).await;
@@ -111,4 +166,171 @@ async fn a_wait_for_records_is_no_reason_to_lose_one() {
     world.stores.write(world.stores.node, &items).await.unwrap();
     let found = "SELECT count(*) FROM audit_entry WHERE kind = 3 AND placement IS NOT NULL";
     assert_eq!(world.count(found).await, 1);
+}
+
+/// Exports what the filter lets through and verifies it; the indexes of its rows.
+async fn part(world: &World, filter: Filter) -> Vec<u64> {
+    let out = folder(world);
+    let written = write(world, filter, &out).await;
+    assert!(written.part);
+    let verified = cli::audit_verify(&out, &out.join("key.pub")).unwrap();
+    let Verified::Part(report, part) = verified else { panic!("whole: {verified}") };
+    assert_eq!((report.counts.records, part.rows), (written.rows, written.rows));
+    let lines = fs::read_to_string(out.join("audit.jsonl")).unwrap();
+    let index = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        row["index"].as_u64().unwrap()
+    };
+    lines.lines().map(index).collect()
+}
+
+#[tokio::test]
+async fn a_part_holds_what_its_filter_says_and_verifies_by_itself() {
+    let mut world = World::new().await;
+    some_calls(&mut world, 3).await; // records 0 to 8
+    let of_number = |n: u64| E164::from_digits(13_055_550_000 + n).unwrap();
+    let suppressed = Suppressed {
+        event: Token(1),
+        subjects: vec![subject_of(&world, of_number(2)).await],
+        seller: None,
+        source: "api".into(),
+        effective_at: NOW,
+        reason: "asked".into(),
+    };
+    let later = NOW.after(Duration::from_secs(60));
+    let entry = AuditEntry::of(Record::new(None, suppressed.into(), later));
+    let mut owner = world.owner.acquire().await.unwrap();
+    schema::rows::append_audit(&mut owner, &[entry]).await.unwrap();
+    assert_eq!(sign(&world).await, 10);
+
+    let number = Filter { number: Some(of_number(2)), ..Filter::default() };
+    assert_eq!(part(&world, number.clone()).await, [3, 4, 5, 9]);
+    let manifest = fs::read_to_string(folder(&world).join("manifest.json")).unwrap();
+    assert!(!manifest.contains("3055550002") && manifest.contains("is not proven"), "{manifest}");
+    let until = Filter { to: Some(later), ..number };
+    assert_eq!(part(&world, until).await, [3, 4, 5]);
+    let from = Filter { from: Some(later), ..Filter::default() };
+    assert_eq!(part(&world, from).await, [9]);
+    let campaign = Filter { campaign: Some(world.campaign), ..Filter::default() };
+    assert_eq!(part(&world, campaign).await, (0..9).collect::<Vec<_>>());
+    let name = "SELECT external_id FROM person ORDER BY subject_id LIMIT 1";
+    let person: String = sqlx::query_scalar(name).fetch_one(&world.owner).await.unwrap();
+    let person = Filter { person: Some(person), ..Filter::default() };
+    assert_eq!(part(&world, person).await, [0, 1, 2]);
+    for nothing in [
+        Filter { number: Some(of_number(99)), ..Filter::default() },
+        Filter { person: Some("nobody".into()), ..Filter::default() },
+        Filter { rule: Some(RuleId::new("us.national_dnc")), ..Filter::default() },
+    ] {
+        assert_eq!(part(&world, nothing).await, [0; 0], "an empty part is legal");
+    }
+    fs::remove_dir_all(folder(&world)).unwrap();
+}
+
+async fn subject_of(world: &World, number: E164) -> dialer_types::SubjectId {
+    let id = sqlx::query_scalar("SELECT subject_id FROM number WHERE keyed_hash = $1")
+        .bind(keys().lookup_hash(&number).to_vec())
+        .fetch_one(&world.owner)
+        .await
+        .unwrap();
+    dialer_types::SubjectId(id)
+}
+
+#[tokio::test]
+async fn a_changed_file_of_a_part_is_found_and_a_changed_database_gives_none() {
+    let mut world = World::new().await;
+    some_calls(&mut world, 3).await;
+    sign(&world).await;
+    let campaign = Filter { campaign: Some(world.campaign), ..Filter::default() };
+    assert_eq!(part(&world, campaign.clone()).await.len(), 9);
+    let out = folder(&world);
+    let key = out.join("key.pub");
+    for (file, from, to) in [
+        ("audit.jsonl", "\"answered\"", "\"busy\""),
+        ("audit.csv", ",answered,", ",busy,"),
+        ("audit.jsonl", "\"index\":1,", "\"index\":2,"),
+        ("manifest.json", "\"rows\": 9", "\"rows\": 8"),
+        ("manifest.json", "\"part\"", "\"past\""),
+        ("checkpoint", "\n9\n", "\n8\n"),
+        ("dictionary.md", "milliseconds", "seconds"),
+    ] {
+        let good = fs::read_to_string(out.join(file)).unwrap();
+        let bad = good.replacen(from, to, 1);
+        assert_ne!(good, bad, "{file} holds no {from}");
+        fs::write(out.join(file), bad).unwrap();
+        assert!(cli::audit_verify(&out, &key).is_err(), "{file}: {from}");
+        fs::write(out.join(file), good).unwrap();
+    }
+    assert!(cli::audit_verify(&out, &key).is_ok());
+    world
+        .sql(
+            "ALTER TABLE audit_leaf DISABLE TRIGGER ALL;
+             UPDATE audit_leaf SET leaf_hash = sha256('x') WHERE index = 4",
+        )
+        .await;
+    let tampered = export::write(&world.stores.pool, &keys(), &signer(), campaign, &out).await;
+    assert!(tampered.unwrap_err().to_string().contains("somebody has changed them"));
+    fs::remove_dir_all(&out).unwrap();
+}
+
+#[tokio::test]
+async fn the_page_of_an_attempt_tells_all_of_it() {
+    let mut world = World::new().await;
+    let contact = world.contact(None).await;
+    let placed = world.place(contact, 1).await;
+    let sent = dialer_audit::record::Sent {
+        placement: placed.demand.placement(),
+        sent_at: NOW,
+        sip_call_id: placed.sip_call_id.clone(),
+    };
+    let record = Record::new(Some(world.stores.node), sent.into(), NOW);
+    let next = Next::Finished { why: "no_answer".into() };
+    let items = [
+        dialer::store::ledger::Item::Record(Box::new(record)),
+        world.ended(&placed, Disposition::NoAnswer, next),
+    ];
+    world.stores.write(world.stores.node, &items).await.unwrap();
+    let corrected = Corrected {
+        attempt: placed.attempt,
+        placement: placed.demand.placement(),
+        was: Disposition::NoAnswer,
+        disposition: Disposition::Answered,
+        actor: "somebody".into(),
+        reason: Some("they remember".into()),
+    };
+    let entry = AuditEntry {
+        attempt: Some(placed.attempt),
+        ..AuditEntry::of(Record::new(None, corrected.into(), NOW.after(Duration::from_secs(9))))
+    };
+    let mut owner = world.owner.acquire().await.unwrap();
+    schema::rows::append_audit(&mut owner, &[entry]).await.unwrap();
+    let read = async || {
+        let mut connection = world.stores.pool.acquire().await.unwrap();
+        let story = story::read(&mut connection, &keys(), placed.attempt).await.unwrap();
+        dialer_audit::page::write(&story.unwrap())
+    };
+    assert!(read().await.contains("none covers all of them yet"));
+    let size = sign(&world).await;
+    let page = read().await;
+    for told in [
+        "the number +130******01",
+        "Judged: may be called",
+        "Reserved and committed",
+        "INVITE sent",
+        "answered, was no_answer",
+        "because         they remember",
+        &format!("checkpoint      of {size} records"),
+        "trunk           trunk (",
+    ] {
+        assert!(page.contains(told), "{told} is not in:\n{page}");
+    }
+    assert!(!page.contains("3055550001"), "{page}");
+    let nobody = dialer_types::AttemptId { try_no: 9, ..placed.attempt };
+    let mut connection = world.stores.pool.acquire().await.unwrap();
+    let name = "SELECT external_id FROM person ORDER BY subject_id LIMIT 1";
+    let person: String = sqlx::query_scalar(name).fetch_one(&world.owner).await.unwrap();
+    let latest = story::latest(&mut connection, &person).await.unwrap();
+    assert_eq!(latest, Some(placed.attempt));
+    assert_eq!(story::latest(&mut connection, "nobody").await.unwrap(), None);
+    assert!(story::read(&mut connection, &keys(), nobody).await.unwrap().is_none());
 }

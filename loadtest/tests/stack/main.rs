@@ -8,5 +8,6 @@
 
 mod common;
 mod sipp;
+mod stale;
 mod stall;
 mod trouble;

@@ -291,7 +291,7 @@ fn layout() -> String {
     macro_rules! tables {
         ($($name:ident $title:expr;)+) => {$(
             writeln!(text, "### {}\n\n| key | field | type |\n|---|---|---|", $title).unwrap();
-            for (key, field, of) in $name::LAYOUT {
+            for (key, field, of, _) in $name::LAYOUT {
                 writeln!(text, "| {key} | `{field}` | `{of}` |").unwrap();
             }
             text.push('\n');
@@ -348,7 +348,42 @@ fn copy(from: &mut minicbor::Decoder<'_>, to: &mut minicbor::Encoder<Vec<u8>>) {
     }
 }
 
+/// The names of a row as the dictionary writes them.
+fn names(shown: &crate::shown::Shown, before: &str, into: &mut Vec<String>) {
+    use crate::shown::Shown;
+    match shown {
+        Shown::Object(members) => {
+            for (name, value) in members {
+                into.push(format!("{before}{name}"));
+                names(value, &format!("{before}{name}[]."), into);
+            }
+        }
+        Shown::List(items) => {
+            let before = before.to_owned();
+            items.iter().for_each(|item| names(item, &before, into));
+        }
+        _ => {}
+    }
+}
+
 proptest! {
+    #[test]
+    fn no_member_of_any_row_lacks_its_entry_in_the_dictionary(record in records()) {
+        let leaf = encode(&record).unwrap();
+        let row = crate::export::json_row(0, &leaf, &record, Some(&[]));
+        let mut found = Vec::new();
+        names(&row, "", &mut found);
+        let known: Vec<_> = crate::dictionary::entries()
+            .into_iter()
+            .filter(|entry| entry.file == "audit.jsonl")
+            .filter(|entry| ["all", record.body.kind().as_str()].contains(&entry.kind))
+            .map(|entry| entry.name)
+            .collect();
+        for name in found {
+            prop_assert!(known.contains(&name), "{} of {:?}", name, record.body.kind());
+        }
+    }
+
     #[test]
     fn every_record_survives_a_round_trip(record in records()) {
         let leaf = encode(&record).unwrap();

@@ -1,0 +1,364 @@
+//! Reading the audit back: whole or by a filter, in pages, with inclusion proofs for a part. Both
+//! programs export through this, so that both give the same rows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::ControlFlow,
+};
+
+use dialer_audit::{
+    Body, Hash, Record,
+    canonical::{self, CanonicalError},
+    proof::{Prover, Survey},
+};
+use dialer_types::{CampaignId, E164, RuleId, SubjectId, UnixMillis};
+use sqlx::{PgConnection, PgPool, Row};
+use uuid::Uuid;
+
+use crate::numbers::NumberKeys;
+
+/// Leaves read at once: what an export holds in memory, whatever its length.
+const AT_ONCE: i64 = 500;
+/// Leaf hashes read at once, 32 bytes each.
+const HASHES_AT_ONCE: i64 = 20_000;
+
+/// Why the audit could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// The database said no.
+    #[error("{0}")]
+    Sql(#[from] sqlx::Error),
+    /// An entry that is no leaf.
+    #[error("leaf {0}: {1}")]
+    Leaf(i64, CanonicalError),
+    /// The leaves in the database are not those that were signed.
+    #[error(
+        "the leaves in the database do not give the root that was signed for {0} leaves: somebody has changed them"
+    )]
+    Tampered(i64),
+}
+
+/// Which records. All conditions must hold; without any the export is whole.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Recorded at this moment or later.
+    pub from: Option<UnixMillis>,
+    /// Recorded before this moment.
+    pub to: Option<UnixMillis>,
+    /// Of this campaign: its decisions, placements and what was done to it.
+    pub campaign: Option<CampaignId>,
+    /// About this number: decisions on it, its placements, suppressions, consents and imports.
+    pub number: Option<E164>,
+    /// About this person, by the seller's own id.
+    pub person: Option<String>,
+    /// Decisions that this rule denied.
+    pub rule: Option<RuleId>,
+}
+
+impl Filter {
+    /// Whether everything is asked for.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        matches!(
+            self,
+            Self { from: None, to: None, campaign: None, number: None, person: None, rule: None }
+        )
+    }
+}
+
+/// The newest signed state, and its note.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// How many leaves.
+    pub size: i64,
+    /// The root.
+    pub root: Vec<u8>,
+    /// The C2SP signed note.
+    pub note: String,
+}
+
+/// The newest checkpoint, if one was signed.
+///
+/// # Errors
+/// See [`TrailError`].
+pub async fn newest(pool: &PgPool) -> Result<Option<Signed>, TrailError> {
+    let row =
+        sqlx::query("SELECT size, root, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
+            .fetch_optional(pool)
+            .await?;
+    row.map(|row| {
+        Ok(Signed { size: row.try_get(0)?, root: row.try_get(1)?, note: row.try_get(2)? })
+    })
+    .transpose()
+}
+
+/// A leaf of an export.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its bytes.
+    pub leaf: Vec<u8>,
+    /// In a part: the proof that it is there.
+    pub path: Option<Vec<Hash>>,
+}
+
+/// Reads the leaves that a filter lets through, in their order.
+#[derive(Debug)]
+pub struct Trail {
+    pool: PgPool,
+    filter: Filter,
+    number: Option<i64>,
+    persons: Option<Vec<i64>>,
+    size: i64,
+    next: i64,
+    prover: Option<Prover>,
+    ready: VecDeque<Leaf>,
+}
+
+impl Trail {
+    /// Begins. For a part every leaf hash up to the checkpoint is read once, for the proofs.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub async fn open(
+        pool: &PgPool,
+        keys: &NumberKeys,
+        filter: Filter,
+        signed: &Signed,
+    ) -> Result<Self, TrailError> {
+        let mut connection = pool.acquire().await?;
+        let number = match &filter.number {
+            Some(number) => Some(subject_of(&mut connection, keys, number).await?),
+            None => None,
+        };
+        let persons = match &filter.person {
+            Some(person) => Some(
+                sqlx::query_scalar("SELECT subject_id FROM person WHERE external_id = $1")
+                    .bind(person)
+                    .fetch_all(&mut *connection)
+                    .await?,
+            ),
+            None => None,
+        };
+        let prover = if filter.is_whole() {
+            None
+        } else {
+            let survey = survey(&mut connection, signed.size).await?;
+            if survey.tree().root().0.as_slice() != signed.root.as_slice() {
+                return Err(TrailError::Tampered(signed.size));
+            }
+            Some(survey.into_prover())
+        };
+        let (size, pool) = (signed.size, pool.clone());
+        let ready = VecDeque::new();
+        Ok(Self { pool, filter, number, persons, size, next: 0, prover, ready })
+    }
+
+    /// What the manifest says of the filter: people as surrogate ids, numbers masked.
+    #[must_use]
+    pub fn said(&self) -> BTreeMap<String, String> {
+        let Filter { from, to, campaign, number, rule, .. } = &self.filter;
+        let mut said = BTreeMap::new();
+        let mut say = |name: &str, value: Option<String>| {
+            said.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let subjects = |ids: &[i64]| {
+            let ids: Vec<_> = ids.iter().filter(|id| **id != NOBODY).map(i64::to_string).collect();
+            if ids.is_empty() { "none on file".to_owned() } else { ids.join(" ") }
+        };
+        say("from", from.map(dialer_audit::page::time));
+        say("to", to.map(dialer_audit::page::time));
+        say("campaign", campaign.map(|id| id.to_string()));
+        say("number", number.map(|number| number.to_string()));
+        say("number_subject", self.number.map(|id| subjects(&[id])));
+        say("person_subjects", self.persons.as_deref().map(subjects));
+        say("rule", rule.as_ref().map(|rule| rule.as_str().to_owned()));
+        said
+    }
+
+    /// Whether this is a part: its rows carry proofs.
+    #[must_use]
+    pub const fn is_part(&self) -> bool {
+        self.prover.is_some()
+    }
+
+    /// The next leaves, at most some hundreds; none at the end.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub async fn next(&mut self) -> Result<Vec<Leaf>, TrailError> {
+        while self.ready.is_empty() {
+            if self.page().await?.is_break() {
+                break;
+            }
+        }
+        Ok(self.ready.drain(..).collect())
+    }
+
+    async fn page(&mut self) -> Result<ControlFlow<()>, TrailError> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = self.candidates(&mut connection).await?;
+        if rows.is_empty() {
+            return Ok(ControlFlow::Break(()));
+        }
+        for row in &rows {
+            let (index, leaf): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+            self.next = index + 1;
+            let path = match &mut self.prover {
+                None => None,
+                Some(prover) => {
+                    let record =
+                        canonical::decode(&leaf).map_err(|fault| TrailError::Leaf(index, fault))?;
+                    let wanted = Wanted {
+                        rule: self.filter.rule.as_ref(),
+                        number: self.number,
+                        persons: self.persons.as_deref(),
+                    };
+                    if !wanted.fits(&record) {
+                        continue;
+                    }
+                    Some(prove(&mut connection, prover, index, self.size).await?)
+                }
+            };
+            self.ready.push_back(Leaf { index: u64::try_from(index).unwrap_or(0), leaf, path });
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The next rows that may fit. What a placement tells of its subjects is exact here; what only
+    /// the record tells is looked at afterwards.
+    async fn candidates(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<sqlx::postgres::PgRow>, sqlx::Error> {
+        sqlx::query(
+            "SELECT l.index, e.leaf FROM audit_leaf l JOIN audit_entry e ON e.id = l.entry_id
+             WHERE l.index >= $1 AND l.index < $2
+               AND ($3::bigint IS NULL OR e.at >= $3) AND ($4::bigint IS NULL OR e.at < $4)
+               AND ($5::uuid IS NULL OR e.campaign_id = $5 OR EXISTS
+                    (SELECT FROM placement p WHERE p.id = e.placement AND p.campaign_id = $5))
+               AND ($6::bigint IS NULL OR e.kind IN (1, 6, 7, 8, 9) OR EXISTS
+                    (SELECT FROM placement p WHERE p.id = e.placement AND p.number_subject = $6))
+               AND ($7::bigint[] IS NULL OR e.kind IN (1, 6, 7, 8, 9) OR EXISTS
+                    (SELECT FROM placement p WHERE p.id = e.placement AND p.person_subject = ANY($7)))
+               AND (NOT $8 OR e.kind = 1)
+             ORDER BY l.index LIMIT $9",
+        )
+        .bind(self.next)
+        .bind(self.size)
+        .bind(self.filter.from.map(|at| at.0))
+        .bind(self.filter.to.map(|at| at.0))
+        .bind(self.filter.campaign.map(|id| Uuid::from_u128(id.0)))
+        .bind(self.number)
+        .bind(self.persons.clone())
+        .bind(self.filter.rule.is_some())
+        .bind(AT_ONCE)
+        .fetch_all(connection)
+        .await
+    }
+}
+
+/// The subject of a number that nobody has: no row fits it.
+const NOBODY: i64 = -1;
+
+async fn subject_of(
+    connection: &mut PgConnection,
+    keys: &NumberKeys,
+    number: &E164,
+) -> Result<i64, sqlx::Error> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT subject_id FROM number WHERE keyed_hash = $1")
+            .bind(keys.lookup_hash(number).to_vec())
+            .fetch_optional(connection)
+            .await?;
+    Ok(found.unwrap_or(NOBODY))
+}
+
+async fn survey(connection: &mut PgConnection, size: i64) -> Result<Survey, TrailError> {
+    let (mut survey, mut next) = (Survey::default(), 0);
+    while next < size {
+        let to = size.min(next + HASHES_AT_ONCE);
+        for hash in hashes(connection, next, to).await? {
+            survey.append(hash);
+        }
+        next = to;
+    }
+    Ok(survey)
+}
+
+async fn hashes(
+    connection: &mut PgConnection,
+    from: i64,
+    to: i64,
+) -> Result<Vec<Hash>, TrailError> {
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT leaf_hash FROM audit_leaf WHERE index >= $1 AND index < $2 ORDER BY index",
+    )
+    .bind(from)
+    .bind(to)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|hash| hash.try_into().map(Hash).map_err(|_| TrailError::Tampered(to)))
+        .collect()
+}
+
+async fn prove(
+    connection: &mut PgConnection,
+    prover: &mut Prover,
+    index: i64,
+    size: i64,
+) -> Result<Vec<Hash>, TrailError> {
+    let at = u64::try_from(index).unwrap_or(0);
+    if !prover.holds(at) {
+        let (from, to) = prover.tile(at);
+        let bound = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+        let hashes = hashes(connection, bound(from), bound(to)).await?;
+        if !prover.hold(at, hashes) {
+            return Err(TrailError::Tampered(size));
+        }
+    }
+    prover.prove(at).ok_or(TrailError::Tampered(size))
+}
+
+/// What only a record tells.
+struct Wanted<'a> {
+    rule: Option<&'a RuleId>,
+    number: Option<i64>,
+    persons: Option<&'a [i64]>,
+}
+
+impl Wanted<'_> {
+    fn fits(&self, record: &Record) -> bool {
+        let denied = self.rule.is_none_or(|rule| match &record.body {
+            Body::Decision(decision) => decision.denied_by.iter().any(|d| d.rule == *rule),
+            _ => false,
+        });
+        denied
+            && self.number.is_none_or(|number| concerns(record, &[number]))
+            && self.persons.is_none_or(|persons| concerns(record, persons))
+    }
+}
+
+fn concerns(record: &Record, subjects: &[i64]) -> bool {
+    subjects_of(record).is_none_or(|of| of.iter().any(|subject| subjects.contains(&subject.0)))
+}
+
+/// The subjects that a record names; `None` where its placement tells, which SQL has looked at.
+fn subjects_of(record: &Record) -> Option<BTreeSet<SubjectId>> {
+    let of = match &record.body {
+        Body::Decision(body) => &body.subjects,
+        Body::Suppression(body) => &body.subjects,
+        Body::Consent(body) => &body.subjects,
+        Body::Revocation(body) => &body.subjects,
+        Body::Imported(body) => &body.subjects,
+        Body::Intent(_)
+        | Body::Sent(_)
+        | Body::NotSent(_)
+        | Body::Outcome(_)
+        | Body::Correction(_)
+        | Body::Campaign(_) => return None,
+    };
+    Some(of.iter().copied().collect())
+}
