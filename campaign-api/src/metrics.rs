@@ -1,13 +1,21 @@
-//! Every metric of this process, with what it says. Served at `/metrics` of the admin listener.
+//! Every metric of this process. What each says stands in `docs/metrics.md`; the tests here hold the
+//! two together. Served at `/metrics` of the admin listener.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector, process_collector::ProcessCollector,
 };
+
+/// Answers of the API, from a cached read to an import of a large list.
+const SECONDS: &[f64] =
+    &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
 /// The metrics of the API.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
+    /// `ringfence_api_build_info{version}`.
+    pub build: IntGaugeVec,
     /// `ringfence_api_requests_total{route,status}`.
     pub requests: IntCounterVec,
     /// `ringfence_api_request_seconds{route}`.
@@ -18,22 +26,29 @@ pub struct Metrics {
     pub redis_failures: IntCounter,
     /// `ringfence_api_opt_outs_total`.
     pub opt_outs: IntCounter,
+    /// `ringfence_api_postgres_up`.
+    pub postgres_up: IntGauge,
 }
 
 impl Metrics {
-    /// Registers all of them.
+    /// Registers all of them; what has a fixed set of labels starts at zero.
     ///
     /// # Errors
     /// If a name is not a metric name: a mistake in this file.
     pub fn new() -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),
+            build: IntGaugeVec::new(
+                Opts::new("ringfence_api_build_info", "Always 1; the version of the build."),
+                &["version"],
+            )?,
             requests: IntCounterVec::new(
                 Opts::new("ringfence_api_requests_total", "Requests, by route and HTTP status."),
                 &["route", "status"],
             )?,
             request_seconds: HistogramVec::new(
-                HistogramOpts::new("ringfence_api_request_seconds", "Time to answer, by route."),
+                HistogramOpts::new("ringfence_api_request_seconds", "Time to answer, by route.")
+                    .buckets(SECONDS.to_vec()),
                 &["route"],
             )?,
             import_rows: IntCounterVec::new(
@@ -51,13 +66,32 @@ impl Metrics {
                 "ringfence_api_opt_outs_total",
                 "Suppressions and revocations recorded.",
             )?,
+            postgres_up: IntGauge::new(
+                "ringfence_api_postgres_up",
+                "1 when Postgres answered within a second, asked at each scrape.",
+            )?,
         };
-        metrics.registry.register(Box::new(metrics.requests.clone()))?;
-        metrics.registry.register(Box::new(metrics.request_seconds.clone()))?;
-        metrics.registry.register(Box::new(metrics.import_rows.clone()))?;
-        metrics.registry.register(Box::new(metrics.redis_failures.clone()))?;
-        metrics.registry.register(Box::new(metrics.opt_outs.clone()))?;
+        for collector in metrics.collectors() {
+            metrics.registry.register(collector)?;
+        }
+        metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        for result in ["imported", "rejected", "duplicate"] {
+            metrics.import_rows.with_label_values(&[result]);
+        }
         Ok(metrics)
+    }
+
+    fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        vec![
+            Box::new(self.build.clone()),
+            Box::new(self.requests.clone()),
+            Box::new(self.request_seconds.clone()),
+            Box::new(self.import_rows.clone()),
+            Box::new(self.redis_failures.clone()),
+            Box::new(self.opt_outs.clone()),
+            Box::new(self.postgres_up.clone()),
+            Box::new(ProcessCollector::for_self()),
+        ]
     }
 
     /// The text that Prometheus reads.
@@ -67,6 +101,53 @@ impl Metrics {
         match TextEncoder::new().encode(&self.registry.gather(), &mut out) {
             Ok(()) => String::from_utf8_lossy(&out).into_owned(),
             Err(error) => format!("# {error}\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names and labels of the table in `docs/metrics.md` that are the API's.
+    fn documented() -> Vec<(String, String)> {
+        let table = include_str!("../../docs/metrics.md");
+        let mut rows = Vec::new();
+        for line in table.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<_> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+            if let [_, name, process, _, labels, ..] = &cells[..]
+                && (process == "api" || process == "both")
+            {
+                rows.push((name.clone(), labels.clone()));
+            }
+        }
+        rows.sort();
+        rows
+    }
+
+    #[test]
+    fn every_metric_has_a_row_in_the_table_and_every_row_a_metric() {
+        let metrics = Metrics::new().unwrap();
+        let mut registered: Vec<_> = metrics
+            .collectors()
+            .iter()
+            .flat_map(|collector| collector.desc().into_iter().cloned().collect::<Vec<_>>())
+            .map(|desc| (desc.fq_name.clone(), desc.variable_labels.join(", ")))
+            .collect();
+        registered.sort();
+        assert_eq!(registered, documented());
+    }
+
+    #[test]
+    fn the_types_of_the_table_are_those_of_the_scrape() {
+        let metrics = Metrics::new().unwrap();
+        metrics.requests.with_label_values(&["/", "200"]).inc();
+        metrics.request_seconds.with_label_values(&["/"]).observe(0.1);
+        let (text, table) = (metrics.text(), include_str!("../../docs/metrics.md"));
+        for (name, _) in documented() {
+            let row = table.lines().find(|line| line.starts_with(&format!("| `{name}` "))).unwrap();
+            let kind = row.split('|').nth(3).unwrap().trim();
+            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} is no {kind}");
         }
     }
 }

@@ -2,7 +2,12 @@
 
 use std::net::SocketAddr;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -28,14 +33,22 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let router = Router::new()
-        .route("/metrics", get(move || async move { metrics.text() }))
+        .route("/metrics", get(text))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(gate);
+        .with_state((gate, metrics));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-async fn ready(State(gate): State<Gate>) -> (StatusCode, String) {
+/// What a scrape reads: the text format that every Prometheus since 0.4 understands.
+async fn text(
+    State((gate, metrics)): State<(Gate, Metrics)>,
+) -> ([(HeaderName, &'static str); 1], String) {
+    gate.show();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.text())
+}
+
+async fn ready(State((gate, _)): State<(Gate, Metrics)>) -> (StatusCode, String) {
     if gate.is_open() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

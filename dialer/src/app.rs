@@ -26,7 +26,7 @@ use crate::{
     gate::Gate,
     inbox::{Inbox, inbox},
     lists,
-    metrics::{Metrics, gauge_value},
+    metrics::{Metrics, gauge_value, survey},
     outbox::{COMMIT_ROOM, Outbox, WISH_ROOM},
     rtp,
     scheduler::{Loads, Scheduler},
@@ -104,6 +104,7 @@ async fn prepare(config: Config) -> Result<Ground> {
         .and_then(|answer| Ok(answer?))
         .with_context(|| format!("cannot use Redis at {}", config.redis))?;
     let metrics = Metrics::new()?;
+    metrics.describe_build(&rules);
     let gate = Gate::new(metrics.clone());
     let mut mint = Mint::new(seed()?);
     let node = NodeId(mint.ulid(clock.now().wall));
@@ -322,6 +323,7 @@ fn service(
     tasks.spawn(node::beat(stores(), shares.clone(), stop(), tokens.dead.clone()));
     tasks.spawn(reap::serve(stores(), stop()));
     tasks.spawn(trunk_state::serve(stores(), Arc::clone(&campaigns), shares.clone(), stop()));
+    tasks.spawn(survey::serve(stores(), stop()));
     tasks.spawn(campaigns::watch(stores(), campaigns, shares, inbox.clone(), reload, stop()));
     let origin = ground.config.keys.audit_name.clone();
     tasks.spawn(audit::serve(stores(), ground.signer, origin, stop()));
@@ -387,6 +389,7 @@ impl App {
 
     async fn end_calls(&self) {
         self.taking.cancel();
+        self.stores.gate.drain();
         self.inbox.send(Input::Drain).await;
         if !self.idle_within(GRACE).await {
             tracing::warn!("calls are still up: hanging up");

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, Leap},
-    metrics::{Metrics, gauge_value},
+    metrics::{Metrics, gauge_value, witness::Witness},
     outbox::{Handed, Outbox},
 };
 
@@ -70,19 +70,22 @@ pub struct Shard {
     /// Answers to what nobody could take, and what sending told.
     told: VecDeque<Input<'static>>,
     leap: Leap,
+    witness: Witness,
 }
 
 impl Shard {
     /// A shard around an engine.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         engine: Engine,
         clock: Clock,
         outbox: Outbox,
         metrics: Metrics,
         load: Load,
     ) -> Self {
-        Self { engine, clock, outbox, metrics, load, told: VecDeque::new(), leap: Leap::new() }
+        let witness = Witness::new(metrics.clone());
+        let (told, leap) = (VecDeque::new(), Leap::new());
+        Self { engine, clock, outbox, metrics, load, told, leap, witness }
     }
 
     /// Runs on a thread of its own until `quit`.
@@ -169,7 +172,9 @@ impl Shard {
         if let Input::Committed(placement, Answer::Given(Err(_))) = &input {
             self.outbox.live.end(*placement);
         }
-        self.engine.handle_input(input, self.clock.now());
+        let now = self.clock.now();
+        self.witness.heard(&input, now);
+        self.engine.handle_input(input, now);
         self.drain(socket).await;
     }
 
@@ -177,6 +182,7 @@ impl Shard {
     async fn drain(&mut self, socket: &tokio::net::UdpSocket) {
         loop {
             while let Some(output) = self.engine.poll_output() {
+                self.witness.wanted(&output);
                 match self.outbox.hand(output) {
                     Handed::Done => {}
                     Handed::Refused(answer) => self.told.push_back(answer),
@@ -209,6 +215,9 @@ impl Shard {
                 self.metrics.too_late.inc();
                 return transmit.call.map(Input::TooLate);
             }
+            if !self.witness.lets_out(transmit, now) {
+                return transmit.call.map(Input::TooLate);
+            }
             match socket.try_send_to(&transmit.payload, transmit.destination) {
                 Ok(_) => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -227,6 +236,7 @@ impl Shard {
             return None;
         }
         self.metrics.sent.inc();
+        self.witness.left(transmit);
         transmit.call.map(Input::Sent)
     }
 }
@@ -234,3 +244,6 @@ impl Shard {
 async fn sleep_until(wake: Instant, now: Instant) {
     tokio::time::sleep(wake.saturating_duration_since(now)).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
 
@@ -50,6 +50,8 @@ struct Inner {
     met: AtomicU8,
     /// Things to write down that have not been written.
     ledger: AtomicUsize,
+    /// The process stops: nothing new is taken.
+    draining: AtomicBool,
     metrics: Metrics,
 }
 
@@ -67,7 +69,34 @@ impl Gate {
         for need in Need::ALL {
             metrics.store_up.with_label_values(&[need.as_str()]).set(0);
         }
-        Self(Arc::new(Inner { met: AtomicU8::new(0), ledger: AtomicUsize::new(0), metrics }))
+        let gate = Self(Arc::new(Inner {
+            met: AtomicU8::new(0),
+            ledger: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            metrics,
+        }));
+        gate.show();
+        gate
+    }
+
+    /// Closed for good: the process stops.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Brings the gauges up to date: called when somebody is about to read them.
+    pub fn show(&self) {
+        let missing = self.missing();
+        self.0.metrics.gate_open.set(i64::from(missing.is_empty()));
+        for cause in Self::causes() {
+            let closes = i64::from(missing.contains(&cause));
+            self.0.metrics.gate_closed.with_label_values(&[cause]).set(closes);
+        }
+    }
+
+    /// Everything that can close the gate.
+    fn causes() -> impl Iterator<Item = &'static str> {
+        Need::ALL.into_iter().map(Need::as_str).chain(["ledger", "draining"])
     }
 
     /// Says whether a need is met now. Logs when that changes.
@@ -82,7 +111,6 @@ impl Gate {
             return;
         }
         self.0.metrics.store_up.with_label_values(&[need.as_str()]).set(i64::from(met));
-        self.0.metrics.gate_open.set(i64::from(self.is_open()));
         if met {
             tracing::info!(need = need.as_str(), "the gate's need is met");
         } else {
@@ -101,14 +129,16 @@ impl Gate {
     pub fn is_open(&self) -> bool {
         Need::ALL.into_iter().all(|need| self.met(need))
             && self.0.ledger.load(Ordering::Acquire) < LEDGER_FULL
+            && !self.0.draining.load(Ordering::Acquire)
     }
 
-    /// The needs that are not met, for `/readyz`.
+    /// What keeps the gate closed, for `/readyz` and the metrics.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         let missing = Need::ALL.into_iter().filter(|need| !self.met(*need)).map(Need::as_str);
         let full = self.0.ledger.load(Ordering::Acquire) >= LEDGER_FULL;
-        missing.chain(full.then_some("ledger")).collect()
+        let draining = self.0.draining.load(Ordering::Acquire);
+        missing.chain(full.then_some("ledger")).chain(draining.then_some("draining")).collect()
     }
 
     /// One more thing to write down.
@@ -152,5 +182,26 @@ mod tests {
         assert!(!gate.is_open());
         gate.paid(1);
         assert!(gate.is_open());
+        gate.drain();
+        assert!(!gate.is_open());
+        assert_eq!(gate.missing(), ["draining"]);
+    }
+
+    #[test]
+    fn the_gauges_say_why_the_gate_is_closed() {
+        let metrics = Metrics::new().unwrap();
+        let gate = Gate::new(metrics.clone());
+        let closed = |cause| metrics.gate_closed.with_label_values(&[cause]).get();
+        assert_eq!((metrics.gate_open.get(), closed("postgres"), closed("ledger")), (0, 1, 0));
+        for need in Need::ALL {
+            gate.report(need, true);
+        }
+        gate.show();
+        assert_eq!((metrics.gate_open.get(), closed("postgres")), (1, 0));
+        for _ in 0..LEDGER_FULL {
+            gate.owed();
+        }
+        gate.show();
+        assert_eq!((metrics.gate_open.get(), closed("postgres"), closed("ledger")), (0, 0, 1));
     }
 }

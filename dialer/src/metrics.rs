@@ -1,49 +1,47 @@
-//! Every metric of the dialer, in one place.
-//!
-//! | metric | labels | what |
-//! |---|---|---|
-//! | `ringfence_contacts_taken_total` | | contacts taken from `due` |
-//! | `ringfence_denied_total` | `rule` | denials by deciding rule |
-//! | `ringfence_returned_total` | `because` | contacts given back unjudged |
-//! | `ringfence_placements_committed_total` | | placements made durable |
-//! | `ringfence_commit_conflicts_total` | | commitments that Postgres refused: a head had moved |
-//! | `ringfence_reserve_conflicts_total` | | reservations that Redis refused |
-//! | `ringfence_commit_batch_size` | | commitments per transaction |
-//! | `ringfence_commit_seconds` | | time of a commit transaction |
-//! | `ringfence_invites_sent_total` | | first and re-sent INVITEs that left |
-//! | `ringfence_invites_too_late_total` | | INVITEs held back because the permit had lapsed |
-//! | `ringfence_placements_released_total` | | placements whose commit nobody knew the end of |
-//! | `ringfence_dispositions_total` | `disposition` | placements settled |
-//! | `ringfence_reaped_placements_total` | | placements of dead nodes settled as unknown |
-//! | `ringfence_calls_live` | | calls placed and not over |
-//! | `ringfence_attempts_live` | | contacts in the engine |
-//! | `ringfence_ledger_depth` | | things to write down, waiting |
-//! | `ringfence_ledger_lost_total` | | things Postgres refused for good (left to the reaper) |
-//! | `ringfence_store_errors_total` | `store` | failed or late calls of a store |
-//! | `ringfence_gate_open` | | 1 when contacts may be taken |
-//! | `ringfence_store_up` | `store` | 1 when the store answers |
-//! | `ringfence_trunk_open` | `trunk` | 1 when the breaker of a trunk is open: no INVITE |
-//! | `ringfence_list_age_days` | `list` | age of the loaded copy of a national list |
-//! | `ringfence_audit_leaves` | | leaves of the audit tree |
-//! | `ringfence_nodes_live` | | dialer processes with a fresh heartbeat |
-//! | `ringfence_sip_receive_buffer_bytes` | | what SO_RCVBUF came to |
-//! | `ringfence_datagrams_received_total` | | SIP datagrams received |
-//! | `ringfence_media_playing` | | prompts being played |
+//! Every metric of the dialer, in one place. What each says, of what it is counted and what to do
+//! with it stands in `docs/metrics.md`; `tests` here hold the two together.
 
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+mod maker;
+pub mod survey;
+pub mod witness;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
 };
+
+use chrono::{NaiveDate, NaiveTime};
+use dialer_types::UnixMillis;
+pub use maker::Described;
+use maker::Maker;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Registry, TextEncoder,
+};
+
+/// Steps of a call of a store or the gate: from a Redis on the same machine to the patience of the
+/// stores (2 s) and a retry.
+const SECONDS: &[f64] =
+    &[0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+/// Commitments of a transaction: at most 64.
+const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
 /// The metrics of one process.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
+    described: Arc<[Described]>,
+    /// How old each list may be for the strictest rule, in days.
+    list_days: Arc<OnceLock<BTreeMap<Arc<str>, u32>>>,
+    /// `ringfence_build_info{version,rules}`
+    pub build: IntGaugeVec,
     /// `ringfence_contacts_taken_total`
     pub taken: IntCounter,
-    /// `ringfence_denied_total`
+    /// `ringfence_judgements_total{verdict}`
+    pub judged: IntCounterVec,
+    /// `ringfence_denied_total{rule}`
     pub denied: IntCounterVec,
-    /// `ringfence_returned_total`
+    /// `ringfence_returned_total{because}`
     pub returned: IntCounterVec,
     /// `ringfence_placements_committed_total`
     pub committed: IntCounter,
@@ -53,15 +51,23 @@ pub struct Metrics {
     pub reserve_conflicts: IntCounter,
     /// `ringfence_commit_batch_size`
     pub commit_batch: Histogram,
-    /// `ringfence_commit_seconds`
-    pub commit_seconds: Histogram,
+    /// `ringfence_gate_step_seconds{step}`
+    pub step_seconds: HistogramVec,
+    /// `ringfence_gate_clearance_seconds`
+    pub clearance_seconds: Histogram,
+    /// `ringfence_gate_open`
+    pub gate_open: IntGauge,
+    /// `ringfence_gate_closed{cause}`
+    pub gate_closed: IntGaugeVec,
+    /// `ringfence_violations_total{promise}`
+    pub violations: IntCounterVec,
     /// `ringfence_invites_sent_total`
     pub sent: IntCounter,
     /// `ringfence_invites_too_late_total`
     pub too_late: IntCounter,
     /// `ringfence_placements_released_total`
     pub released: IntCounter,
-    /// `ringfence_dispositions_total`
+    /// `ringfence_dispositions_total{disposition}`
     pub dispositions: IntCounterVec,
     /// `ringfence_reaped_placements_total`
     pub reaped: IntCounter,
@@ -73,18 +79,64 @@ pub struct Metrics {
     pub ledger_depth: IntGauge,
     /// `ringfence_ledger_lost_total`
     pub ledger_lost: IntCounter,
-    /// `ringfence_store_errors_total`
+    /// `ringfence_store_errors_total{store}`
     pub store_errors: IntCounterVec,
-    /// `ringfence_gate_open`
-    pub gate_open: IntGauge,
-    /// `ringfence_store_up`
+    /// `ringfence_store_seconds{store}`
+    pub store_seconds: HistogramVec,
+    /// `ringfence_store_up{store}`
     pub store_up: IntGaugeVec,
-    /// `ringfence_trunk_open`
+    /// `ringfence_trunk_breaker_open{trunk}`
     pub trunk_open: IntGaugeVec,
-    /// `ringfence_list_age_days`
+    /// `ringfence_trunk_info{trunk,name}`
+    pub trunk_info: IntGaugeVec,
+    /// `ringfence_trunk_invites_total{trunk}`
+    pub trunk_invites: IntCounterVec,
+    /// `ringfence_trunk_calls{trunk}`
+    pub trunk_calls: IntGaugeVec,
+    /// `ringfence_trunk_calls_limit{trunk}`
+    pub trunk_calls_limit: IntGaugeVec,
+    /// `ringfence_trunk_rate_limit{trunk}`
+    pub trunk_rate_limit: GaugeVec,
+    /// `ringfence_trunk_answered_total{trunk}`
+    pub trunk_answered: IntCounterVec,
+    /// `ringfence_trunk_responses_total{trunk,code}`
+    pub trunk_responses: IntCounterVec,
+    /// `ringfence_trunk_probes_total{trunk,result}`
+    pub trunk_probes: IntCounterVec,
+    /// `ringfence_list_age_seconds{list}`
     pub list_age: IntGaugeVec,
+    /// `ringfence_list_fresh_seconds{list}`
+    pub list_fresh: IntGaugeVec,
     /// `ringfence_audit_leaves`
     pub audit_leaves: IntGauge,
+    /// `ringfence_audit_unsequenced_entries`
+    pub audit_unsequenced: IntGauge,
+    /// `ringfence_audit_unsequenced_seconds`
+    pub audit_behind: Gauge,
+    /// `ringfence_audit_unsigned_leaves`
+    pub audit_unsigned: IntGauge,
+    /// `ringfence_audit_checkpoint_age_seconds`
+    pub checkpoint_age: Gauge,
+    /// `ringfence_contacts_due`
+    pub due: IntGauge,
+    /// `ringfence_contacts_waiting`
+    pub waiting: IntGauge,
+    /// `ringfence_contacts_parked{cause}`
+    pub parked: IntGaugeVec,
+    /// `ringfence_contacts_leased`
+    pub leased: IntGauge,
+    /// `ringfence_campaigns{status}`
+    pub campaigns: IntGaugeVec,
+    /// `ringfence_campaign_stalled{campaign}`
+    pub campaign_stalled: IntGaugeVec,
+    /// `ringfence_survey_success_timestamp_seconds`
+    pub surveyed: Gauge,
+    /// `ringfence_survey_errors_total`
+    pub survey_errors: IntCounter,
+    /// `ringfence_clock_offset_seconds`
+    pub clock_offset: Gauge,
+    /// `ringfence_clock_skew_seconds`
+    pub clock_skew: Gauge,
     /// `ringfence_nodes_live`
     pub nodes: IntGauge,
     /// `ringfence_sip_receive_buffer_bytes`
@@ -95,140 +147,149 @@ pub struct Metrics {
     pub playing: IntGauge,
 }
 
-/// Makes and registers metrics.
-struct Maker(Registry);
-
-impl Maker {
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let metric = IntCounter::new(name, help)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        let metric = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let metric = IntGauge::new(name, help)?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        let metric = IntGaugeVec::new(Opts::new(name, help), &[label])?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn histogram(
-        &self,
-        name: &str,
-        help: &str,
-        buckets: &[f64],
-    ) -> Result<Histogram, prometheus::Error> {
-        let metric =
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-}
-
 impl Metrics {
-    /// A registry with every metric in it.
+    /// A registry with every metric in it; what has a fixed set of labels starts at zero.
     ///
     /// # Errors
     /// If two metrics had one name.
-    #[expect(clippy::too_many_lines, reason = "a table: one line a metric, and rustfmt breaks it")]
     pub fn new() -> Result<Self, prometheus::Error> {
-        let m = Maker(Registry::new());
-        const SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
-        const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
-        Ok(Self {
+        let m = Maker::new();
+        m.process()?;
+        let metrics = Self::made(m)?;
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    #[expect(clippy::too_many_lines, reason = "a table: one line a metric, and rustfmt breaks it")]
+    fn made(m: Maker) -> Result<Self, prometheus::Error> {
+        // Counted at the end: the maker is used up by `finish`.
+        let mut all = Self {
+            registry: Registry::new(),
+            described: Arc::default(),
+            list_days: Arc::default(),
+            build: m.gauges("ringfence_build_info", "always 1: the version of the build and the hash of the rule packs", &["version","rules"])?,
             taken: m.counter("ringfence_contacts_taken_total", "contacts taken from due")?,
-            denied: m.counters("ringfence_denied_total", "denials by deciding rule", "rule")?,
-            returned: m.counters(
-                "ringfence_returned_total",
-                "contacts given back unjudged",
-                "because",
-            )?,
-            committed: m
-                .counter("ringfence_placements_committed_total", "placements made durable")?,
-            commit_conflicts: m
-                .counter("ringfence_commit_conflicts_total", "commitments that Postgres refused")?,
-            reserve_conflicts: m
-                .counter("ringfence_reserve_conflicts_total", "reservations that Redis refused")?,
-            commit_batch: m.histogram(
-                "ringfence_commit_batch_size",
-                "commitments per transaction",
-                SIZES,
-            )?,
-            commit_seconds: m.histogram(
-                "ringfence_commit_seconds",
-                "time of a commit transaction",
-                SECONDS,
-            )?,
-            sent: m
-                .counter("ringfence_invites_sent_total", "first and re-sent INVITEs that left")?,
-            too_late: m.counter(
-                "ringfence_invites_too_late_total",
-                "INVITEs held back: the permit had lapsed",
-            )?,
-            released: m.counter(
-                "ringfence_placements_released_total",
-                "placements with a commit of unknown end",
-            )?,
-            dispositions: m.counters(
-                "ringfence_dispositions_total",
-                "placements settled",
-                "disposition",
-            )?,
-            reaped: m.counter(
-                "ringfence_reaped_placements_total",
-                "placements of dead nodes settled as unknown",
-            )?,
+            judged: m.counters("ringfence_judgements_total", "contacts judged, by what the rules said", &["verdict"])?,
+            denied: m.counters("ringfence_denied_total", "denials by deciding rule", &["rule"])?,
+            returned: m.counters("ringfence_returned_total", "contacts given back unjudged", &["because"])?,
+            committed: m.counter("ringfence_placements_committed_total", "placements made durable")?,
+            commit_conflicts: m.counter("ringfence_commit_conflicts_total", "commitments that Postgres refused: a head had moved")?,
+            reserve_conflicts: m.counter("ringfence_reserve_conflicts_total", "reservations that Redis refused: a head had moved")?,
+            commit_batch: m.histogram("ringfence_commit_batch_size", "commitments per transaction", SIZES)?,
+            step_seconds: m.histograms("ringfence_gate_step_seconds", "time of one step of the gate", &["step"], SECONDS)?,
+            clearance_seconds: m.histogram("ringfence_gate_clearance_seconds", "from the permit to its clearance: slot, reservation and commit", SECONDS)?,
+            gate_open: m.gauge("ringfence_gate_open", "1 when contacts may be taken")?,
+            gate_closed: m.gauges("ringfence_gate_closed", "1 for each cause that keeps the gate closed", &["cause"])?,
+            violations: m.counters("ringfence_violations_total", "broken promises noticed at the wire: always zero", &["promise"])?,
+            sent: m.counter("ringfence_invites_sent_total", "first and re-sent INVITEs that left")?,
+            too_late: m.counter("ringfence_invites_too_late_total", "INVITEs held back: the permit had lapsed")?,
+            released: m.counter("ringfence_placements_released_total", "placements with a commit of unknown end")?,
+            dispositions: m.counters("ringfence_dispositions_total", "placements settled", &["disposition"])?,
+            reaped: m.counter("ringfence_reaped_placements_total", "placements of dead nodes settled as unknown")?,
             calls: m.gauge("ringfence_calls_live", "calls placed and not over")?,
             attempts: m.gauge("ringfence_attempts_live", "contacts in the engine")?,
             ledger_depth: m.gauge("ringfence_ledger_depth", "things to write down, waiting")?,
-            ledger_lost: m
-                .counter("ringfence_ledger_lost_total", "things Postgres refused for good")?,
-            store_errors: m.counters(
-                "ringfence_store_errors_total",
-                "failed or late calls of a store",
-                "store",
+            ledger_lost: m.counter("ringfence_ledger_lost_total", "things Postgres refused for good")?,
+            store_errors: m.counters("ringfence_store_errors_total", "failed or late calls of a store", &["store"])?,
+            store_seconds: m.histograms("ringfence_store_seconds", "time of a call of a store, failed ones too", &["store"], SECONDS)?,
+            store_up: m.gauges("ringfence_store_up", "1 when the need of the gate is met", &["store"])?,
+            trunk_open: m.gauges("ringfence_trunk_breaker_open", "1 when the breaker of a trunk is open: no INVITE goes there", &["trunk"])?,
+            trunk_info: m.gauges("ringfence_trunk_info", "always 1: the name of a trunk", &["trunk","name"])?,
+            trunk_invites: m.counters("ringfence_trunk_invites_total", "INVITEs that left, re-sends after a challenge too", &["trunk"])?,
+            trunk_calls: m.gauges("ringfence_trunk_calls", "calls placed over a trunk and not over", &["trunk"])?,
+            trunk_calls_limit: m.gauges("ringfence_trunk_calls_limit", "calls a trunk may carry at once, over all dialers", &["trunk"])?,
+            trunk_rate_limit: m.fine_gauges("ringfence_trunk_rate_limit", "calls per second a trunk may be sent, over all dialers", &["trunk"])?,
+            trunk_answered: m.counters("ringfence_trunk_answered_total", "calls of a trunk that were answered", &["trunk"])?,
+            trunk_responses: m.counters("ringfence_trunk_responses_total", "calls of a trunk by final SIP status; none: no final response", &["trunk","code"])?,
+            trunk_probes: m.counters(
+                "ringfence_trunk_probes_total",
+                "OPTIONS sent to a trunk, by what came back",
+                &["trunk", "result"],
             )?,
-            gate_open: m.gauge("ringfence_gate_open", "1 when contacts may be taken")?,
-            store_up: m.gauges("ringfence_store_up", "1 when the store answers", "store")?,
-            trunk_open: m.gauges(
-                "ringfence_trunk_open",
-                "1 when the breaker of a trunk is open",
-                "trunk",
-            )?,
-            list_age: m.gauges(
-                "ringfence_list_age_days",
-                "age of the loaded copy of a national list",
-                "list",
-            )?,
+            list_age: m.gauges("ringfence_list_age_seconds", "age of the loaded copy of a national list", &["list"])?,
+            list_fresh: m.gauges("ringfence_list_fresh_seconds", "until the loaded copy of a list is too old for the strictest rule; negative: it is", &["list"])?,
             audit_leaves: m.gauge("ringfence_audit_leaves", "leaves of the audit tree")?,
+            audit_unsequenced: m.gauge("ringfence_audit_unsequenced_entries", "audit entries that are not leaves yet")?,
+            audit_behind: m.fine_gauge("ringfence_audit_unsequenced_seconds", "age of the oldest audit entry that is not a leaf yet")?,
+            audit_unsigned: m.gauge("ringfence_audit_unsigned_leaves", "leaves since the last signed checkpoint")?,
+            checkpoint_age: m.fine_gauge("ringfence_audit_checkpoint_age_seconds", "since the last checkpoint was signed")?,
+            due: m.gauge("ringfence_contacts_due", "contacts of running campaigns that are due now")?,
+            waiting: m.gauge("ringfence_contacts_waiting", "contacts that become due later, or whose campaign does not run")?,
+            parked: m.gauges("ringfence_contacts_parked", "contacts that wait for something, by what", &["cause"])?,
+            leased: m.gauge("ringfence_contacts_leased", "contacts that this process has taken")?,
+            campaigns: m.gauges("ringfence_campaigns", "campaigns by status", &["status"])?,
+            campaign_stalled: m.gauges("ringfence_campaign_stalled", "1 when a running campaign has no trunk that takes calls of this process", &["campaign"])?,
+            surveyed: m.fine_gauge("ringfence_survey_success_timestamp_seconds", "when the queue and the audit were last counted, by real time")?,
+            survey_errors: m.counter("ringfence_survey_errors_total", "counts of the queue and the audit that failed")?,
+            clock_offset: m.fine_gauge("ringfence_clock_offset_seconds", "how far the demo's clock is ahead of real time; 0 in production")?,
+            clock_skew: m.fine_gauge("ringfence_clock_skew_seconds", "this machine's clock minus that of Postgres")?,
             nodes: m.gauge("ringfence_nodes_live", "dialer processes with a fresh heartbeat")?,
-            receive_buffer: m
-                .gauge("ringfence_sip_receive_buffer_bytes", "what SO_RCVBUF came to")?,
+            receive_buffer: m.gauge("ringfence_sip_receive_buffer_bytes", "what SO_RCVBUF came to")?,
             datagrams: m.counter("ringfence_datagrams_received_total", "SIP datagrams received")?,
             playing: m.gauge("ringfence_media_playing", "prompts being played")?,
-            registry: m.0,
-        })
+        };
+        let (registry, described) = m.finish();
+        all.registry = registry;
+        all.described = described.into();
+        Ok(all)
+    }
+
+    fn start_at_zero(&self) {
+        for verdict in ["permit", "defer", "refuse"] {
+            self.judged.with_label_values(&[verdict]);
+        }
+        for promise in witness::PROMISES {
+            self.violations.with_label_values(&[promise]);
+        }
+        self.violations.with_label_values(&[witness::AUDIT_PROMISE]);
+        for step in STEPS {
+            self.step_seconds.with_label_values(&[step]);
+        }
+        for disposition in dialer_types::Disposition::ALL {
+            self.dispositions.with_label_values(&[disposition.as_str()]);
+        }
+        for status in survey::STATUSES {
+            self.campaigns.with_label_values(&[status]);
+        }
+        for store in ["postgres", "redis"] {
+            self.store_errors.with_label_values(&[store]);
+            self.store_seconds.with_label_values(&[store]);
+        }
+    }
+
+    /// Says which build this is and by which rules it judges; every rule's denials start at zero.
+    pub fn describe_build(&self, rules: &dialer_policy::Ruleset) {
+        let version = rules.version().to_string();
+        self.build.with_label_values(&[env!("CARGO_PKG_VERSION"), version.as_str()]).set(1);
+        for rule in rules.rule_ids() {
+            self.denied.with_label_values(&[rule.as_str()]);
+        }
+        self.list_days.get_or_init(|| rules.list_ages());
+    }
+
+    /// Shows the age of a list's copy, counted from the midnight (UTC) of its day, and for how long
+    /// the strictest rule that asks for it takes it yet; a list that no rule bounds has no end.
+    pub fn show_list(&self, list: &str, as_of: NaiveDate, now: UnixMillis) {
+        let since = now.0 / 1000 - as_of.and_time(NaiveTime::MIN).and_utc().timestamp();
+        self.list_age.with_label_values(&[list]).set(since);
+        let days = self.list_days.get().and_then(|days| days.get(list));
+        if let Some(days) = days {
+            // A list of exactly so many days is fresh until that day is over.
+            let fresh = (i64::from(*days) + 1) * 86_400 - since;
+            self.list_fresh.with_label_values(&[list]).set(fresh);
+        }
+    }
+
+    /// Times a step of the gate until dropped.
+    #[must_use = "it is dropped when the step is over"]
+    pub fn step(&self, step: &str) -> HistogramTimer {
+        self.step_seconds.with_label_values(&[step]).start_timer()
+    }
+
+    /// What is registered: the table of `docs/metrics.md` says the same.
+    #[must_use]
+    pub fn described(&self) -> &[Described] {
+        &self.described
     }
 
     /// The text of `/metrics`.
@@ -242,8 +303,14 @@ impl Metrics {
     }
 }
 
+/// The steps of the gate that are timed apart.
+pub const STEPS: [&str; 5] = ["heads", "facts", "slot", "reserve", "commit"];
+
 /// A count as a gauge's value.
 #[must_use]
 pub fn gauge_value(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

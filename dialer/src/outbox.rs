@@ -91,7 +91,10 @@ impl Outbox {
                 self.media.tell(rtp::Command::Stop(placement, port));
             }
             Output::TrunkChanged(trunk, standing) => self.trunk(trunk, standing),
-            Output::TrunkProbed(..) => {}
+            Output::TrunkProbed(trunk, result) => {
+                let trunk = trunk.to_string();
+                self.metrics.trunk_probes.with_label_values(&[trunk.as_str(), result]).inc();
+            }
             Output::Deny(denied) => {
                 self.done(denied.campaign);
                 for rule in &denied.rules {

@@ -200,7 +200,9 @@ impl Stores {
         need: Need,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let timer = self.metrics.store_seconds.with_label_values(&[need.as_str()]).start_timer();
         let answer = tokio::time::timeout(PATIENCE, call).await.unwrap_or(Err(StoreError::Late));
+        timer.observe_duration();
         if let Err(error) = &answer {
             self.metrics.store_errors.with_label_values(&[need.as_str()]).inc();
             tracing::debug!(store = need.as_str(), %error, "a store call failed");

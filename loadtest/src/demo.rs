@@ -50,6 +50,9 @@ pub struct Args {
     /// End when the campaigns have ended, instead of leaving the API up for a look round
     #[arg(long)]
     pub no_wait: bool,
+    /// Start a private Prometheus, too: it scrapes every second and has the alerts of helm/rules
+    #[arg(long)]
+    pub observe: bool,
     /// Keep the run folder (databases, logs, wire log) afterwards
     #[arg(long)]
     pub keep: bool,
@@ -99,7 +102,7 @@ pub fn command(args: &Args, stop: &Stop) -> anyhow::Result<ExitCode> {
         teller.line(&format!("The run folder stays: {}", finished.stack.path().display()));
     }
     if !args.no_wait && !stop.is_raised() {
-        look_round(&finished.api, stop, &mut teller);
+        look_round(&finished, stop, &mut teller);
     }
     drop(finished);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -199,6 +202,10 @@ fn start(
     stack.start_dialer()?;
     let took = began.elapsed().as_secs_f64();
     teller.step("started", &format!("PostgreSQL, Redis, carrier, API and dialer ({took:.1} s)"));
+    if args.observe {
+        let address = stack.start_prometheus()?;
+        teller.step("observing", &format!("http://{address} (Prometheus, in real time)"));
+    }
     Ok(stack)
 }
 
@@ -356,11 +363,14 @@ fn date(at: i64) -> String {
 }
 
 /// Leaves the API up and says how to ask it, until Ctrl-C.
-fn look_round(api: &Api, stop: &Stop, teller: &mut Teller) {
-    let (base, key) = (api.base(), api.key());
+fn look_round(finished: &Finished, stop: &Stop, teller: &mut Teller) {
+    let (base, key) = (finished.api.base(), finished.api.key());
     teller.heading("The API stays up for a look round. Ctrl-C ends everything.");
     for path in ["/v1/campaigns", "/v1/attempts", "/openapi.json"] {
         teller.line(&format!("  curl -s -H 'Authorization: Bearer {key}' {base}{path}"));
+    }
+    if let Some(address) = finished.stack.prometheus() {
+        teller.line(&format!("  Prometheus: http://{address} (the dialer has ended: look back)"));
     }
     loop {
         match stop.sleep(Duration::from_secs(3600)) {

@@ -6,6 +6,7 @@ mod client;
 pub mod clock;
 mod folder;
 mod process;
+mod prometheus;
 mod settings;
 mod stop;
 
@@ -128,6 +129,7 @@ impl Builder {
             dialer: None,
             api: None,
             carrier: None,
+            prometheus: None,
             key: None,
             redis,
             postgres,
@@ -146,6 +148,7 @@ pub struct Stack {
     dialer: Option<Process>,
     api: Option<Process>,
     carrier: Option<Process>,
+    prometheus: Option<(Process, SocketAddr)>,
     key: Option<String>,
     /// The private Redis, to be stopped, emptied and started again.
     pub redis: PrivateRedis,
@@ -351,6 +354,36 @@ impl Stack {
         Ok(process)
     }
 
+    /// Starts a Prometheus that scrapes the dialer and the API each second, and evaluates the alerts
+    /// of `helm/rules/`. Returns where it is.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn start_prometheus(&mut self) -> anyhow::Result<SocketAddr> {
+        let program = prometheus::program()?;
+        let [listen] = settings::free_tcp()?;
+        let (dialer, api) = (self.settings.dialer_admin, self.settings.api_admin);
+        let arguments = prometheus::prepare(&self.folder, listen, dialer, api)?;
+        let log = self.path().join("prometheus.log");
+        let process = Process::start("prometheus", program, &arguments, &log)?;
+        self.folder.watch(process.pid());
+        let (process, _) = self.prometheus.insert((process, listen));
+        process.wait_ready(READY, &self.stop, || client::is_ok(&format!("http://{listen}/-/ready")))?;
+        Ok(listen)
+    }
+
+    /// Where the Prometheus is, if one was started.
+    #[must_use]
+    pub fn prometheus(&self) -> Option<SocketAddr> {
+        self.prometheus.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Where metrics are scraped: the dialer's admin address and the API's.
+    #[must_use]
+    pub const fn scraped(&self) -> [SocketAddr; 2] {
+        [self.settings.dialer_admin, self.settings.api_admin]
+    }
+
     /// The dialer's process, if it was started.
     pub const fn dialer(&mut self) -> Option<&mut Process> {
         self.dialer.as_mut()
@@ -416,6 +449,9 @@ impl Stack {
     pub fn must_run(&mut self) -> anyhow::Result<()> {
         for process in [&mut self.dialer, &mut self.api, &mut self.carrier].into_iter().flatten() {
             process.must_run()?;
+        }
+        if let Some((prometheus, _)) = &mut self.prometheus {
+            prometheus.must_run()?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Whether the process can do its work, and what it has done.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::header};
 use serde::Serialize;
@@ -20,10 +20,14 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Json<Health>,
     Ok(Json(Health { status: "ok" }))
 }
 
+/// How long Postgres may take to be called up.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// `/metrics`.
 pub(super) async fn metrics(
     State(app): State<Arc<App>>,
 ) -> ([(header::HeaderName, &'static str); 1], String) {
-    let text = app.metrics.text();
-    std::future::ready(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)).await
+    let asked = tokio::time::timeout(PATIENCE, sqlx::query("SELECT 1").execute(&app.pool)).await;
+    app.metrics.postgres_up.set(i64::from(matches!(asked, Ok(Ok(_)))));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.text())
 }

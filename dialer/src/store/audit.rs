@@ -12,6 +12,7 @@ use sqlx::{Connection, PgConnection, Row};
 use tokio_util::sync::CancellationToken;
 
 use super::{StoreError, Stores};
+use crate::metrics::witness::AUDIT_PROMISE;
 
 /// Key of the advisory lock: "rf-audit" in ASCII.
 const LOCK: i64 = 0x7266_2d61_7564_6974;
@@ -60,7 +61,11 @@ async fn elected(
         connection.close().await?;
         return Ok(());
     }
-    let mut sequencer = Sequencer::restore(&mut connection, origin).await?;
+    let restored = Sequencer::restore(&mut connection, origin).await;
+    if matches!(restored, Err(StoreError::Row { .. })) {
+        stores.metrics.violations.with_label_values(&[AUDIT_PROMISE]).inc();
+    }
+    let mut sequencer = restored?;
     tracing::debug!(leaves = sequencer.tree.size(), "this process sequences the audit");
     loop {
         let last = stop.is_cancelled();
@@ -107,6 +112,13 @@ impl Sequencer {
     /// # Errors
     /// If Postgres fails, or the leaves are not dense: then somebody has tampered with them.
     pub async fn restore(connection: &mut PgConnection, origin: &str) -> Result<Self, StoreError> {
+        let signed: Option<(i64, Vec<u8>)> =
+            sqlx::query("SELECT size, root FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
+                .fetch_optional(&mut *connection)
+                .await?
+                .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?)))
+                .transpose()?;
+        let signed = signed.and_then(|(size, root)| Some((u64::try_from(size).ok()?, root)));
         let mut tree = Tree::new();
         let mut last_id = 0;
         let mut rows =
@@ -120,13 +132,15 @@ impl Sequencer {
             let hash = hash.try_into().map_err(|_| StoreError::row("audit_leaf", "leaf_hash"))?;
             tree.append(Hash(hash));
             last_id = last_id.max(row.try_get(1)?);
+            if let Some((size, root)) = &signed
+                && *size == tree.size()
+                && root[..] != tree.root().0[..]
+            {
+                return Err(StoreError::row("audit_leaf", "another root than was signed"));
+            }
         }
         drop(rows);
-        let signed: Option<i64> = sqlx::query_scalar("SELECT max(size) FROM audit_checkpoint")
-            .fetch_one(connection)
-            .await?;
-        let signed = signed.and_then(|size| u64::try_from(size).ok());
-        if signed.is_some_and(|size| size > tree.size()) {
+        if signed.is_some_and(|(size, _)| size > tree.size()) {
             return Err(StoreError::row(
                 "audit_leaf",
                 "fewer leaves than a checkpoint was signed for",

@@ -80,9 +80,9 @@ impl Stores {
     pub async fn commit(&self, batch: Vec<Commitment>) -> Answers {
         let placements: Vec<_> = batch.iter().map(|c| c.demand.placement()).collect();
         self.metrics.commit_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
-        let timer = self.metrics.commit_seconds.start_timer();
+        let step = self.metrics.step("commit");
         let outcome = self.postgres(self.try_commit(&batch)).await;
-        timer.observe_duration();
+        drop(step);
         match outcome {
             Ok(stood) => placements.into_iter().map(|id| (id, self.answer(id, &stood))).collect(),
             Err(error) if placements.len() > 1 && !error.is_passing() => {

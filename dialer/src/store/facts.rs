@@ -37,7 +37,9 @@ pub async fn serve(
         tasks.spawn(async move {
             let _room = permit;
             let contacts: BTreeSet<_> = batch.iter().map(|attempt| attempt.contact).collect();
+            let timer = stores.metrics.step("facts");
             let facts = stores.postgres(stores.facts(&contacts, &lists.load())).await;
+            drop(timer);
             for attempt in batch {
                 let known = facts.as_ref().ok().and_then(|facts| facts.get(&attempt.contact));
                 let answer = match known {

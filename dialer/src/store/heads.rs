@@ -45,7 +45,9 @@ pub async fn serve(
                 batch.iter().flat_map(|wish| wish.subjects.clone()).collect();
             subjects.sort_unstable();
             subjects.dedup();
+            let timer = stores.metrics.step("heads");
             let heads = stores.read_heads(&subjects).await;
+            drop(timer);
             for wish in batch {
                 let answer = match &heads {
                     Ok(heads) => select(heads, &wish.subjects),

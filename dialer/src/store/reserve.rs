@@ -93,6 +93,9 @@ impl Line {
             let waited = self.stores.clock.now().mono.saturating_duration_since(since);
             let slot = tokio::time::timeout(PATIENCE.saturating_sub(waited), slot).await;
             self.shares.waiting(self.trunk, -1);
+            let waited = self.stores.clock.now().mono.saturating_duration_since(since);
+            let step = self.stores.metrics.step_seconds.with_label_values(&["slot"]);
+            step.observe(waited.as_secs_f64());
             if slot.is_err() {
                 let placement = demand.placement();
                 self.inbox.send(Input::Reserved(placement, Answer::Unavailable)).await;
@@ -159,7 +162,10 @@ fn quota(milli_cps: u64) -> Option<Quota> {
 impl Stores {
     /// Reserves in Redis.
     pub async fn reserve(&self, demand: &Demand) -> Answer<Result<Reservation, Conflict>> {
-        match self.redis(self.redis.reserve(demand)).await {
+        let timer = self.metrics.step("reserve");
+        let answer = self.redis(self.redis.reserve(demand)).await;
+        drop(timer);
+        match answer {
             Ok(true) => {
                 #[expect(clippy::disallowed_methods, reason = "this store reserved just now")]
                 let reservation = Reservation::assertion(demand.placement());

@@ -33,7 +33,8 @@ pub(super) struct Settings {
     lists: PathBuf,
     rtp_first: u16,
     sip: SocketAddr,
-    api_admin: SocketAddr,
+    /// Metrics of the API.
+    pub(super) api_admin: SocketAddr,
     /// The API (HTTP).
     pub(super) api: SocketAddr,
     /// Health and metrics of the dialer.
@@ -144,7 +145,7 @@ fn section<'a>(name: &str, entries: impl IntoIterator<Item = (&'a str, Value)>) 
 }
 
 /// Addresses on loopback whose TCP ports are free right now, each another.
-fn free_tcp<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
+pub(super) fn free_tcp<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
     let mut held = Vec::new();
     let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
     for address in &mut found {

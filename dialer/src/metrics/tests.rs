@@ -1,0 +1,75 @@
+//! The table of `docs/metrics.md` and the registry say the same.
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const TABLE: &str = include_str!("../../../docs/metrics.md");
+
+/// The rows of the table for one process: name, type, labels.
+fn documented(process: &str) -> Vec<(String, String, String)> {
+    let mut rows = Vec::new();
+    for line in TABLE.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 6, "{line}");
+        assert!(cells.iter().enumerate().all(|(at, cell)| at == 3 || !cell.is_empty()), "{line}");
+        if cells[1] == process || cells[1] == "both" {
+            rows.push((cells[0].replace('`', ""), cells[2].to_owned(), cells[3].replace('`', "")));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+#[test]
+fn every_metric_has_a_row_in_the_table_and_every_row_a_metric() {
+    let metrics = Metrics::new().unwrap();
+    let registered: Vec<_> = metrics
+        .described()
+        .iter()
+        .map(|it| (it.name.clone(), it.kind.to_owned(), it.labels.join(", ")))
+        .collect();
+    assert_eq!(registered, documented("dialer"));
+}
+
+#[test]
+fn what_has_a_fixed_set_of_labels_is_there_from_the_start() {
+    let metrics = Metrics::new().unwrap();
+    metrics.describe_build(
+        &dialer_policy::Ruleset::shipped(dialer_policy::Options { house: true }).unwrap(),
+    );
+    let text = metrics.text();
+    for sample in [
+        "ringfence_violations_total{promise=\"G1\"} 0",
+        "ringfence_violations_total{promise=\"G9\"} 0",
+        "ringfence_judgements_total{verdict=\"refuse\"} 0",
+        "ringfence_denied_total{rule=\"house.min_gap\"} 0",
+        "ringfence_campaigns{status=\"running\"} 0",
+        "ringfence_store_errors_total{store=\"redis\"} 0",
+    ] {
+        assert!(text.contains(sample), "no {sample} in\n{text}");
+    }
+    assert!(text.contains("ringfence_build_info{rules=\""));
+    assert!(text.contains("process_resident_memory_bytes "));
+}
+
+#[test]
+fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
+    let metrics = Metrics::new().unwrap();
+    metrics.list_days.set(BTreeMap::from([(Arc::from("x"), 31)])).unwrap();
+    let as_of = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap();
+    let day = |days: i64| UnixMillis(1_793_491_200_000 + days * 86_400_000);
+    for (now, age, fresh) in [
+        (day(0), 0, 32 * 86_400),
+        (day(31), 31 * 86_400, 86_400),
+        (day(32), 32 * 86_400, 0),
+        (day(40), 40 * 86_400, -8 * 86_400),
+    ] {
+        metrics.show_list("x", as_of, now);
+        assert_eq!(metrics.list_age.with_label_values(&["x"]).get(), age);
+        assert_eq!(metrics.list_fresh.with_label_values(&["x"]).get(), fresh);
+    }
+    metrics.show_list("unbounded", as_of, day(1));
+    assert!(!metrics.text().contains("fresh_seconds{list=\"unbounded\"}"));
+}
