@@ -10,7 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{StartError, clock::Clock, metrics::Metrics, redis::Link};
+use crate::{StartError, clock::Clock, judging::Judging, metrics::Metrics, redis::Link};
 
 /// How long a request waits for a Postgres connection before it is told to come back.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
@@ -30,6 +30,8 @@ pub struct App {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// The gate's judgement.
+    pub(crate) judging: Judging,
     mint: Mutex<Mint>,
 }
 
@@ -65,6 +67,7 @@ impl App {
             verifier: signer.verifier().to_string(),
             clock: Clock::new(offset),
             metrics: Metrics::new().map_err(|error| StartError::Keys(error.to_string()))?,
+            judging: Judging::load(&config.dialer)?,
             mint: Mutex::new(new_mint()?),
         })
     }

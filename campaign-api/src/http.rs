@@ -9,11 +9,13 @@ pub mod contacts;
 pub mod corrections;
 pub mod counts;
 pub mod earlier;
+pub mod eligibility;
 pub mod error;
 pub mod extract;
 pub mod health;
 pub mod lists;
 pub mod sellers;
+pub mod summary;
 pub mod suppressions;
 pub mod time;
 pub mod trunk_health;
@@ -83,6 +85,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(lists::template))
         .routes(routes!(lists::show))
         .routes(routes!(lists::faults))
+        .routes(routes!(summary::of_list))
+        .routes(routes!(summary::of_campaign))
+        .routes(routes!(eligibility::ask))
         .routes(routes!(consents::record))
         .routes(routes!(suppressions::record))
         .routes(routes!(earlier::record))

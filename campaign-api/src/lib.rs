@@ -6,6 +6,7 @@ pub mod clock;
 mod events;
 pub mod http;
 mod import;
+mod judging;
 pub mod metrics;
 pub mod redis;
 pub mod users;
@@ -65,6 +66,9 @@ pub enum StartError {
     /// The catalogue of another language is broken: a mistake of the build.
     #[error("{0}")]
     Sentences(String),
+    /// There are no rules to judge by.
+    #[error("{0}")]
+    Rules(#[from] dialer_facts::rules::RulesError),
     /// The operating system gives no random bytes, or a key is unusable.
     #[error("{0}")]
     Keys(String),

@@ -6,6 +6,8 @@
 mod attempts;
 #[path = "api/campaigns.rs"]
 mod campaigns;
+#[path = "api/eligibility.rs"]
+mod eligibility;
 #[path = "api/imports.rs"]
 mod imports;
 #[path = "api/imports_always.rs"]
@@ -24,5 +26,9 @@ mod languages;
 mod opt_outs;
 #[path = "api/outages.rs"]
 mod outages;
+#[path = "api/people.rs"]
+mod people;
+#[path = "api/summary.rs"]
+mod summary;
 #[path = "api/world.rs"]
 mod world;

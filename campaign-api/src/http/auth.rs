@@ -66,6 +66,8 @@ rights! {
     Earlier = [CampaignManager, Compliance];
     /// Attempts and their evidence; the audit.
     Attempts = [Compliance];
+    /// Asking why somebody is not called, and summaries of it.
+    Why = [CampaignManager, Compliance];
     /// Trunks.
     Trunks = [Operator];
 }

@@ -20,7 +20,7 @@ use crate::{
     words::{codes, told},
 };
 
-const STATES: [&str; 5] = ["waiting", "due", "leased", "parked", "finished"];
+pub(super) const STATES: [&str; 5] = ["waiting", "due", "leased", "parked", "finished"];
 
 /// Which contacts.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

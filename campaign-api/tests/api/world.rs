@@ -63,15 +63,35 @@ impl World {
         Self::on(urls, Some(postgres)).await
     }
 
+    /// With SQL run by the owner and settings changed before the API starts.
+    pub(crate) async fn start_with(sql: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let postgres = PrivatePostgres::shared().unwrap();
+        let database = postgres.new_database().unwrap();
+        let urls = (postgres.app_url(&database), postgres.owner_url(&database));
+        Self::on_with(urls, Some(postgres), sql, change).await
+    }
+
     /// On a database of a cluster that the test holds.
     pub(crate) async fn on(
+        urls: (String, String),
+        postgres: Option<Arc<PrivatePostgres>>,
+    ) -> Self {
+        Self::on_with(urls, postgres, "", |_| {}).await
+    }
+
+    async fn on_with(
         (app_url, owner_url): (String, String),
         postgres: Option<Arc<PrivatePostgres>>,
+        sql: &str,
+        change: impl FnOnce(&mut Config),
     ) -> Self {
         let mut owner = PgConnection::connect(&owner_url).await.unwrap();
         schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut owner).await.unwrap();
         let redis = PrivateRedis::start().unwrap();
-        let app = Arc::new(App::start(&config(&app_url, &redis.url())).await.unwrap());
+        let mut config = config(&app_url, &redis.url());
+        change(&mut config);
+        let app = Arc::new(App::start(&config).await.unwrap());
         let mut keys = BTreeMap::new();
         let mut mint = Mint::new([9; 32]);
         for role in Role::ALL {

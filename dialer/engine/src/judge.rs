@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dialer_audit::Record;
-use dialer_judge::{ContactFacts, Next, NumberFacts, Outlook, judge};
+use dialer_judge::{ContactFacts, HORIZON, Next, NumberFacts, Outlook, judge};
 use dialer_limiter::{Demand, Entry, Head};
 use dialer_policy::Verdict;
 use dialer_types::{Now, Outcome, PlacementId, SubjectId, TrunkId, UnixMillis};
@@ -17,10 +17,6 @@ use crate::{
     record::{Scene, decision},
     terms::Order,
 };
-
-/// Entries older than this may be dropped from heads: longer than the longest horizon of the packs
-/// (61 days in France, a calendar month in Australia).
-const HORIZON: Duration = Duration::from_secs(70 * 24 * 3600);
 
 /// Judgements of one attempt that may lose their race before the contact goes back into `due`.
 pub(crate) const MAX_ROUNDS: u8 = 5;

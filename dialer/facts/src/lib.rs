@@ -8,11 +8,13 @@
 mod campaign;
 mod contacts;
 pub mod feeds;
+mod heads;
 pub mod lists;
 pub mod rules;
 
 pub use campaign::campaign_terms;
 pub use contacts::contacts;
+pub use heads::heads;
 
 /// Why facts could not be read. Never repeats a number.
 #[derive(Debug, thiserror::Error)]

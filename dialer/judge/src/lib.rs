@@ -13,4 +13,6 @@ mod terms;
 pub use abilities::abilities;
 pub use known::{ContactFacts, NumberFacts};
 pub use outlook::{Next, Outlook, blocking, cause};
-pub use terms::{CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, PERMIT_LIFE, judge};
+pub use terms::{
+    CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, HORIZON, PERMIT_LIFE, has_room, judge,
+};

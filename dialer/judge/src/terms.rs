@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use dialer_limiter::Head;
+use dialer_limiter::{Demand, Entry, Head};
 use dialer_policy::{Abilities, Evaluation, Ruleset, Verdict};
-use dialer_types::{Purpose, SellerNo, SubjectId, Technology, UnixMillis};
+use dialer_types::{
+    CampaignNo, Outcome, PlacementId, Purpose, SellerNo, SubjectId, Technology, UnixMillis,
+};
 
 use crate::known::{ContactFacts, NumberFacts, policy_facts};
 
@@ -15,6 +17,10 @@ pub const CLOCK_BOUND: Duration = Duration::from_secs(1);
 /// Rolling limits are lengthened by this, so that a call that leaves at the end of its permit's
 /// life by a clock that is ahead is still within them.
 pub const GUARD: Duration = PERMIT_LIFE.saturating_add(CLOCK_BOUND);
+
+/// Entries older than this may be dropped from heads: longer than the longest horizon of the packs
+/// (61 days in France, a calendar month in Australia).
+pub const HORIZON: Duration = Duration::from_secs(70 * 24 * 3600);
 
 /// What every call of a campaign has in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,4 +72,29 @@ pub fn judge(
     let facts = policy_facts(terms, contact, number, heads, now);
     let evaluation = Evaluation { guard, abilities: terms.campaign.abilities };
     ruleset.evaluate(&facts, &evaluation, now)
+}
+
+/// Whether the heads of those a placement to this number counts for have room for it. Without
+/// room the gate asks nobody and places nothing, whatever the rules say.
+#[must_use]
+pub fn has_room(
+    terms: &CallTerms,
+    number: SubjectId,
+    heads: &[(SubjectId, Head)],
+    now: UnixMillis,
+) -> bool {
+    let concerned = terms.concerned(number);
+    let heads: Vec<_> = heads.iter().filter(|(id, _)| concerned.contains(id)).cloned().collect();
+    let placement = PlacementId(0);
+    let entry = Entry {
+        key: Entry::key_of(placement),
+        at_seconds: Entry::seconds(now),
+        seller: terms.campaign.seller_no,
+        campaign: CampaignNo(0),
+        purpose: terms.campaign.purpose,
+        technology: terms.campaign.technology,
+        outcome: Outcome::Pending,
+        inbound: false,
+    };
+    heads.is_empty() || Demand::new(placement, &heads, entry, now.before(HORIZON)).is_ok()
 }

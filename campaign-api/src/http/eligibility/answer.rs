@@ -1,0 +1,338 @@
+//! An opinion of the gate, told.
+
+use dialer_judge::cause;
+use dialer_policy::{Denial, Obligation, Verdict, explain, local_time, obligation_sentence};
+use dialer_types::{Language, Say, SubjectId, UnixMillis, say};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    super::{contacts::STATES, time::Time},
+    Campaign, Case, Known,
+};
+use crate::{
+    judging::{Opinion, When},
+    words::{codes, in_language, language},
+};
+
+/// One number.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NumberAnswer {
+    /// Masked.
+    pub number: String,
+    /// Whether the question was about this one.
+    pub asked: bool,
+    /// `permit`, `defer` or `refuse`.
+    pub verdict: String,
+    /// The first moment at which no rule denies, if nothing changes; null if time alone never
+    /// brings it.
+    pub first_lawful_at: Option<Time>,
+    /// All of it in a sentence.
+    pub sentence: String,
+    /// Every rule that denies.
+    pub reasons: Vec<Reason>,
+    /// The duties that go with a call that may be placed.
+    pub obligations: Vec<Duty>,
+}
+
+/// A rule that denies.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reason {
+    /// Its id; `unknown` if the facts cannot be read, which refuses too.
+    pub rule: String,
+    /// What it is called.
+    pub title: String,
+    /// Where it is written.
+    pub citation: String,
+    /// Why it denies and what would change that.
+    pub sentence: String,
+    /// The time at the party, in every zone where it may be.
+    pub local_times: Vec<LocalTime>,
+    /// When this rule alone would pass; null if time alone changes nothing.
+    pub first_lawful_at: Option<Time>,
+    /// What would have to change; null if only time. The words of a parked contact's cause.
+    pub waits_for: Option<String>,
+}
+
+/// The time in one zone.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LocalTime {
+    /// IANA name.
+    pub zone: String,
+    /// Day of the week, date and time.
+    pub text: String,
+}
+
+/// A duty that goes with a permitted call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Duty {
+    /// The rule that imposes it.
+    pub rule: String,
+    /// What it is called.
+    pub title: String,
+    /// Where it is written.
+    pub citation: String,
+    /// What it asks for.
+    pub sentence: String,
+}
+
+/// Where a contact stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Standing {
+    /// `waiting`, `due`, `leased`, `parked`, `finished`, or `unknown` for who is in no list.
+    pub word: String,
+    /// When it is tried next.
+    pub due_at: Option<Time>,
+    /// What a parked contact waits for.
+    pub waits_for: Option<String>,
+    /// Since when.
+    pub since: Option<Time>,
+    /// Why it is finished.
+    pub finished: Option<String>,
+    /// Attempts that count, made so far.
+    pub tries_used: i16,
+    /// Attempts that the campaign allows.
+    pub tries_allowed: i16,
+    /// It in a sentence.
+    #[serde(serialize_with = "crate::words::spoken")]
+    #[schema(value_type = String)]
+    pub sentence: Say,
+}
+
+impl Standing {
+    pub(super) fn of(known: &Known, campaign: &Campaign, sentence: Say) -> Self {
+        Self {
+            word: word_of(known).to_owned(),
+            due_at: known.due_at.map(Time),
+            waits_for: known.cause.clone(),
+            since: known.since.map(Time),
+            finished: known.finished.clone(),
+            tries_used: known.made,
+            tries_allowed: campaign.max_tries,
+            sentence,
+        }
+    }
+
+    /// Somebody who is in no list of the campaign.
+    pub(super) fn stranger() -> Self {
+        Self {
+            word: "unknown".to_owned(),
+            due_at: None,
+            waits_for: None,
+            since: None,
+            finished: None,
+            tries_used: 0,
+            tries_allowed: 0,
+            sentence: "is in no list of this campaign: it is judged as a consumer of whom nothing is known, and nobody calls it, whatever the verdict".into(),
+        }
+    }
+}
+
+fn word_of(known: &Known) -> &'static str {
+    let place = usize::try_from(known.state - 1).ok();
+    place.and_then(|place| STATES.get(place)).copied().unwrap_or("unknown")
+}
+
+/// Where a contact stands, after "it".
+pub(super) fn stands(known: &Known, allowed: i16) -> Say {
+    let used = known.made;
+    match word_of(known) {
+        "waiting" => codes::state("waiting"),
+        "due" => match (known.due_at, &known.because) {
+            (Some(at), Some(because)) => {
+                say!(
+                    "is tried at {at}, because of {because}",
+                    at = Time(at).text(),
+                    because = codes::because(because)
+                )
+            }
+            (Some(at), None) => say!("is tried at {at}", at = Time(at).text()),
+            (None, _) => "is tried next".into(),
+        },
+        "leased" => codes::state("leased"),
+        "parked" => {
+            let word = known.cause.as_deref().unwrap_or("never");
+            let since = known.since.map(|at| Time(at).text()).unwrap_or_default();
+            say!("is parked since {since}: {waits}", since, waits = codes::cause(word))
+        }
+        _ => {
+            let why = known.finished.as_deref().unwrap_or("finished");
+            say!(
+                "is done with ({why}) after {used} of {allowed} attempts",
+                why = codes::finished(why),
+                used,
+                allowed
+            )
+        }
+    }
+}
+
+/// The verdict over all numbers, and the first lawful moment.
+pub(super) fn conclusion(when: &When) -> (&'static str, Option<UnixMillis>) {
+    match when {
+        When::Now => ("permit", None),
+        When::At(at) => ("defer", Some(*at)),
+        When::Never => ("refuse", None),
+    }
+}
+
+/// The whole answer in a sentence.
+pub(super) fn sentence(opinion: &Opinion, state: &Standing, status: &str) -> Say {
+    let rules = match (opinion, opinion.when()) {
+        (Opinion::Unknown(why), _) => {
+            Say::of("refused, because what the rules need is unknown: {why}")
+                .with("why", why.clone())
+        }
+        (_, When::Now) => "no rule denies a call now".into(),
+        (_, When::At(at)) => {
+            say!("not now; the first lawful moment is {at}", at = first_moment(opinion, at))
+        }
+        (_, When::Never) => "the rules refuse, and no passing of time changes that".into(),
+    };
+    let held: Option<Say> = match (state.word.as_str(), status) {
+        ("leased" | "finished" | "unknown", _) => None,
+        (_, "running") => None,
+        (_, "draft") => Some("the campaign has not been started: nobody is called".into()),
+        (_, "paused") => Some("the campaign is paused: nobody is called".into()),
+        (_, "stopped") => Some("the campaign is stopped: nobody is called any more".into()),
+        (_, _) => Some("the campaign has ended: nobody is called any more".into()),
+    };
+    let said = Say::of("{rules}; it {stands}").with("rules", rules);
+    let said = said.with("stands", state.sentence.clone());
+    match held {
+        Some(held) => Say::of("{held}; {said}").with("held", held).with("said", said),
+        None => said,
+    }
+}
+
+/// The moment with the local times at the party.
+fn first_moment(opinion: &Opinion, at: UnixMillis) -> String {
+    let zones = opinion.verdicts().iter().find_map(|(_, verdict)| match verdict {
+        Verdict::Defer(deferral) if deferral.until == at => Some(&deferral.evidence.zones),
+        _ => None,
+    });
+    let mut local: Vec<String> = zones
+        .into_iter()
+        .flatten()
+        .map(|zone| format!("{} {}", local_time(*zone, at, language()), zone.name()))
+        .collect();
+    local.dedup();
+    match local.as_slice() {
+        [] => Time(at).text(),
+        local => format!("{} ({})", Time(at).text(), local.join(", ")),
+    }
+}
+
+/// Every number; one that cannot be judged is refused, and why is said.
+pub(super) fn numbers(
+    case: &Case,
+    opinion: &Opinion,
+    is_asked: impl Fn(SubjectId) -> bool,
+    language: Language,
+) -> Vec<NumberAnswer> {
+    let masked = |subject| {
+        let facts = case.facts.iter().flat_map(|facts| &facts.numbers);
+        let mut numbers = facts.filter(|number| number.subject == subject);
+        // Display masks.
+        numbers.next().map_or_else(|| "?".to_owned(), |number| number.number.to_string())
+    };
+    match opinion {
+        Opinion::Judged(judged) => judged
+            .iter()
+            .map(|(subject, verdict)| {
+                judged_number(masked(*subject), is_asked(*subject), verdict, language)
+            })
+            .collect(),
+        Opinion::Unknown(why) => case
+            .order
+            .iter()
+            .map(|subject| unknown_number(masked(*subject), is_asked(*subject), why, language))
+            .collect(),
+    }
+}
+
+fn judged_number(
+    number: String,
+    asked: bool,
+    verdict: &Verdict,
+    language: Language,
+) -> NumberAnswer {
+    let first = match verdict {
+        Verdict::Defer(deferral) => Some(deferral.until),
+        Verdict::Permit(_) | Verdict::Refuse(_) => None,
+    };
+    let duties: &[_] = match verdict {
+        Verdict::Permit(permit) => permit.obligations(),
+        Verdict::Defer(_) | Verdict::Refuse(_) => &[],
+    };
+    let rules = verdict.denials().len();
+    let said = match (verdict, first) {
+        (Verdict::Permit(_), _) => "may be called now".into(),
+        (Verdict::Defer(_), Some(at)) => {
+            say!(
+                "may be called from {at} on; {rules} rules deny until then",
+                at = Time(at).text(),
+                rules
+            )
+        }
+        _ => {
+            say!("may not be called; {rules} rules deny, and time alone does not change it", rules)
+        }
+    };
+    NumberAnswer {
+        number,
+        asked,
+        verdict: verdict.word().to_owned(),
+        first_lawful_at: first.map(Time),
+        sentence: in_language(&said, language),
+        reasons: verdict.denials().iter().map(|denial| reason(denial, language)).collect(),
+        obligations: duties.iter().map(|duty| duty_of(duty, language)).collect(),
+    }
+}
+
+fn unknown_number(number: String, asked: bool, why: &Say, language: Language) -> NumberAnswer {
+    let sentence = Say::of("refused, because what the rules need is unknown: {why}");
+    let sentence = in_language(&sentence.with("why", why.clone()), language);
+    NumberAnswer {
+        number,
+        asked,
+        verdict: "refuse".to_owned(),
+        first_lawful_at: None,
+        sentence: sentence.clone(),
+        reasons: vec![Reason {
+            rule: "unknown".to_owned(),
+            title: in_language(&"Unknown facts refuse".into(), language),
+            citation: String::new(),
+            sentence,
+            local_times: Vec::new(),
+            first_lawful_at: None,
+            waits_for: None,
+        }],
+        obligations: Vec::new(),
+    }
+}
+
+fn reason(denial: &Denial, language: Language) -> Reason {
+    Reason {
+        rule: denial.rule.to_string(),
+        title: denial.title_in(language).to_owned(),
+        citation: denial.citation_in(language).to_owned(),
+        sentence: explain(denial, language),
+        local_times: denial
+            .local_times
+            .iter()
+            .map(|at| LocalTime { zone: at.zone.to_owned(), text: at.text_in(language) })
+            .collect(),
+        first_lawful_at: denial.first_lawful.map(Time),
+        waits_for: denial.waits_for.as_ref().map(cause),
+    }
+}
+
+fn duty_of(duty: &Obligation, language: Language) -> Duty {
+    Duty {
+        rule: duty.rule.to_string(),
+        title: duty.title_in(language).to_owned(),
+        citation: duty.citation_in(language).to_owned(),
+        sentence: obligation_sentence(duty, language),
+    }
+}
