@@ -1,6 +1,6 @@
 //! The summary that matters, against the answers for each contact.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write as _};
 
 use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
@@ -154,4 +154,32 @@ async fn a_fact_that_comes_moves_as_many_contacts_as_it_was_said_to_unlock() {
     assert!(moved > 0, "{fresh}\n{stale}");
     let said = unlocks(&stale, "list:us.national_dnc") - unlocks(&fresh, "list:us.national_dnc");
     assert_eq!(said, moved, "{fresh}\n{stale}");
+}
+
+/// Not a check: contacts judged a second, on a list of 20,000 with consents.
+#[tokio::test]
+#[ignore = "measures"]
+async fn how_fast_a_list_is_summed_up() {
+    let people = People::start("speed").await;
+    let world = &people.world;
+    let trunk = world.trunk().await;
+    let (campaign, _) = people.campaign(CAMPAIGNS[0], &trunk).await;
+    let mut csv = String::from(
+        "external_id,phone_1,country,region,time_zone,consent_form,consent_purpose,consent_at\n",
+    );
+    for index in 0..20_000 {
+        csv.push_str(&format!(
+            "s{index},+1305{:07},US,FL,America/New_York,prior_express_written,telemarketing,2026-11-01T00:00:00Z\n",
+            2_000_000 + index
+        ));
+    }
+    let (status, list) = world.csv(&format!("/v1/campaigns/{campaign}/lists?name=many"), csv).await;
+    assert_eq!((status, &list["imported"]), (StatusCode::CREATED, &json!(20_000)), "{list}");
+    let began = campaign_api::clock::mono();
+    let path = format!("/v1/lists/{}/summary", list["id"].as_str().unwrap());
+    let (status, summary) = world.get(&path).await;
+    let took = began.elapsed();
+    assert_eq!((status, count(&summary, "contacts")), (StatusCode::OK, 20_000), "{summary}");
+    let rate = 20_000.0 / took.as_secs_f64();
+    writeln!(std::io::stderr(), "20,000 contacts in {took:?}: {rate:.0} a second").unwrap();
 }
