@@ -175,6 +175,10 @@ impl Folder {
     pub fn look(&mut self) -> Vec<String> {
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            // Still being written: it is moved to its name when it is whole.
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_file() {
                 let stamp = Stamp { modified: meta.modified().ok(), bytes: meta.len() };

@@ -122,9 +122,12 @@ async fn a_refused_contact_is_parked_under_its_cause_and_woken_by_it_at_the_same
     let parked = "SELECT count(*) FROM parked p JOIN contact c ON c.id = p.contact_id
                   WHERE p.rules = '{us.fcc.ndnc_scrub,us.tsr.dnc}' AND c.state = 4 AND c.try_no = 1";
     assert_eq!(world.count(parked).await, 1);
-    world.stores.wake("list:other").await.unwrap();
+    world.sql(&format!("UPDATE parked SET since = {}", NOW.0)).await;
+    world.stores.wake("list:other", NOW).await.unwrap();
     assert_eq!(world.count(parked).await, 1);
-    world.stores.wake(&cause).await.unwrap();
+    world.stores.wake(&cause, NOW.before(std::time::Duration::from_millis(1))).await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM parked").await, 1, "judged on the new copy");
+    world.stores.wake(&cause, NOW).await.unwrap();
     assert_eq!(world.count("SELECT count(*) FROM parked").await, 0);
     assert_eq!(world.count("SELECT count(*) FROM due").await, 1);
     let Take::Done(taken) = world.stores.take(world.campaign, 9).await.unwrap() else {
