@@ -75,7 +75,6 @@ impl Gate {
             max_concurrent: 100,
             milli_cps: 100_000,
             budget: dialer_engine::BUDGET,
-            milli_cps: 1_000_000,
         };
         gate.input(Input::Trunks(vec![trunk]), UnixMillis(0));
         gate
