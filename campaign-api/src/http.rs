@@ -19,7 +19,7 @@ pub mod summary;
 pub mod suppressions;
 pub mod time;
 pub mod trunk_health;
-mod trunks;
+pub mod trunks;
 
 use std::sync::Arc;
 
