@@ -76,13 +76,7 @@ pub struct Shard {
 impl Shard {
     /// A shard around an engine.
     #[must_use]
-    pub fn new(
-        engine: Engine,
-        clock: Clock,
-        outbox: Outbox,
-        metrics: Metrics,
-        load: Load,
-    ) -> Self {
+    pub fn new(engine: Engine, clock: Clock, outbox: Outbox, metrics: Metrics, load: Load) -> Self {
         let witness = Witness::new(metrics.clone());
         let (told, leap) = (VecDeque::new(), Leap::new());
         Self { engine, clock, outbox, metrics, load, told, leap, witness }

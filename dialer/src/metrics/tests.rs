@@ -11,7 +11,8 @@ const TABLE: &str = include_str!("../../../docs/metrics.md");
 fn documented(process: &str) -> Vec<(String, String, String)> {
     let mut rows = Vec::new();
     for line in TABLE.lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let row = line.strip_prefix('|').and_then(|row| row.strip_suffix('|')).unwrap();
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 6, "{line}");
         assert!(cells.iter().enumerate().all(|(at, cell)| at == 3 || !cell.is_empty()), "{line}");
         if cells[1] == process || cells[1] == "both" {

@@ -64,7 +64,11 @@ fn commitment(no: u128, count: u32, key: u64) -> Commitment {
         rules_asked: 1,
         ruleset: Hash([0; 32]),
         places: Vec::new(),
-        counters: vec![Counter { rule: dialer_types::RuleId::new("house.person_day_cap"), count, cap: 3 }],
+        counters: vec![Counter {
+            rule: dialer_types::RuleId::new("house.person_day_cap"),
+            count,
+            cap: 3,
+        }],
         lists: Vec::new(),
         obligations: Vec::new(),
         inputs: Vec::new(),
@@ -148,7 +152,8 @@ impl Play {
 
     fn leaves(&mut self, transmit: &Transmit, at: Now) -> bool {
         let leaves = self.witness.lets_out(transmit, at);
-        if leaves {
+        // As the driver does: a retransmission is no INVITE of its own.
+        if leaves && transmit.kind != TransmitKind::InviteRetransmit {
             self.witness.left(transmit);
         }
         leaves
