@@ -6,6 +6,8 @@
 mod attempts;
 #[path = "api/campaigns.rs"]
 mod campaigns;
+#[path = "api/earlier.rs"]
+mod earlier;
 #[path = "api/eligibility.rs"]
 mod eligibility;
 #[path = "api/imports.rs"]
