@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::world::{World, settings};
 
 /// A Tuesday: 10:00 in New York, 07:00 in Los Angeles, 05:00 in Honolulu, 15:00 in London.
-pub(crate) const AT: &str = "2026-12-01T15:00:00Z";
+const AT: &str = "2026-12-01T15:00:00Z";
 
 /// Country, region, zone, and the first digits of its numbers.
 const PLACES: [(&str, &str, &str, &str); 9] = [
