@@ -368,7 +368,8 @@ impl Stack {
         let process = Process::start("prometheus", program, &arguments, &log)?;
         self.folder.watch(process.pid());
         let (process, _) = self.prometheus.insert((process, listen));
-        process.wait_ready(READY, &self.stop, || client::is_ok(&format!("http://{listen}/-/ready")))?;
+        process
+            .wait_ready(READY, &self.stop, || client::is_ok(&format!("http://{listen}/-/ready")))?;
         Ok(listen)
     }
 

@@ -11,12 +11,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use chrono::DateTime;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     demo::INSTANT_MS,
     made,
-    stack::{Stack, Stop, clock},
+    stack::{Api, Stack, Stop, clock},
     view::{Teller, Tone},
 };
 
@@ -38,6 +38,9 @@ pub struct Args {
     /// Let the clocks show the real time instead of a weekday afternoon
     #[arg(long)]
     pub real_time: bool,
+    /// Begin with a campaign that runs: the spreadsheet, imported and called
+    #[arg(long)]
+    pub running: bool,
     /// Start a Prometheus, too
     #[arg(long)]
     pub observe: bool,
@@ -60,6 +63,9 @@ pub fn command(args: &Args, stop: &Stop) -> anyhow::Result<ExitCode> {
     stack.start_carrier(args.seed)?;
     stack.start_api()?;
     stack.start_dialer()?;
+    if args.observe {
+        stack.start_prometheus()?;
+    }
     let trunk = json!({
         "name": "simulated-carrier",
         "address": stack.carrier_address().to_string(),
@@ -67,7 +73,11 @@ pub fn command(args: &Args, stop: &Stop) -> anyhow::Result<ExitCode> {
         "max_concurrent": 200,
     });
     let api = stack.api()?;
-    api.post("/v1/trunks", &trunk)?;
+    let trunk = text(&api.post("/v1/trunks", &trunk)?, "id")?.to_owned();
+    fs::write(dir.join("audit.pub"), api.get_text("/v1/audit/key")?).context("audit.pub")?;
+    if args.running {
+        run_campaign(&api, &trunk)?;
+    }
     write_env(&stack, &dir, api.base())?;
     say(&mut teller, &stack, &args.dir, api.base());
     while stop.sleep(Duration::from_secs(1)).is_ok() {
@@ -125,6 +135,34 @@ fn freshen(lists: &Path, now: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a campaign manager has after the first hour.
+fn run_campaign(api: &Api, trunk: &str) -> anyhow::Result<()> {
+    let seller = api.post("/v1/sellers", &json!({ "name": "Harbor Dental" }))?;
+    let campaign = json!({
+        "seller": text(&seller, "id")?,
+        "name": "invoices",
+        "purpose": "debt_collection",
+        "technology": "prerecorded",
+        "caller_id": "+13055550100",
+        "announces": ["identity", "purpose_statement", "callback_number"],
+        "prompt": "demo.wav",
+        "calls_per_second": 5,
+        "max_concurrent": 50,
+        "max_tries": 3,
+        "ring_timeout_seconds": 20,
+        "retry": { "busy": 600, "no_answer": 14_400 },
+        "trunks": [trunk],
+    });
+    let campaign = text(&api.post("/v1/campaigns", &campaign)?, "id")?.to_owned();
+    api.post_csv(&format!("/v1/lists?campaign={campaign}&name=people.csv&region=US"), SPREADSHEET)?;
+    api.post_empty(&format!("/v1/campaigns/{campaign}/start"))?;
+    Ok(())
+}
+
+fn text<'a>(answer: &'a Value, field: &str) -> anyhow::Result<&'a str> {
+    answer.get(field).and_then(Value::as_str).with_context(|| format!("no {field} in {answer}"))
+}
+
 /// Keys of every role, and `env`, to be sourced by a shell.
 fn write_env(stack: &Stack, dir: &Path, api: &str) -> anyhow::Result<()> {
     for role in ROLES {
@@ -134,14 +172,19 @@ fn write_env(stack: &Stack, dir: &Path, api: &str) -> anyhow::Result<()> {
     }
     let config = stack.config();
     let key = dir.join("keys").join("campaign_manager");
-    let text = format!(
+    let mut text = format!(
         "# source this file: it says where this Ringfence is\n\
          export RINGFENCE_API={api}\n\
          export RINGFENCE_KEY_FILE='{}'\n\
-         export RINGFENCE_CONFIG='{}'\n",
+         export RINGFENCE_CONFIG='{}'\n\
+         export RINGFENCE_DIALER={}\n",
         key.display(),
-        config.display()
+        config.display(),
+        stack.dialer_admin_url()
     );
+    if let Some(prometheus) = stack.prometheus() {
+        text += &format!("export RINGFENCE_PROMETHEUS=http://{prometheus}\n");
+    }
     fs::write(dir.join("env"), text).context("env")
 }
 
@@ -151,6 +194,9 @@ fn say(teller: &mut Teller, stack: &Stack, dir: &Path, api: &str) {
     teller.heading("Ringfence runs. Ctrl-C ends it; nothing stays but the folder.");
     teller.line(&format!("  the API        {api} (for all programs it is {now})"));
     teller.line(&format!("  the dialer     {}/metrics", stack.dialer_admin_url()));
+    if let Some(prometheus) = stack.prometheus() {
+        teller.line(&format!("  Prometheus     http://{prometheus}"));
+    }
     teller.line(&format!("  a spreadsheet  {}", dir.join("people.csv").display()));
     teller.line(&format!("  national lists {}", dir.join("lists").display()));
     teller.line(&format!("  keys           {}, one for each role", dir.join("keys").display()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use dialer_types::{AttemptId, CampaignId, ContactId, NodeId, PlacementId, TrunkId, say};
+use dialer_types::{AttemptId, CampaignId, ContactId, E164, NodeId, PlacementId, TrunkId, say};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use utoipa::ToSchema;
@@ -27,6 +27,16 @@ pub struct Which {
     pub campaign: Option<String>,
     /// Only on this contact (ULID).
     pub contact: Option<String>,
+    /// Only of this person: the seller's own id.
+    pub person: Option<String>,
+    /// Only to this number, in international form.
+    pub number: Option<String>,
+    /// Taken up at this moment or later.
+    #[param(value_type = Option<String>)]
+    pub from: Option<Time>,
+    /// Taken up before this moment.
+    #[param(value_type = Option<String>)]
+    pub to: Option<Time>,
     /// The `next` of the page before.
     pub after: Option<String>,
     /// Rows, 1 to 1000 (100).
@@ -145,7 +155,7 @@ pub(super) fn try_of(attempt: AttemptId) -> i16 {
     i16::try_from(attempt.try_no).unwrap_or(i16::MAX)
 }
 
-/// Attempts, by campaign or contact.
+/// Attempts, by campaign, contact, person, number or time.
 #[utoipa::path(get, path = "/v1/attempts", tag = "attempts", params(Which),
     responses((status = 200, body = Attempts), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn list(
@@ -159,6 +169,8 @@ pub(super) async fn list(
     let contact: Option<ContactId> =
         which.contact.as_deref().and_then(|id| faults.parse("contact", id));
     let after: Option<AttemptId> = which.after.as_deref().and_then(|id| faults.parse("after", id));
+    let number: Option<E164> =
+        which.number.as_deref().and_then(|number| faults.parse("number", number));
     faults.finish()?;
     let limit = page(which.limit);
     let rows = sqlx::query(
@@ -171,6 +183,8 @@ pub(super) async fn list(
          LEFT JOIN number n ON n.subject_id = l.number_subject
          WHERE ($1::uuid IS NULL OR a.campaign_id = $1) AND ($2::uuid IS NULL OR a.contact_id = $2)
            AND ($3::uuid IS NULL OR (a.contact_id, a.try_no) > ($3, $4))
+           AND ($6::text IS NULL OR p.external_id = $6) AND ($7::bytea IS NULL OR n.keyed_hash = $7)
+           AND ($8::bigint IS NULL OR a.at >= $8) AND ($9::bigint IS NULL OR a.at < $9)
          ORDER BY a.contact_id, a.try_no LIMIT $5",
     )
     .bind(campaign.map(|id| Uuid::from_u128(id.0)))
@@ -178,6 +192,10 @@ pub(super) async fn list(
     .bind(after.map(|id| Uuid::from_u128(id.contact.0)))
     .bind(after.map_or(0, try_of))
     .bind(limit)
+    .bind(&which.person)
+    .bind(number.map(|number| app.keys.lookup_hash(&number).to_vec()))
+    .bind(which.from.map(|at| at.0.0))
+    .bind(which.to.map(|at| at.0.0))
     .fetch_all(&app.pool)
     .await?;
     let items = rows.iter().map(|row| read(&app, row)).collect::<Result<Vec<_>, Problem>>()?;

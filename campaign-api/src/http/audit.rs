@@ -16,7 +16,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Attempts as AttemptRight, May},
+    auth::{Audit as AuditRight, May},
     error::Problem,
     extract::{Asked, Faults},
     time::Time,
@@ -82,7 +82,7 @@ impl Which {
     responses((status = 200, description = "rows, one a leaf", body = String),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn export(
-    _: May<AttemptRight>,
+    _: May<AuditRight>,
     State(app): State<Arc<App>>,
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
@@ -184,7 +184,7 @@ pub(super) fn csv_line<T: AsRef<[u8]>>(cells: &[T]) -> Result<Vec<u8>, csv::Erro
     responses((status = 200, body = String, content_type = "text/plain"),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn checkpoint(
-    _: May<AttemptRight>,
+    _: May<AuditRight>,
     State(app): State<Arc<App>>,
 ) -> Result<String, Problem> {
     sqlx::query_scalar("SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
@@ -197,7 +197,7 @@ pub(super) async fn checkpoint(
 #[utoipa::path(get, path = "/v1/audit/key", tag = "audit",
     responses((status = 200, body = String, content_type = "text/plain"),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn key(_: May<AttemptRight>, State(app): State<Arc<App>>) -> String {
+pub(super) async fn key(_: May<AuditRight>, State(app): State<Arc<App>>) -> String {
     std::future::ready(format!("{}\n", app.verifier)).await
 }
 
@@ -205,7 +205,7 @@ pub(super) async fn key(_: May<AttemptRight>, State(app): State<Arc<App>>) -> St
 #[utoipa::path(get, path = "/v1/audit/dictionary", tag = "audit",
     responses((status = 200, body = String, content_type = "text/markdown"),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn dictionary(_: May<AttemptRight>) -> Response {
+pub(super) async fn dictionary(_: May<AuditRight>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
     std::future::ready((kind, meanings::markdown()).into_response()).await
 }

@@ -64,8 +64,10 @@ rights! {
     Suppressions = [CampaignManager, Compliance];
     /// Attempts made elsewhere.
     Earlier = [CampaignManager, Compliance];
-    /// Attempts and their evidence; the audit.
-    Attempts = [Compliance];
+    /// What was placed and how it ended: a campaign manager's daily work, too.
+    Attempts = [CampaignManager, Compliance];
+    /// Corrections of it; the audit.
+    Audit = [Compliance];
     /// Asking why somebody is not called, and summaries of it.
     Why = [CampaignManager, Compliance];
     /// Trunks.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     attempts::{AttemptDetail, detail, try_of, ulid},
-    auth::{Attempts as AttemptRight, May},
+    auth::{Audit as AuditRight, May},
     earlier::Report,
     error::{Fault, Problem, is_duplicate},
     extract::{Body, Faults, Id},
@@ -102,7 +102,7 @@ const NOT_ENDED: &str = "the attempt has not ended yet, or its INVITE was never 
     params(("id" = String, Path, description = "contact ULID, '-', try")), request_body = Correction,
     responses((status = 200, body = AttemptDetail), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn correct(
-    May(caller, _): May<AttemptRight>,
+    May(caller, _): May<AuditRight>,
     State(app): State<Arc<App>>,
     Id(id): Id<AttemptId>,
     Body(correction): Body<Correction>,
@@ -118,7 +118,7 @@ pub(super) async fn correct(
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = Report), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
-    May(caller, _): May<AttemptRight>,
+    May(caller, _): May<AuditRight>,
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Json<Report>, Problem> {

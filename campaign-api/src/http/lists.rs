@@ -17,7 +17,7 @@ use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, UnixMillis, say};
 use futures_util::StreamExt;
 use schema::numbers::NumberKeys;
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -371,36 +371,68 @@ where
     }
 }
 
+const COLUMNS: &str = "SELECT id, campaign_id, name, state, rows, imported, rejected, duplicates,
+    repaired, quarantined, blank, failure, failure_said, created_at FROM contact_list";
+
 async fn load(connection: &mut PgConnection, id: ListId) -> Result<List, Problem> {
-    let row = sqlx::query(
-        "SELECT campaign_id, name, state, rows, imported, rejected, duplicates, repaired,
-                quarantined, blank, failure, failure_said, created_at
-         FROM contact_list WHERE id = $1",
-    )
-    .bind(Uuid::from_u128(id.0))
-    .fetch_optional(connection)
-    .await?
-    .ok_or_else(|| Problem::not_found(say!("no list {list}", list = id)))?;
-    let failure: Option<String> = row.try_get(10)?;
-    let said: Option<String> = row.try_get(11)?;
+    let row = sqlx::query(AssertSqlSafe(format!("{COLUMNS} WHERE id = $1")))
+        .bind(Uuid::from_u128(id.0))
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| Problem::not_found(say!("no list {list}", list = id)))?;
+    Ok(list_of(&row)?)
+}
+
+fn list_of(row: &PgRow) -> Result<List, sqlx::Error> {
+    let id = ListId(row.try_get::<Uuid, _>(0)?.as_u128());
+    let failure: Option<String> = row.try_get(11)?;
+    let said: Option<String> = row.try_get(12)?;
     Ok(List {
         id,
-        campaign: CampaignId(row.try_get::<Uuid, _>(0)?.as_u128()),
-        name: row.try_get(1)?,
-        state: row.try_get(2)?,
-        rows: row.try_get(3)?,
-        imported: row.try_get(4)?,
-        rejected: row.try_get(5)?,
-        duplicates: row.try_get(6)?,
-        repaired: row.try_get(7)?,
-        quarantined: row.try_get(8)?,
-        blank: row.try_get(9)?,
+        campaign: CampaignId(row.try_get::<Uuid, _>(1)?.as_u128()),
+        name: row.try_get(2)?,
+        state: row.try_get(3)?,
+        rows: row.try_get(4)?,
+        imported: row.try_get(5)?,
+        rejected: row.try_get(6)?,
+        duplicates: row.try_get(7)?,
+        repaired: row.try_get(8)?,
+        quarantined: row.try_get(9)?,
+        blank: row.try_get(10)?,
         failure: failure
             .map(|text| in_language(&report::say_of(said.as_deref(), text), words::language())),
         faults: format!("/v1/lists/{id}/faults"),
         remarks: Vec::new(),
-        created_at: Time::at(row.try_get(12)?),
+        created_at: Time::at(row.try_get(13)?),
     })
+}
+
+/// Lists of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Lists {
+    /// The latest thousand, the latest first.
+    pub items: Vec<List>,
+}
+
+/// The lists of a campaign, the latest first.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/lists", tag = "lists",
+    params(("id" = String, Path, description = "ULID of the campaign")),
+    responses((status = 200, body = Lists), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn of_campaign(
+    _: May<Look>,
+    State(app): State<Arc<App>>,
+    Id(campaign): Id<CampaignId>,
+) -> Result<Json<Lists>, Problem> {
+    let mut connection = app.pool.acquire().await?;
+    fail_interrupted(&mut connection, app.now()).await?;
+    let sql = format!("{COLUMNS} WHERE campaign_id = $1 ORDER BY id DESC LIMIT $2");
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(Uuid::from_u128(campaign.0))
+        .bind(AT_ONCE)
+        .fetch_all(&mut *connection)
+        .await?;
+    let items = rows.iter().map(list_of).collect::<Result<_, _>>()?;
+    Ok(Json(Lists { items }))
 }
 
 /// One list.

@@ -115,6 +115,10 @@ impl Batch {
         now: UnixMillis,
     ) -> Result<Stored, Problem> {
         let mut transaction = connection.begin().await?;
+        // A plan made while the tables were empty reads them whole for every batch.
+        sqlx::query("SET LOCAL plan_cache_mode = force_custom_plan")
+            .execute(&mut *transaction)
+            .await?;
         // Shared: a start of the campaign waits, and then sees these contacts.
         let status: String =
             sqlx::query_scalar("SELECT status FROM campaign WHERE id = $1 FOR SHARE")
@@ -253,11 +257,10 @@ impl Work<'_> {
         persons: impl Iterator<Item = &SubjectId>,
     ) -> Result<Vec<(SubjectId, Vec<Vec<u8>>)>, Problem> {
         let held: Vec<(i64, Vec<Vec<u8>>)> = sqlx::query_as(
-            "SELECT c.person_subject, coalesce(array_agg(n.keyed_hash)
-                        FILTER (WHERE n.keyed_hash IS NOT NULL), '{}')
-             FROM contact c LEFT JOIN contact_number cn ON cn.contact_id = c.id
-             LEFT JOIN number n ON n.subject_id = cn.number_subject
-             WHERE c.campaign_id = $1 AND c.person_subject = ANY($2) GROUP BY c.person_subject",
+            // An inner query, so that the numbers of the held alone are looked up.
+            "SELECT c.person_subject, array(SELECT n.keyed_hash FROM contact_number cn
+                    JOIN number n ON n.subject_id = cn.number_subject WHERE cn.contact_id = c.id)
+             FROM contact c WHERE c.campaign_id = $1 AND c.person_subject = ANY($2)",
         )
         .bind(Uuid::from_u128(self.target.campaign.0))
         .bind(persons.map(|subject| subject.0).collect::<Vec<_>>())

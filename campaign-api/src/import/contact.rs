@@ -2,7 +2,7 @@
 
 mod consent;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -234,11 +234,8 @@ impl Sheet<'_> {
             region,
             postal_code,
             time_zone: zone.map(|zone| zone.name().to_owned()),
-            party_type: fields
-                .word("party_type", &words(PartyType::ALL))
-                .unwrap_or(PartyType::Consumer),
-            party_role: fields
-                .word("party_role", &words(PartyRole::ALL))
+            party_type: one_of(fields, "party_type", PartyType::ALL).unwrap_or(PartyType::Consumer),
+            party_role: one_of(fields, "party_role", PartyRole::ALL)
                 .unwrap_or(PartyRole::Principal),
             relationship: relationship(fields),
             consents: self
@@ -365,8 +362,14 @@ fn is_blank(cell: &str) -> bool {
     })
 }
 
-fn words<T: std::fmt::Display>(all: &[T]) -> String {
+fn words<T: Display>(all: &[T]) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A word of a vocabulary; most rows have none.
+fn one_of<T: FromStr + Display>(fields: &mut Fields<'_>, column: &str, all: &[T]) -> Option<T> {
+    fields.get(column)?;
+    fields.word(column, &words(all))
 }
 
 fn numbers(fields: &mut Fields<'_>, plan: Option<Region>) -> Vec<(E164, LineType)> {
@@ -386,7 +389,7 @@ fn numbers(fields: &mut Fields<'_>, plan: Option<Region>) -> Vec<(E164, LineType
             }
         });
         given |= fields.get(phone).is_some();
-        let kind = fields.word::<LineType>(line, &words(LineType::ALL));
+        let kind = line_type(fields, line);
         if kind.is_some() && fields.get(phone).is_none() {
             fields.fault(line, say!("is given, and {phone} is empty", phone));
         }
@@ -400,6 +403,26 @@ fn numbers(fields: &mut Fields<'_>, plan: Option<Region>) -> Vec<(E164, LineType
         fields.fault("phone_1", "is missing: a contact needs a number");
     }
     numbers
+}
+
+/// What kind of line it is, in our words or in those that spreadsheets have for it.
+fn line_type(fields: &mut Fields<'_>, column: &str) -> Option<LineType> {
+    const MOBILE: [&str; 8] =
+        ["mobile", "cell", "cellular", "cell phone", "mobile phone", "mob", "手机", "移动电话"];
+    const FIXED: [&str; 5] = ["fixed", "fixed line", "fixed-line", "land line", "固定电话"];
+    // Whose it is says nothing of the line.
+    const EITHER: [&str; 6] = ["home", "work", "office", "business", "main", "other"];
+    let word = fields.get(column)?.to_lowercase();
+    if MOBILE.contains(&word.as_str()) {
+        return Some(LineType::Wireless);
+    }
+    if FIXED.contains(&word.as_str()) {
+        return Some(LineType::Landline);
+    }
+    if EITHER.contains(&word.as_str()) {
+        return Some(LineType::Unknown);
+    }
+    one_of(fields, column, LineType::ALL)
 }
 
 fn country(fields: &mut Fields<'_>) -> Option<String> {

@@ -14,7 +14,7 @@ use super::{CHINESE, chinese, in_language};
 const RAW: [(&str, usize, &str); 3] = [
     ("http/lists/report.rs", 1, "a fault kept by an earlier version, as text"),
     ("http/trunk_health.rs", 1, "a word of the database that this version does not know"),
-    ("words/codes.rs", 3, "a word of the database that this version does not know"),
+    ("words/codes.rs", 2, "a word of the database that this version does not know"),
 ];
 
 /// A piece of source: a text literal, or anything else.

@@ -374,12 +374,12 @@ pub(crate) struct ConsentEvent {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "whom", required = true, multiple = false, args = ["number", "person", "contact"])]
 pub(crate) struct Why {
     /// Number in international form: +13055550123
+    #[arg(required_unless_present_any = ["person", "contact"], conflicts_with_all = ["person", "contact"])]
     pub(crate) number: Option<String>,
     /// The seller's own id of the person
-    #[arg(long)]
+    #[arg(long, conflicts_with = "contact")]
     pub(crate) person: Option<String>,
     /// ULID of a contact
     #[arg(long)]

@@ -103,7 +103,9 @@ async fn dialers_hear_of_a_start_and_a_stall_names_its_trunks() {
     let (_, trunks) = world.get("/v1/trunks").await;
     let health = &trunks["items"][0]["health"];
     assert_eq!((&health["state"], &health["down_for"]), (&json!("down"), &json!(2)), "{health}");
-    world.execute("UPDATE trunk_state SET open = false, reason = 'up' WHERE reason = 'silent'").await;
+    world
+        .execute("UPDATE trunk_state SET open = false, reason = 'up' WHERE reason = 'silent'")
+        .await;
     assert_eq!(world.get(&path).await.1["stalled"], json!(null), "b can use it again");
     let (_, trunks) = world.get("/v1/trunks").await;
     let health = &trunks["items"][0]["health"];

@@ -190,7 +190,9 @@ async fn an_upload_that_breaks_off_keeps_what_came_and_the_list_does_not_stay_op
     let campaign = world.campaign(&seller, "c", &[]).await;
     let path = format!("/v1/lists?campaign={campaign}&name=l");
     let pieces = [
-        Ok("external_id,phone_1\n".to_owned() + &rows(0) + &rows(500) + &rows(1000)),
+        // More than what is looked at before the first row is read.
+        Ok("external_id,phone_1\n".to_owned()
+            + &(0..16).map(|n| rows(n * 500)).collect::<String>()),
         Err(std::io::Error::other("the cable is out")),
     ];
     // The second piece comes when the first is on its way.

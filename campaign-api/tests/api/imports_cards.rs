@@ -44,12 +44,23 @@ pub(crate) async fn dump(world: &World) -> String {
     dump
 }
 
+/// Bytes of the log that are kept.
+const MOST: usize = 1024 * 1024;
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        // The other tests of this process speak too: only what matters here is kept.
+        let line = String::from_utf8_lossy(bytes);
+        let heard = ["the log is heard", "INSERT INTO list_fault"];
+        if heard.iter().any(|part| line.contains(part)) || pieces(&CARDS).any(|p| line.contains(p))
+        {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = MOST.saturating_sub(held.len());
+            held.extend(bytes.iter().take(room));
+        }
         Ok(bytes.len())
     }
 
@@ -64,14 +75,19 @@ impl Log {
     }
 }
 
-/// Seven digits in a row of a card, with whatever divides digits taken away.
+/// Seven digits in a row of each card.
+fn pieces<'a>(cards: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+    cards
+        .iter()
+        .flat_map(|card| (0..card.len() - 6).map(|at| &card[at..at + 7]))
+        .filter(|piece| *piece != "5555555")
+}
+
+/// None of them stands in a text, with or without what divides digits.
 fn assert_clean(what: &str, text: &str, cards: &[&str]) {
     let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '\u{A0}')).collect();
-    for card in cards {
-        let pieces = card.as_bytes().windows(7).map(|piece| std::str::from_utf8(piece).unwrap());
-        for piece in pieces.filter(|piece| *piece != "5555555") {
-            assert!(!text.contains(piece) && !plain.contains(piece), "{what} holds {piece}");
-        }
+    for piece in pieces(cards) {
+        assert!(!text.contains(piece) && !plain.contains(piece), "{what} holds {piece}");
     }
 }
 

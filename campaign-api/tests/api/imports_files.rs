@@ -233,13 +233,18 @@ async fn the_country_of_a_row_wins_over_the_region_of_the_file() {
     let world = World::start().await;
     let seller = world.seller("one").await;
     let campaign = world.campaign(&seller, "c", &[]).await;
-    let csv = "id,tel,land\n1,07911 123456,\n2,0151 23456789,DE\n3,138 0013 8000,中国\n4,07911 123456,US\n";
+    let csv = "id,tel,land,phone type\n1,07911 123456,,mobile\n2,0151 23456789,DE,Landline\n3,138 0013 8000,中国,home\n4,07911 123456,US,\n";
     let path = format!("/v1/lists?campaign={campaign}&name=l&region=gb");
     let (_, list) = world.csv(&path, csv).await;
     assert_eq!((&list["imported"], &list["rejected"]), (&json!(3), &json!(1)), "{list}");
     let people = stored(&world, &campaign).await;
     let numbers: Vec<&str> = people.values().map(|p| p.numbers[0].as_str()).collect();
     assert_eq!(numbers, ["+447911123456", "+4915123456789", "+8613800138000"]);
+    let lines = "SELECT string_agg(line_type::text, ',' ORDER BY line_type) FROM number";
+    assert_eq!(world.sql::<String>(lines).await, "1,2,4", "mobile, landline, not known");
+    let (_, lists) = world.get(&format!("/v1/campaigns/{campaign}/lists")).await;
+    assert_eq!(lists["items"].as_array().unwrap().len(), 1, "{lists}");
+    assert_eq!((&lists["items"][0]["id"], &lists["items"][0]["rows"]), (&list["id"], &json!(4)));
     // Without any country a national number is refused, and told what to do.
     let campaign = world.campaign(&seller, "d", &[]).await;
     let path = format!("/v1/lists?campaign={campaign}&name=l");

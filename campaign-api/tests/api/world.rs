@@ -72,10 +72,7 @@ impl World {
     }
 
     /// On a database of a cluster that the test holds.
-    pub(crate) async fn on(
-        urls: (String, String),
-        postgres: Option<Arc<PrivatePostgres>>,
-    ) -> Self {
+    pub(crate) async fn on(urls: (String, String), postgres: Option<Arc<PrivatePostgres>>) -> Self {
         Self::on_with(urls, postgres, "", |_| {}).await
     }
 
@@ -103,7 +100,8 @@ impl World {
         let mut server = JoinSet::new();
         let router = http::router(Arc::clone(&app));
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let client = reqwest::Client::new();
+        // A machine under load may leave a long upload waiting for more than the usual 30 s.
+        let client = reqwest::Client::builder().tcp_user_timeout(None).build().unwrap();
         Self { app, owner_url, redis, base, keys, client, _server: server, _postgres: postgres }
     }
 

@@ -256,11 +256,8 @@ mod tests {
     fn every_column_of_the_csv_has_one_entry() {
         let entries = entries();
         for (name, _) in COLUMNS.iter().chain([&PROOF]) {
-            let of: Vec<_> = entries
-                .iter()
-                .filter(|entry| entry.file == "audit.csv" && entry.name == *name)
-                .collect();
-            assert_eq!(of.len(), 1, "{name}");
+            let of = |entry: &&Entry| entry.file == "audit.csv" && entry.name == *name;
+            assert_eq!(entries.iter().filter(of).count(), 1, "{name}");
         }
     }
 

@@ -200,20 +200,29 @@ impl Folder {
     }
 
     fn read(&mut self, path: &Path) {
-        let text = fs::read_to_string(path);
         if path.extension().is_some_and(|kind| kind == feeds::EXTENSION) {
-            match text.map_err(FeedError::from).and_then(|text| feeds::parse(&text)) {
-                Ok(feed) => {
-                    tracing::info!(areas = feed.areas.len(), "an emergency feed is loaded");
-                    self.feeds.insert(path.to_owned(), feed);
-                }
-                Err(error) => {
-                    tracing::error!(file = %path.display(), %error, "an emergency feed is not used");
-                }
-            }
-            return;
+            self.read_feed(path);
+        } else {
+            self.read_list(path);
         }
-        match text.map_err(ListError::from).and_then(|text| List::parse(&text)) {
+    }
+
+    fn read_feed(&mut self, path: &Path) {
+        let read = fs::read_to_string(path).map_err(FeedError::from);
+        match read.and_then(|text| feeds::parse(&text)) {
+            Ok(feed) => {
+                tracing::info!(areas = feed.areas.len(), "an emergency feed is loaded");
+                self.feeds.insert(path.to_owned(), feed);
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "an emergency feed is not used");
+            }
+        }
+    }
+
+    fn read_list(&mut self, path: &Path) {
+        let read = fs::read_to_string(path).map_err(ListError::from);
+        match read.and_then(|text| List::parse(&text)) {
             Ok(list) => {
                 tracing::info!(list = %list.id, as_of = %list.as_of, numbers = list.numbers.len(), "a list is loaded");
                 self.held.insert(path.to_owned(), list);

@@ -161,7 +161,7 @@ async fn a_wait_for_records_is_no_reason_to_lose_one() {
         sent_at: NOW,
         sip_call_id: placed.sip_call_id.clone(),
     };
-    let record = dialer_audit::Record::new(Some(world.stores.node), sent.into(), NOW);
+    let record = Record::new(Some(world.stores.node), sent.into(), NOW);
     let items = [dialer::store::ledger::Item::Record(Box::new(record))];
     world.stores.write(world.stores.node, &items).await.unwrap();
     let found = "SELECT count(*) FROM audit_entry WHERE kind = 3 AND placement IS NOT NULL";

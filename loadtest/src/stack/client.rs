@@ -90,6 +90,24 @@ impl Api {
         read(&format!("POST {path}"), answer)
     }
 
+    /// GET of plain text.
+    ///
+    /// # Errors
+    /// When the API cannot be reached or says no.
+    pub fn get_text(&self, path: &str) -> anyhow::Result<String> {
+        let mut answer = self
+            .agent
+            .get(format!("{}{path}", self.base))
+            .header("Authorization", format!("Bearer {}", self.key))
+            .call()
+            .with_context(|| format!("GET {path}"))?;
+        let text = answer.body_mut().read_to_string().with_context(|| format!("GET {path}"))?;
+        if !answer.status().is_success() {
+            anyhow::bail!("GET {path}: the API answered {}: {text}", answer.status());
+        }
+        Ok(text)
+    }
+
     /// POST of nothing.
     ///
     /// # Errors

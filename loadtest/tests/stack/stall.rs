@@ -172,9 +172,8 @@ fn a_trunk_that_answers_everything_with_503_stalls_its_campaign_and_sees_only_op
 /// process gets to run, on a busy machine up to a tenth of a second late.
 fn busiest_second(calls: &[(i64, String)]) -> usize {
     let times: Vec<i64> = calls.iter().map(|(at, _)| *at).collect();
-    let within = |first: usize| {
-        times[first..].iter().take_while(|at| **at < times[first] + 900_000).count()
-    };
+    let within =
+        |first: usize| times[first..].iter().take_while(|at| **at < times[first] + 900_000).count();
     (0..times.len()).map(within).max().unwrap_or(0)
 }
 

@@ -94,7 +94,8 @@ fn a_trunk_that_never_answers_stalls_the_campaign_after_at_most_twenty_invites()
         },
         |shown| shown["stalled"]["reason"] == "no_trunk",
     );
-    let stalled = shown["stalled"]["sentence"].as_str().unwrap_or_else(|| panic!("not stalled: {shown}"));
+    let stalled =
+        shown["stalled"]["sentence"].as_str().unwrap_or_else(|| panic!("not stalled: {shown}"));
     assert!(stalled.contains("no trunk"), "{stalled}");
     thread::sleep(Duration::from_secs(3));
     let calls = drain();

@@ -117,7 +117,6 @@ fn a_file_is_previewed_before_anything_is_stored() {
 }
 
 #[test]
-#[ignore = "GET /v1/eligibility and the summaries are not in the API yet"]
 fn why_and_summary_say_what_stands_in_the_way() {
     let world = World::start();
     world.campaign("Spring");
