@@ -15,9 +15,11 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 fn show_ages(folder: &Folder, metrics: &Metrics, now: UnixMillis) {
-    for list in folder.lists().load().values() {
+    let held = folder.lists().load_full();
+    for list in held.values() {
         metrics.show_list(&list.id, list.as_of, now);
     }
+    metrics.show_feed(held.emergency.as_ref().map(|feed| feed.as_of), now);
 }
 
 /// How many looks long a change wakes: a contact that was judged on the old copy may be parked only

@@ -33,6 +33,8 @@ pub struct Metrics {
     described: Arc<[Described]>,
     /// How old each list may be for the strictest rule, in days.
     list_days: Arc<OnceLock<BTreeMap<Arc<str>, u32>>>,
+    /// How old the feed may be, in seconds, if any rule asks.
+    feed_bound: Arc<OnceLock<Option<i64>>>,
     /// `ringfence_build_info{version,rules}`
     pub build: IntGaugeVec,
     /// `ringfence_contacts_taken_total`
@@ -107,6 +109,10 @@ pub struct Metrics {
     pub list_age: IntGaugeVec,
     /// `ringfence_list_fresh_seconds{list}`
     pub list_fresh: IntGaugeVec,
+    /// `ringfence_feed_age_seconds{feed}`
+    pub feed_age: IntGaugeVec,
+    /// `ringfence_feed_fresh_seconds{feed}`
+    pub feed_fresh: IntGaugeVec,
     /// `ringfence_audit_leaves`
     pub audit_leaves: IntGauge,
     /// `ringfence_audit_unsequenced_entries`
@@ -167,6 +173,7 @@ impl Metrics {
             registry: Registry::new(),
             described: Arc::default(),
             list_days: Arc::default(),
+            feed_bound: Arc::default(),
             build: m.gauges("ringfence_build_info", "always 1: the version of the build and the hash of the rule packs", &["version","rules"])?,
             taken: m.counter("ringfence_contacts_taken_total", "contacts taken from due")?,
             judged: m.counters("ringfence_judgements_total", "contacts judged, by what the rules said", &["verdict"])?,
@@ -212,6 +219,8 @@ impl Metrics {
             audit_unsequenced: m.gauge("ringfence_audit_unsequenced_entries", "audit entries that are not leaves yet")?,
             audit_behind: m.fine_gauge("ringfence_audit_unsequenced_seconds", "age of the oldest audit entry that is not a leaf yet")?,
             audit_unsigned: m.gauge("ringfence_audit_unsigned_leaves", "leaves since the last signed checkpoint")?,
+            feed_age: m.gauges("ringfence_feed_age_seconds", "age of the loaded copy of a feed", &["feed"])?,
+            feed_fresh: m.gauges("ringfence_feed_fresh_seconds", "until the loaded copy of a feed is too old for the strictest rule; negative: it is", &["feed"])?,
             checkpoint_age: m.fine_gauge("ringfence_audit_checkpoint_age_seconds", "since the last checkpoint was signed")?,
             due: m.gauge("ringfence_contacts_due", "contacts of running campaigns that are due now")?,
             waiting: m.gauge("ringfence_contacts_waiting", "contacts that become due later, or whose campaign does not run")?,
@@ -265,6 +274,7 @@ impl Metrics {
             self.denied.with_label_values(&[rule.as_str()]);
         }
         self.list_days.get_or_init(|| rules.list_ages());
+        self.feed_bound.get_or_init(|| rules.feed_age());
     }
 
     /// Shows the age of a list's copy, counted from the midnight (UTC) of its day, and for how long
@@ -277,6 +287,21 @@ impl Metrics {
             // A list of exactly so many days is fresh until that day is over.
             let fresh = (i64::from(*days) + 1) * 86_400 - since;
             self.list_fresh.with_label_values(&[list]).set(fresh);
+        }
+    }
+
+    /// Shows how old the copy of the emergency feed is, and for how long the strictest rule takes it
+    /// yet; nothing if there is none.
+    pub fn show_feed(&self, as_of: Option<UnixMillis>, now: UnixMillis) {
+        let Some(as_of) = as_of else {
+            self.feed_age.reset();
+            self.feed_fresh.reset();
+            return;
+        };
+        let age = (now.0 - as_of.0) / 1000;
+        self.feed_age.with_label_values(&[EMERGENCY]).set(age);
+        if let Some(bound) = self.feed_bound.get().copied().flatten() {
+            self.feed_fresh.with_label_values(&[EMERGENCY]).set(bound - age);
         }
     }
 
@@ -302,6 +327,9 @@ impl Metrics {
         }
     }
 }
+
+/// The one feed there is.
+const EMERGENCY: &str = "emergency";
 
 /// The steps of the gate that are timed apart.
 pub const STEPS: [&str; 5] = ["heads", "facts", "slot", "reserve", "commit"];

@@ -268,8 +268,13 @@ fn remarks(sheet: &Sheet<'_>, delimiter: u8, blank: i64) -> Vec<Say> {
         let columns = own.join(", ");
         remarks.push(say!("kept with the contact, encrypted: {columns}", columns));
     }
+    if sheet.plan.has("consent_at") {
+        remarks.push(
+            "a consent dated to the day counts from the first moment of that day in the time zone of the row".into(),
+        );
+    }
     if blank > 0 {
-        remarks.push(say!("{blank} blank rows are not counted", blank));
+        remarks.push(say!("blank rows, which are not counted: {blank}", blank));
     }
     remarks
 }

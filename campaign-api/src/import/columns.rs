@@ -158,6 +158,11 @@ impl Plan {
         Err(faults)
     }
 
+    /// Is one of the columns this one of ours?
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| matches!(column.is, Is::Ours(ours) if ours == name))
+    }
+
     /// Headers that are kept as the file's own.
     pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter(|c| c.is == Is::Own).map(|column| column.header.as_str())

@@ -45,6 +45,8 @@ pub(crate) fn moment(text: &str, zone: Option<Tz>) -> Result<(UnixMillis, Option
             })?
             .and_time(time),
     };
+    // A plain day says all it can; the list as a whole is told how days are taken.
+    let plain = NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
     let repair = match zone {
         Some(_) => "had no offset from UTC; it is taken in the time zone of the row",
         None => "had no offset from UTC; it is taken as UTC",
@@ -56,10 +58,8 @@ pub(crate) fn moment(text: &str, zone: Option<Tz>) -> Result<(UnixMillis, Option
         }
         None => None,
     };
-    Ok((
-        UnixMillis(utc.unwrap_or_else(|| local.and_utc().timestamp_millis())),
-        Some(Say::of(repair)),
-    ))
+    let repair = (!plain).then(|| Say::of(repair));
+    Ok((UnixMillis(utc.unwrap_or_else(|| local.and_utc().timestamp_millis())), repair))
 }
 
 const UNKNOWN: &str = "must be a date, like 2026-03-01";
@@ -183,6 +183,8 @@ mod tests {
         ] {
             assert_eq!(moment(text, zone).unwrap().0.0, of(expected), "{text}");
         }
+        assert!(moment("2026-01-05", zone).unwrap().1.is_none(), "a day is nothing to repair");
+        assert!(moment("2026-01-05 10:00", zone).unwrap().1.is_some());
         assert!(moment("yesterday", None).unwrap_err().to_string().contains("RFC 3339"));
         assert!(moment("3/4/2026 10:00", None).unwrap_err().to_string().contains("day/month"));
     }

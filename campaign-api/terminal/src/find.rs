@@ -57,6 +57,29 @@ pub(crate) fn find(api: &Api, kind: Kind, name: &str) -> Result<String, Trouble>
     }
 }
 
+/// What an object names by id, by name: members `seller`, `campaign` and `trunks`. For people only;
+/// an id that cannot be looked up stays.
+pub(crate) fn with_names(api: &Api, object: &Value) -> Value {
+    let mut named = object.clone();
+    for (member, kind) in
+        [("seller", Kind::Seller), ("campaign", Kind::Campaign), ("trunks", Kind::Trunk)]
+    {
+        let Some(held) = named.get_mut(member) else { continue };
+        let Ok(answer) = api.get(kind.path(), &[]) else { continue };
+        let items = answer.value["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let name = |id: &mut Value| {
+            if let Some(item) = items.iter().find(|item| item["id"] == *id) {
+                *id = item["name"].clone();
+            }
+        };
+        match held {
+            Value::Array(ids) => ids.iter_mut().for_each(name),
+            id => name(id),
+        }
+    }
+    named
+}
+
 /// The same for what may be left out.
 pub(crate) fn find_if(
     api: &Api,

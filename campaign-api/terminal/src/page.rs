@@ -8,7 +8,7 @@ use comfy_table::{
     Cell as TableCell, CellAlignment, Color, ContentArrangement, Table, TableStyle,
     presets::NOTHING,
 };
-use dialer_types::{Say, say};
+use dialer_types::{Language, Say, say};
 use serde_json::Value;
 
 use crate::words::Tongue;
@@ -174,7 +174,10 @@ impl Page {
         };
         // `list:ID` and the like: the word, and what it is about.
         let shown = match word.split_once(':') {
-            Some((kind, about)) => format!("{}: {about}", self.tongue.word(kind)),
+            Some((kind, about)) => {
+                let colon = if self.tongue.0 == Language::Chinese { "：" } else { ": " };
+                format!("{}{colon}{about}", self.tongue.word(kind))
+            }
             None => self.tongue.word(word),
         };
         Cell(shown, tone)
@@ -273,11 +276,11 @@ pub(crate) mod tests {
     fn tables_align_what_is_twice_as_wide_and_set_counts_to_the_right() {
         assert_eq!(
             sample(&page(Language::English)),
-            " Name       Contacts   Status\n 春节活动  1,234,567   running\n Spring            5   draft\n"
+            " Name       Contacts  Status\n 春节活动  1,234,567  running\n Spring            5  draft\n"
         );
         assert_eq!(
             sample(&page(Language::Chinese)),
-            " 名称        联系人   状态\n 春节活动 1,234,567   运行中\n Spring            5   草稿\n"
+            " 名称         联系人  状态\n 春节活动  1,234,567  运行中\n Spring            5  草稿\n"
         );
     }
 
@@ -286,7 +289,7 @@ pub(crate) mod tests {
         for language in [Language::English, Language::Chinese] {
             let page = Page { width: 30, ..page(language) };
             let columns = [text(say!("Rule")), text(say!("Reason"))];
-            let long = "该号码已在全国谢绝来电登记册上登记，不得拨打营销电话 because it is listed";
+            let long = "该号码已在全国拒绝来电名单上登记，不得拨打营销电话 because it is listed";
             let shown =
                 page.table(&columns, vec![vec!["us.tsr".into(), long.into()]], &say!("none"));
             assert!(shown.lines().count() > 3, "{shown}");

@@ -1,6 +1,6 @@
 //! What goes wrong, told so that the reader knows what to do; and the exit codes.
 
-use dialer_types::{Say, say};
+use dialer_types::{Language, Say, say};
 use serde_json::{Value, json};
 
 use crate::page::{Page, Tone, said, text};
@@ -104,11 +104,17 @@ impl Trouble {
             Self::File { path, reason } => (format!("{path}: {reason}"), String::new()),
             Self::Refused { problem, .. } => {
                 let (title, detail) = (said(&problem["title"]), said(&problem["detail"]));
-                let what = if detail.is_empty() { title } else { format!("{title}: {detail}") };
+                let what = match page.tongue.0 {
+                    _ if detail.is_empty() => title,
+                    Language::English => format!("{title}: {detail}"),
+                    Language::Chinese => format!("{title}：{detail}"),
+                };
                 (what, faults(page, problem))
             }
         };
-        let mut out = format!("{error} {what}\n{faults}");
+        // The full-width colon has its blank in it.
+        let blank = if page.tongue.0 == Language::English { " " } else { "" };
+        let mut out = format!("{error}{blank}{what}\n{faults}");
         if let Some(advice) = self.advice() {
             out.push_str(&page.tone(&page.tell(&advice), Tone::Faint));
             out.push('\n');
@@ -197,8 +203,6 @@ fn faults(page: &Page, problem: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dialer_types::Language;
-
     use super::*;
     use crate::page::tests::page;
 
@@ -216,7 +220,7 @@ mod tests {
         assert_eq!(
             trouble.render(&page(Language::English)),
             "error: The request is not valid: 2 faults\n\
-             \x20Line   Field    Reason\n    3   number   too short\n   12   at       not a moment\n\
+             \x20Line  Field   Reason\n    3  number  too short\n   12  at      not a moment\n\
              Nothing was recorded. Put this right and run the command again; --help shows what each word takes.\n"
         );
         let chinese = trouble.render(&page(Language::Chinese));

@@ -196,6 +196,17 @@ impl Ruleset {
         ages
     }
 
+    /// How old the emergency feed may be for the strictest rule that asks for it, in seconds.
+    /// `None` if no rule in force asks.
+    #[must_use]
+    pub fn feed_age(&self) -> Option<i64> {
+        let ages = self.rules.iter().filter(|rule| rule.on).filter_map(|rule| match &rule.body {
+            Body::Emergency(suspension) => Some(suspension.max_age_seconds()),
+            _ => None,
+        });
+        ages.min()
+    }
+
     /// What a rule is called and where it is written. `None` if no loaded pack has it.
     #[must_use]
     pub fn names_of(&self, rule: &str, language: Language) -> Option<(&str, &str)> {
@@ -332,5 +343,23 @@ mod tests {
         }
         let shipped = Ruleset::shipped(Options { house: true }).unwrap().list_ages();
         assert_eq!(shipped.get("us.national_dnc"), Some(&31));
+    }
+
+    #[test]
+    fn the_strictest_rule_in_force_says_how_old_the_feed_may_be() {
+        let rule = |id: &str, hours: u32, force: &str| {
+            format!(
+                "[[rule]]\nid = \"{id}\"\ntitle = \"t\"\ncitation = \"c\"\nforce = \"{force}\"\n\
+                 verified = \"K\"\npurposes = [\"any\"]\njurisdiction = \"US\"\n\
+                 kind = \"emergency_suspension\"\nmax_age_hours = {hours}\n"
+            )
+        };
+        let text = rule("us.a", 24, "law") + &rule("us.b", 6, "law") + &rule("us.c", 1, "proposed");
+        let of = |text: &str| {
+            Ruleset::load(&[PackSource { name: "a.toml", text }], Options { house: false })
+                .map(|rules| rules.feed_age())
+        };
+        assert_eq!(of(&text).unwrap(), Some(6 * 3600));
+        assert_eq!(of(&rule("us.c", 1, "proposed")).unwrap(), None, "nobody asks");
     }
 }

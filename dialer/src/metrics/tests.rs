@@ -71,6 +71,14 @@ fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
         assert_eq!(metrics.list_age.with_label_values(&["x"]).get(), age);
         assert_eq!(metrics.list_fresh.with_label_values(&["x"]).get(), fresh);
     }
+    metrics.feed_bound.set(Some(3600)).unwrap();
+    for (as_of, age, fresh) in [(0, 0, 3600), (3600, 3600, 0), (4000, 4000, -400)] {
+        metrics.show_feed(Some(UnixMillis(day(1).0 - as_of * 1000)), day(1));
+        assert_eq!(metrics.feed_age.with_label_values(&["emergency"]).get(), age);
+        assert_eq!(metrics.feed_fresh.with_label_values(&["emergency"]).get(), fresh);
+    }
+    metrics.show_feed(None, day(1));
+    assert!(!metrics.text().contains("ringfence_feed_"), "a feed that is gone has no age");
     metrics.show_list("unbounded", as_of, day(1));
     assert!(!metrics.text().contains("fresh_seconds{list=\"unbounded\"}"));
 }

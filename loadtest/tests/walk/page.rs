@@ -63,7 +63,7 @@ pub(crate) fn shown(text: &str, output: &str) -> Option<String> {
 }
 
 fn fits(wanted: &str, line: &str) -> bool {
-    let mut parts = wanted.split('…');
+    let mut parts = wanted.split('…').map(str::trim);
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
         return false;
     };
@@ -71,6 +71,7 @@ fn fits(wanted: &str, line: &str) -> bool {
     let mut any = false;
     for part in parts {
         let Some((_, after)) = rest.split_once(part) else { return false };
+        let after = after.trim_start();
         (rest, last, any) = (after, part, true);
     }
     rest.is_empty() || (any && (last.is_empty() || line.ends_with(last)))
@@ -100,4 +101,5 @@ fn what_is_shown_must_come_in_its_order() {
     assert_eq!(shown("three … five\n", out), Some("three … five".to_owned()));
     assert_eq!(shown("fiv\n", out), Some("fiv".to_owned()));
     assert_eq!(shown("… 17 …\n", out), None);
+    assert_eq!(shown("one … two\n", out), None, "blanks beside what is left out do not matter");
 }

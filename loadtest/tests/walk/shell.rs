@@ -135,7 +135,7 @@ impl Shell {
         loop {
             let left = until.saturating_duration_since(clock::monotonic());
             match lines.recv_timeout(left) {
-                Ok(line) if line == "ready" => break,
+                Ok(line) if line.split(' ').next() == Some("ready") => break,
                 Ok(line) => {
                     out += &line;
                     out.push('\n');

@@ -141,7 +141,7 @@ pub(super) fn stands(known: &Known, allowed: i16) -> Say {
         "due" => match (known.due_at, &known.because) {
             (Some(at), Some(because)) => {
                 say!(
-                    "is tried at {at}, because of {because}",
+                    "is tried at {at}: {because}",
                     at = Time(at).text(),
                     because = codes::because(because)
                 )
@@ -270,13 +270,16 @@ fn judged_number(
         (Verdict::Permit(_), _) => "may be called now".into(),
         (Verdict::Defer(_), Some(at)) => {
             say!(
-                "may be called from {at} on; {rules} rules deny until then",
+                "may be called from {at} on; rules that deny until then: {rules}",
                 at = Time(at).text(),
                 rules
             )
         }
         _ => {
-            say!("may not be called; {rules} rules deny, and time alone does not change it", rules)
+            say!(
+                "may not be called; time alone does not change it. Rules that deny: {rules}",
+                rules
+            )
         }
     };
     NumberAnswer {

@@ -8,7 +8,7 @@ use crate::{
     api::encoded,
     arguments::{AttemptWord, Attempts, AttemptsOf},
     desk::{Desk, print},
-    find::{Kind, find_if},
+    find::{Kind, find_if, with_names},
     page::{Cell, Page, Tone, counts, said, text},
     trouble::Trouble,
 };
@@ -26,7 +26,7 @@ pub(crate) fn run(desk: &Desk, asked: &Attempts) -> Result<(), Trouble> {
         }
         Some(AttemptWord::Show { attempt, story: false }) => {
             let answer = desk.api.get(&format!("/v1/attempts/{}", encoded(attempt)), &[])?;
-            desk.show(&answer, show)
+            desk.show(&answer, |page, it| show(page, &with_names(&desk.api, it)))
         }
         Some(AttemptWord::Correct { attempt, disposition, reason }) => {
             let path = format!("/v1/attempts/{}/correction", encoded(attempt));
@@ -35,7 +35,7 @@ pub(crate) fn run(desk: &Desk, asked: &Attempts) -> Result<(), Trouble> {
                 .post(&path, Some(&json!({ "disposition": disposition, "reason": reason })))?;
             desk.show(&answer, |page, attempt| {
                 let done = say!("Corrected; both versions are on record.");
-                format!("{}\n{}", page.tell(&done), show(page, attempt))
+                format!("{}\n{}", page.tell(&done), show(page, &with_names(&desk.api, attempt)))
             })
         }
     }
@@ -174,8 +174,8 @@ mod tests {
                 { "revision": 1, "disposition": "busy", "sip_code": 480, "ring_ms": 12_000, "ended_at": "2026-11-24T14:00:12Z", "recorded_by": "01U" }] }] });
         let wide = Page { width: 200, ..page(Language::English) };
         let shown = show(&wide, &attempt);
-        assert!(shown.contains("0   no answer"), "{shown}");
-        assert!(shown.contains("1   busy"), "{shown}");
+        assert!(shown.contains("0  no answer"), "{shown}");
+        assert!(shown.contains("1  busy"), "{shown}");
         assert!(shown.contains("12345"), "{shown}");
         let chinese = show(&Page { width: 200, ..page(Language::Chinese) }, &attempt);
         assert!(chinese.contains("无人接听") && chinese.contains("修订"), "{chinese}");

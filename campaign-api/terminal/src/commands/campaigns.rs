@@ -11,7 +11,7 @@ use super::{
 use crate::{
     arguments::{Campaign, NewCampaign},
     desk::Desk,
-    find::{Kind, find},
+    find::{Kind, find, with_names},
     page::{Cell, Page, Tone, counts, grouped, said, text},
     trouble::{DONE, Trouble},
 };
@@ -23,7 +23,7 @@ pub(crate) fn run(desk: &Desk, word: &Campaign) -> Result<u8, Trouble> {
         Campaign::Show(named) => {
             let id = find(&desk.api, Kind::Campaign, &named.campaign)?;
             let answer = desk.api.get(&format!("/v1/campaigns/{id}"), &[])?;
-            desk.show(&answer, show)
+            desk.show(&answer, |page, it| show(page, &with_names(&desk.api, it)))
         }
         Campaign::Summary(named) => {
             let id = find(&desk.api, Kind::Campaign, &named.campaign)?;
@@ -55,7 +55,7 @@ fn create(desk: &Desk, new: &NewCampaign) -> Result<(), Trouble> {
         "trunks": trunks,
     });
     let answer = desk.api.post("/v1/campaigns", Some(&body))?;
-    desk.show(&answer, show)?;
+    desk.show(&answer, |page, it| show(page, &with_names(&desk.api, it)))?;
     let name = &new.name;
     desk.tell(&say!("Next: ./ringfence list import FILE --campaign \"{name}\"", name))
 }
@@ -197,12 +197,23 @@ pub(crate) fn counted(page: &Page, numbers: &Value) -> String {
         let mut rows: Vec<(&String, i64)> =
             group.iter().map(|(name, count)| (name, count.as_i64().unwrap_or(0))).collect();
         rows.sort_by_key(|(name, count)| (-*count, (*name).clone()));
+        let rules = matches!(member, "refused" | "deferred");
+        let told = rules || member == "parked";
         let rows = rows
             .into_iter()
-            .map(|(name, count)| vec![Cell(page.word(name).0, Tone::Plain), grouped(count).into()])
+            .map(|(name, count)| {
+                let sentence = &numbers["sentences"][name];
+                // A rule's id is no word: it stays as it is.
+                let name = if rules { name.clone() } else { page.word(name).0 };
+                let mut row = vec![Cell(name, Tone::Plain), grouped(count).into()];
+                row.extend(told.then(|| said(sentence).into()));
+                row
+            })
             .collect();
+        let mut columns = vec![text(first), counts(say!("Count"))];
+        columns.extend(told.then(|| text(say!("That is"))));
         out.push_str(&page.heading(&heading));
-        out.push_str(&page.table(&[text(first), counts(say!("Count"))], rows, &say!("none")));
+        out.push_str(&page.table(&columns, rows, &say!("none")));
     }
     out
 }
@@ -240,12 +251,12 @@ mod tests {
     fn a_campaign_is_shown_in_english() {
         let shown = show(&page(Language::English), &campaign());
         for line in [
-            " Stalled                stalled: no trunk (a: 503)",
-            " Tries again            busy after 600 s",
-            " All                     12,345",
-            " Disposition   Count",
-            " no answer        15",
-            " consent           7",
+            " Stalled               stalled: no trunk (a: 503)",
+            " Tries again           busy after 600 s",
+            " All                    12,345",
+            " Disposition  Count",
+            " no answer       15",
+            " consent        7",
         ] {
             assert!(shown.lines().any(|own| own == line), "{line:?} in\n{shown}");
         }
@@ -254,7 +265,7 @@ mod tests {
     #[test]
     fn a_campaign_is_shown_in_chinese() {
         let shown = show(&page(Language::Chinese), &campaign());
-        for text in ["状态", "运行中", "忙线", "无人接听", "12,345", "同意"] {
+        for text in ["状态", "运行中", "被叫忙", "无人接听", "12,345", "同意"] {
             assert!(shown.contains(text), "{text} in\n{shown}");
         }
         assert!(!shown.contains("no answer") && !shown.contains("Status"), "{shown}");

@@ -231,10 +231,10 @@ mod tests {
         for text in [
             "Ann must not be called.",
             "+1305***0123: must not be called",
-            " us.tcpa.consent   No written consent is on record.   47 CFR 64.1200(a)(3)   09:00 America/New_York   once there is: consent",
-            " us.tsr.identify   Say who calls.   16 CFR 310.4",
-            " State       parked",
-            " Since       2026-11-24 13:00:00Z",
+            " us.tcpa.consent  No written consent is on record.  47 CFR 64.1200(a)(3)  09:00 America/New_York  once there is: consent",
+            " us.tsr.identify  Say who calls.  16 CFR 310.4",
+            " State      parked",
+            " Since      2026-11-24 13:00:00Z",
         ] {
             assert!(shown.contains(text), "{text:?} in\n{shown}");
         }
@@ -254,10 +254,10 @@ mod tests {
         let page = page(Language::English);
         assert_eq!(
             summary(&page, &answer) + &blocked_by(&page, &answer),
-            " Contacts   1,200\n As of      2026-11-24 14:00:00Z\n\
-             \nWhen they can be called\n When                     Contacts\n Now                         1,000\n Later today                    50\n Later                          50\n Never, as things stand        100\n Under way                       0\n Finished                        0\n\
-             \nWhat would unlock more\n Missing        Contacts   That is\n consent              80   Ask for consent.\n list: us.dnc          5   Load a fresh list.\n\
-             \nRules in the way\n Rule              What it says   Law      Contacts\n us.tcpa.consent   Consent        47 CFR         80\n"
+            " Contacts  1,200\n As of     2026-11-24 14:00:00Z\n\
+             \nWhen they can be called\n When                    Contacts\n Now                        1,000\n Later today                   50\n Later                         50\n Never, as things stand       100\n Under way                      0\n Finished                       0\n\
+             \nWhat would unlock more\n Missing       Contacts  That is\n consent             80  Ask for consent.\n list: us.dnc         5  Load a fresh list.\n\
+             \nRules in the way\n Rule             What it says  Law     Contacts\n us.tcpa.consent  Consent       47 CFR        80\n"
         );
     }
 }

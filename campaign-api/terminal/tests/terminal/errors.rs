@@ -43,7 +43,7 @@ fn what_the_api_refuses_is_told_with_every_fault_and_the_next_step() {
     assert!(unknown.err.contains("does not know your key"), "{unknown:?}");
     assert!(!unknown.err.contains("rfk_wrong"), "{unknown:?}");
 
-    let role = manager(&["attempts"]);
+    let role = manager(&["export", "--out", "taken"]);
     assert_eq!(role.code, 4, "{role:?}");
     assert!(role.err.contains("campaign_manager") && role.err.contains("compliance"), "{role:?}");
 

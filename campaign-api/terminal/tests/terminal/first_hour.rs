@@ -32,8 +32,8 @@ fn a_campaign_is_made_filled_started_watched_paused_and_stopped() {
     assert!(world.does(&["list", "template"]).starts_with("external_id,"));
 
     let contacts = world.does(&["contact", "list", "--campaign", "Spring", "--limit", "1"]);
-    assert!(contacts.contains("+130******01") && contacts.contains("--after"), "{contacts}");
-    assert!(!contacts.contains("3055550101"), "{contacts}");
+    assert!(contacts.contains("+130******0") && contacts.contains("--after"), "{contacts}");
+    assert!(!contacts.contains("305555010"), "{contacts}");
     assert_eq!(
         world.json(&["contact", "list", "--campaign", "Spring"])["items"].as_array().unwrap().len(),
         2

@@ -26,6 +26,10 @@ impl EmergencySuspension {
         Some(Self { max_age: i64::from(hours?) * 3600 * SECOND, unless })
     }
 
+    pub(crate) fn max_age_seconds(&self) -> i64 {
+        self.max_age / SECOND
+    }
+
     pub(crate) fn judge(&self, ask: &Ask<'_>, place: Place, notes: &mut Notes) -> Ruling {
         if self.unless.lifts(ask, notes) {
             return Ruling::Pass;
