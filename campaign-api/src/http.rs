@@ -70,7 +70,12 @@ impl Modify for BearerKey {
 }
 
 fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::with_openapi(Document::openapi()).merge(calling()).merge(evidence())
+}
+
+/// What campaign managers and operators set up, and the questions before a call.
+fn calling() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
         .routes(routes!(sellers::create, sellers::list))
         .routes(routes!(trunks::create, trunks::list))
         .routes(routes!(campaigns::create, campaigns::list))
@@ -88,6 +93,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(summary::of_list))
         .routes(routes!(summary::of_campaign))
         .routes(routes!(eligibility::ask))
+}
+
+/// What people said, what happened, and the proof of it.
+fn evidence() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
         .routes(routes!(consents::record))
         .routes(routes!(suppressions::record))
         .routes(routes!(earlier::record))

@@ -1,6 +1,6 @@
 //! The API over HTTP, on a real Postgres and a real Redis.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(clippy::indexing_slicing, clippy::string_slice, reason = "a test fails by panicking")]
 
 #[path = "api/attempts.rs"]
 mod attempts;

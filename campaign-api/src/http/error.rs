@@ -16,7 +16,7 @@ use crate::words::told;
 pub struct Problem {
     status: StatusCode,
     code: &'static str,
-    title: Say,
+    title: &'static str,
     detail: Say,
     faults: Vec<Fault>,
 }
@@ -68,7 +68,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<Say>,
     ) -> Self {
-        Self { status, code, title: title.into(), detail: detail.into(), faults: Vec::new() }
+        Self { status, code, title, detail: detail.into(), faults: Vec::new() }
     }
 
     /// 422: understood, and not possible as it stands.
@@ -245,7 +245,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = ProblemBody {
             kind: format!("urn:ringfence:problem:{}", self.code),
-            title: told(&self.title),
+            title: told(&self.title.into()),
             status: self.status.as_u16(),
             code: self.code.to_owned(),
             detail: told(&self.detail),

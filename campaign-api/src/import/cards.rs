@@ -203,10 +203,11 @@ fn luhn(digits: &[u8]) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice, reason = "digits are ASCII")]
 mod tests {
     use proptest::prelude::*;
 

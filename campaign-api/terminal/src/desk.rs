@@ -58,8 +58,7 @@ impl Desk {
     }
 }
 
-/// To stdout.
-#[expect(clippy::explicit_write, reason = "println! panics when nobody reads")]
+/// To stdout; `println!` would panic when nobody reads.
 pub(crate) fn print(text: &str) -> Result<(), Trouble> {
     match write!(io::stdout().lock(), "{text}").and_then(|()| io::stdout().flush()) {
         Ok(()) => Ok(()),

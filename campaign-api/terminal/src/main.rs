@@ -1,6 +1,11 @@
 //! `ringfence-terminal`: daily work over the HTTP API, on the terminal. `./ringfence campaign ...`
 //! and its like come here. Links nothing of the house but its words: what it knows comes by HTTP.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON values are read by name: null where there is none"
+)]
+
 mod api;
 mod arguments;
 mod commands;

@@ -261,13 +261,8 @@ async fn a_denial_is_told_with_citation_sentence_local_time_moment_and_what_it_w
     // New York without a consent: waits for one.
     let (_, answer) = world.get(&format!("/v1/eligibility?campaign={campaign}&person=p0")).await;
     assert_eq!(answer["verdict"], "refuse", "{answer}");
-    let waits: Vec<_> = answer["numbers"][0]["reasons"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|reason| reason["waits_for"].clone())
-        .collect();
-    assert!(waits.contains(&json!("consent")), "{answer}");
+    let reasons = answer["numbers"][0]["reasons"].as_array().unwrap();
+    assert!(reasons.iter().any(|reason| reason["waits_for"] == "consent"), "{answer}");
     // With one: permitted, and with what duties.
     let (_, answer) = world.get(&format!("/v1/eligibility?campaign={campaign}&person=p1")).await;
     assert_eq!(answer["verdict"], "permit", "{answer}");

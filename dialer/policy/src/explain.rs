@@ -154,6 +154,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_kind_of_rule_denies_in_chinese() {
         let now = instant("2026-12-01T14:00:00Z");
         let told = |case: Case| -> Vec<String> {

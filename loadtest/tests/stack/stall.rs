@@ -105,7 +105,7 @@ fn a_trunk_that_answers_everything_with_503_stalls_its_campaign_and_sees_only_op
     let seller = common::seller(&api);
     let id = trunk(&api, &carrier, 50);
     let retry = json!({"congestion": 5});
-    let campaign = common::campaign(&api, &seller, "c", retry, &[id.clone()]);
+    let campaign = common::campaign(&api, &seller, "c", retry, std::slice::from_ref(&id));
     common::people(&api, &campaign, 3000, 60);
     stack.start_dialer().unwrap();
     common::start(&api, &campaign);
@@ -159,7 +159,7 @@ fn a_trunk_that_answers_everything_with_503_stalls_its_campaign_and_sees_only_op
     let shown = common::wait_for(
         Duration::from_secs(60),
         || common::show(&api, &campaign),
-        |shown| common::is_done(shown),
+        common::is_done,
     );
     assert!(common::is_done(&shown), "{shown}\n{}", tail(&stack.path().join("dialer.log"), 30));
     assert_eq!(shown["stalled"], Value::Null);
@@ -201,7 +201,7 @@ fn when_one_trunk_fails_the_other_keeps_to_its_own_rate_and_everybody_is_called(
             assert_eq!(shown["stalled"], Value::Null, "one trunk is up");
             shown
         },
-        |shown| common::is_done(shown),
+        common::is_done,
     );
     assert!(common::is_done(&shown), "{shown}\n{}", tail(&stack.path().join("dialer.log"), 30));
     assert_eq!(shown["counts"]["answered"], 150, "{shown}");

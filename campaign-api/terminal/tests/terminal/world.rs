@@ -134,7 +134,7 @@ impl World {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = format!("http://{}", listener.local_addr().unwrap());
             let router = http::router(app);
-            // A test's server: its end is the test's end.
+            #[expect(clippy::disallowed_methods, reason = "its end is the test's end")]
             let server =
                 tokio::task::spawn(async move { axum::serve(listener, router).await.unwrap() });
             (base, keys, server)

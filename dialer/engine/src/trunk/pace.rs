@@ -36,7 +36,7 @@ fn window(milli_cps: u64) -> Option<(usize, Duration)> {
     let most = (milli_cps / 1_000).max(1);
     let millis = (most * 1_000_000).checked_div(milli_cps)?;
     // Rounded up, so that it is never too short.
-    let rest = u64::from(most * 1_000_000 % milli_cps != 0);
+    let rest = u64::from(!(most * 1_000_000).is_multiple_of(milli_cps));
     Some((usize::try_from(most).unwrap_or(usize::MAX), Duration::from_millis(millis + rest)))
 }
 
