@@ -30,6 +30,8 @@ mod opt_outs;
 mod outages;
 #[path = "api/people.rs"]
 mod people;
+#[path = "api/refusals.rs"]
+mod refusals;
 #[path = "api/summary.rs"]
 mod summary;
 #[path = "api/world.rs"]

@@ -28,6 +28,7 @@ use crate::{
     lists,
     metrics::{Metrics, gauge_value, survey},
     outbox::{COMMIT_ROOM, Outbox, WISH_ROOM},
+    prompts::Prompts,
     rtp,
     scheduler::{Loads, Scheduler},
     store::{
@@ -324,7 +325,16 @@ fn service(
     tasks.spawn(reap::serve(stores(), stop()));
     tasks.spawn(trunk_state::serve(stores(), Arc::clone(&campaigns), shares.clone(), stop()));
     tasks.spawn(survey::serve(stores(), stop()));
-    tasks.spawn(campaigns::watch(stores(), campaigns, shares, inbox.clone(), reload, stop()));
+    let prompts = Prompts::of(&ground.config.dialer.prompts);
+    tasks.spawn(campaigns::watch(
+        stores(),
+        prompts,
+        campaigns,
+        shares,
+        inbox.clone(),
+        reload,
+        stop(),
+    ));
     let origin = ground.config.keys.audit_name.clone();
     tasks.spawn(audit::serve(stores(), ground.signer, origin, stop()));
     let serving = admin::serve(ground.admin, ground.gate, ground.metrics, stop());

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     inbox::Inbox,
+    prompts::Prompts,
     store::{StoreError, Stores},
     trunks::Shares,
 };
@@ -122,9 +123,10 @@ fn running(row: &PgRow) -> Result<Running, StoreError> {
 }
 
 /// Reads campaigns and trunks until the end; tells the shard what was halted and which trunks
-/// there are.
+/// there are. A campaign whose prompt cannot be played is not run.
 pub async fn watch(
     stores: Arc<Stores>,
+    mut prompts: Prompts,
     campaigns: Arc<ArcSwap<Campaigns>>,
     shares: Shares,
     inbox: Inbox,
@@ -132,8 +134,13 @@ pub async fn watch(
     stop: CancellationToken,
 ) {
     let mut trunks = crate::trunks::Trunks::default();
+    let mut silent = BTreeMap::new();
     loop {
-        for campaign in reread(&stores, &campaigns).await {
+        let Some((halted, back)) = reread(&stores, &campaigns, prompts, &mut silent).await else {
+            return;
+        };
+        prompts = back;
+        for campaign in halted {
             inbox.send(Input::Halted(campaign)).await;
         }
         if let Some(changed) = trunks.refresh(&stores, &shares).await {
@@ -147,19 +154,70 @@ pub async fn watch(
     }
 }
 
-/// Reads the running campaigns; returns those that run no more.
-async fn reread(stores: &Stores, campaigns: &ArcSwap<Campaigns>) -> Vec<CampaignId> {
-    let now = match stores.postgres(stores.campaigns()).await {
+/// Reads the running campaigns; returns those that run no more. `silent`: those whose prompt cannot
+/// be played, as Postgres has it. `None`: the looking at prompts panicked.
+async fn reread(
+    stores: &Stores,
+    campaigns: &ArcSwap<Campaigns>,
+    mut prompts: Prompts,
+    silent: &mut BTreeMap<CampaignId, &'static str>,
+) -> Option<(Vec<CampaignId>, Prompts)> {
+    let mut now = match stores.postgres(stores.campaigns()).await {
         Ok(now) => now,
         Err(error) => {
             tracing::debug!(%error, "campaigns are not read");
-            return Vec::new();
+            return Some((Vec::new(), prompts));
         }
     };
-    let halted: Vec<_> =
-        campaigns.load().keys().filter(|id| !now.contains_key(*id)).copied().collect();
+    let names: Vec<Arc<str>> =
+        now.values().map(|running| Arc::clone(&running.terms.prompt)).collect();
+    let looked = tokio::task::spawn_blocking(move || {
+        let faults = prompts.faults(&names);
+        (prompts, faults)
+    });
+    let (prompts, faults) = looked.await.ok()?;
+    let fault = |running: &Running| faults.get(&running.terms.prompt).copied();
+    let found: BTreeMap<CampaignId, &'static str> =
+        now.iter().filter_map(|(id, running)| Some((*id, fault(running)?))).collect();
+    now.retain(|id, _| !found.contains_key(id));
+    if *silent != found {
+        match stores.postgres(stores.write_silent(&found)).await {
+            Ok(()) => *silent = found,
+            Err(error) => tracing::debug!(%error, "who has no prompt is not written down yet"),
+        }
+    }
+    let halted = campaigns.load().keys().filter(|id| !now.contains_key(*id)).copied().collect();
     campaigns.store(Arc::new(now));
-    halted
+    Some((halted, prompts))
+}
+
+impl Stores {
+    /// Writes down which running campaigns this node cannot play the prompt of.
+    async fn write_silent(
+        &self,
+        silent: &BTreeMap<CampaignId, &'static str>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = silent.keys().map(|id| Uuid::from_u128(id.0)).collect();
+        let reasons: Vec<&str> = silent.values().copied().collect();
+        let node = Uuid::from_u128(self.node.0);
+        sqlx::query("DELETE FROM prompt_state WHERE node = $1 AND campaign_id <> ALL($2)")
+            .bind(node)
+            .bind(&ids)
+            .execute(&self.pool)
+            .await?;
+        sqlx::query(
+            "INSERT INTO prompt_state (node, campaign_id, reason, since)
+             SELECT $1, id, reason, $4 FROM unnest($2::uuid[], $3::text[]) AS x(id, reason)
+             ON CONFLICT (node, campaign_id) DO UPDATE SET reason = excluded.reason",
+        )
+        .bind(node)
+        .bind(&ids)
+        .bind(&reasons)
+        .bind(self.clock.now().wall.0)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

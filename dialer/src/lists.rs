@@ -19,6 +19,8 @@ fn show_ages(folder: &Folder, metrics: &Metrics, now: UnixMillis) {
     for list in held.values() {
         metrics.show_list(&list.id, list.as_of, now);
     }
+    let ids: Vec<&str> = held.values().map(|list| &*list.id).collect();
+    metrics.keep_lists(&ids);
     metrics.show_feed(held.emergency.as_ref().map(|feed| feed.as_of), now);
 }
 

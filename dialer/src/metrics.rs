@@ -7,7 +7,7 @@ pub mod witness;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use chrono::{NaiveDate, NaiveTime};
@@ -33,6 +33,7 @@ pub struct Metrics {
     described: Arc<[Described]>,
     /// How old each list may be for the strictest rule, in days.
     list_days: Arc<OnceLock<BTreeMap<Arc<str>, u32>>>,
+    lists_shown: Arc<Mutex<Vec<String>>>,
     /// How old the feed may be, in seconds, if any rule asks.
     feed_bound: Arc<OnceLock<Option<i64>>>,
     /// `ringfence_build_info{version,rules}`
@@ -173,6 +174,7 @@ impl Metrics {
             registry: Registry::new(),
             described: Arc::default(),
             list_days: Arc::default(),
+            lists_shown: Arc::default(),
             feed_bound: Arc::default(),
             build: m.gauges("ringfence_build_info", "always 1: the version of the build and the hash of the rule packs", &["version","rules"])?,
             taken: m.counter("ringfence_contacts_taken_total", "contacts taken from due")?,
@@ -227,7 +229,7 @@ impl Metrics {
             parked: m.gauges("ringfence_contacts_parked", "contacts that wait for something, by what", &["cause"])?,
             leased: m.gauge("ringfence_contacts_leased", "contacts that this process has taken")?,
             campaigns: m.gauges("ringfence_campaigns", "campaigns by status", &["status"])?,
-            campaign_stalled: m.gauges("ringfence_campaign_stalled", "1 when a running campaign has no trunk that takes calls of this process", &["campaign"])?,
+            campaign_stalled: m.gauges("ringfence_campaign_stalled", "1 when a running campaign has no trunk that takes calls of this process, or no prompt that it can play", &["campaign"])?,
             surveyed: m.fine_gauge("ringfence_survey_success_timestamp_seconds", "when the queue and the audit were last counted, by real time")?,
             survey_errors: m.counter("ringfence_survey_errors_total", "counts of the queue and the audit that failed")?,
             clock_offset: m.fine_gauge("ringfence_clock_offset_seconds", "how far the demo's clock is ahead of real time; 0 in production")?,
@@ -288,6 +290,17 @@ impl Metrics {
             let fresh = (i64::from(*days) + 1) * 86_400 - since;
             self.list_fresh.with_label_values(&[list]).set(fresh);
         }
+    }
+
+    /// Forgets the lists that no file holds any more: they have no age.
+    pub fn keep_lists(&self, held: &[&str]) {
+        let mut shown = self.lists_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in shown.iter().filter(|list| !held.contains(&list.as_str())) {
+            // The only error is that it is not there.
+            let _absent = self.list_age.remove_label_values(&[gone.as_str()]);
+            let _absent = self.list_fresh.remove_label_values(&[gone.as_str()]);
+        }
+        *shown = held.iter().map(|list| (*list).to_owned()).collect();
     }
 
     /// Shows how old the copy of the emergency feed is, and for how long the strictest rule takes it

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     net::{IpAddr, SocketAddr, UdpSocket},
     ops::Range,
     path::{Path, PathBuf},
@@ -20,13 +20,14 @@ use crate::{
     clock::Clock,
     inbox::Inbox,
     metrics::{Metrics, gauge_value},
+    prompts,
 };
 
 /// Commands that may wait.
 const ROOM: usize = 8_192;
 /// What is received is not read; this little of it is kept.
 const RECEIVE_BUFFER: usize = 4_096;
-/// The prompt of a campaign whose WAV is missing or broken: nobody is met by silence.
+/// Played where a prompt went missing after its campaign was let go on: nobody is met by silence.
 const TONE: (u16, u32) = (440, 2_000);
 
 /// What the media thread is told.
@@ -102,7 +103,7 @@ pub fn spawn(
     let (sender, commands) = mpsc::sync_channel(ROOM);
     let wheel = Wheel {
         sockets,
-        prompts: Prompts { folder: prompts.to_owned(), read: BTreeMap::new() },
+        prompts: Library { folder: prompts.to_owned(), read: BTreeMap::new() },
         playing: BTreeMap::new(),
         clock,
         inbox,
@@ -122,7 +123,7 @@ struct Playing {
 
 struct Wheel {
     sockets: BTreeMap<u16, UdpSocket>,
-    prompts: Prompts,
+    prompts: Library,
     playing: BTreeMap<PlacementId, Playing>,
     clock: Clock,
     inbox: Inbox,
@@ -197,25 +198,27 @@ impl Wheel {
 }
 
 /// Prompts by name, read when first wanted.
-struct Prompts {
+struct Library {
     folder: PathBuf,
     read: BTreeMap<Arc<str>, Prompt>,
 }
 
-impl Prompts {
+impl Library {
     fn get(&mut self, name: &Arc<str>) -> Prompt {
         if let Some(prompt) = self.read.get(name) {
             return prompt.clone();
         }
-        let prompt = match read_wav(&self.folder, name) {
-            Ok(prompt) => prompt,
-            Err(error) => {
-                tracing::error!(prompt = %name, error = %error, "a prompt cannot be used: a tone is played");
+        match prompts::read(&self.folder, name) {
+            Ok(prompt) => {
+                self.read.insert(Arc::clone(name), prompt.clone());
+                prompt
+            }
+            Err(fault) => {
+                // It was there when the campaign was let go on; the next look halts it.
+                tracing::error!(prompt = %name, %fault, "a prompt is gone: a tone is played");
                 default_prompt()
             }
-        };
-        self.read.insert(Arc::clone(name), prompt.clone());
-        prompt
+        }
     }
 }
 
@@ -225,49 +228,12 @@ fn default_prompt() -> Prompt {
         .unwrap_or_else(|error| unreachable!("the default prompt: {error}"))
 }
 
-/// Reads `NAME` or `NAME.wav` of the prompt folder: PCM of 16 bits; the first channel counts.
-fn read_wav(folder: &Path, name: &str) -> anyhow::Result<Prompt> {
-    let plain = Path::new(name).file_name().is_some_and(|file| file == name);
-    anyhow::ensure!(plain, "a prompt is named without a folder");
-    let path = folder.join(name);
-    let path = if path.is_file() { path } else { folder.join(format!("{name}.wav")) };
-    let mut reader = hound::WavReader::new(io::Cursor::new(fs::read(&path)?))?;
-    let spec = reader.spec();
-    anyhow::ensure!(
-        spec.sample_format == hound::SampleFormat::Int && spec.bits_per_sample == 16,
-        "a prompt is PCM of 16 bits a sample"
-    );
-    let channels = usize::from(spec.channels.max(1));
-    let samples: Vec<i16> = reader.samples().step_by(channels).collect::<Result<_, _>>()?;
-    Ok(Prompt::from_samples(&samples, spec.sample_rate)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_wav_is_read_by_name_and_a_missing_or_foreign_one_is_refused() {
-        let folder = std::env::temp_dir().join(format!("rf-prompts-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let spec = hound::WavSpec {
-            channels: 2,
-            sample_rate: 8_000,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
-        let mut writer = hound::WavWriter::create(folder.join("hello.wav"), spec).unwrap();
-        for sample in tone(440, 100) {
-            writer.write_sample(sample).unwrap();
-            writer.write_sample(0_i16).unwrap();
-        }
-        writer.finalize().unwrap();
-        let prompt = read_wav(&folder, "hello").unwrap();
-        assert_eq!(prompt.duration(), Duration::from_millis(100));
-        assert!(read_wav(&folder, "hello.wav").is_ok());
-        assert!(read_wav(&folder, "missing").is_err());
-        assert!(read_wav(&folder, "../hello").is_err());
+    fn the_tone_of_a_prompt_that_went_missing_in_between_can_be_played() {
         assert_eq!(default_prompt().duration(), Duration::from_secs(2));
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -121,4 +121,19 @@ affinity:
 {{- fail "dialer.advertise: one literal address serves one replica only; use podIP or hostIP" }}
 {{- end }}
 {{- end }}
+{{- /* SIP is UDP and dialer.admin is TCP: those two may have one number. */}}
+{{- if eq (int .Values.api.port) (int .Values.api.admin.port) }}
+{{- fail "api.port and api.admin.port are the same TCP port of a pod" }}
+{{- end }}
+{{- if .Values.networkPolicy.enabled }}
+{{- if and .Values.monitoring.podMonitor.enabled (not .Values.networkPolicy.metricsPeers) }}
+{{- fail "monitoring.podMonitor.enabled: networkPolicy.metricsPeers is empty, so Prometheus would reach no pod" }}
+{{- end }}
+{{- if and .Values.api.ingress.enabled (not .Values.networkPolicy.apiPeers) }}
+{{- fail "api.ingress.enabled: networkPolicy.apiPeers is empty, so the ingress controller would not reach the API" }}
+{{- end }}
+{{- if and (ne .Values.api.service.type "ClusterIP") (not .Values.networkPolicy.apiPeers) }}
+{{- fail (printf "api.service.type %s: networkPolicy.apiPeers is empty, so nobody would reach the API" .Values.api.service.type) }}
+{{- end }}
+{{- end }}
 {{- end -}}

@@ -70,26 +70,30 @@ pub async fn read(
     }))
 }
 
-/// The newest attempt on a person (the seller's own id) of which something is on record.
+/// The newest attempt of each seller on the person that it calls by this id, with the seller's
+/// name, newest first. Two sellers may use the same id, for two people perhaps.
 ///
 /// # Errors
 /// See [`TrailError`].
-pub async fn latest(
+pub async fn newest(
     connection: &mut PgConnection,
     person: &str,
-) -> Result<Option<AttemptId>, TrailError> {
-    let row = sqlx::query(
-        "SELECT d.contact_id, d.try_no FROM decision d JOIN contact c ON c.id = d.contact_id
-         JOIN person p ON p.subject_id = c.person_subject
-         WHERE p.external_id = $1 ORDER BY d.id DESC LIMIT 1",
+) -> Result<Vec<(AttemptId, String)>, TrailError> {
+    let rows = sqlx::query(
+        "SELECT n.contact_id, n.try_no, s.name FROM person p JOIN seller s ON s.id = p.seller_id
+         CROSS JOIN LATERAL
+             (SELECT d.id, d.contact_id, d.try_no FROM contact c JOIN decision d ON d.contact_id = c.id
+              WHERE c.person_subject = p.subject_id ORDER BY d.id DESC LIMIT 1) n
+         WHERE p.external_id = $1 ORDER BY n.id DESC",
     )
     .bind(person)
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let try_no: i16 = row.try_get(1)?;
-    let try_no = u16::try_from(try_no).unwrap_or(0);
-    Ok(Some(AttemptId { contact: ContactId(id(&row, 0)?), try_no }))
+    let attempt = |row: &PgRow| {
+        let try_no = u16::try_from(row.try_get::<i16, _>(1)?).unwrap_or(0);
+        Ok((AttemptId { contact: ContactId(id(row, 0)?), try_no }, row.try_get(2)?))
+    };
+    rows.iter().map(attempt).collect()
 }
 
 fn id(row: &PgRow, column: usize) -> Result<u128, sqlx::Error> {

@@ -55,7 +55,57 @@ pub struct Filter {
     pub rule: Option<RuleId>,
 }
 
+/// A condition that nothing can ever fit: an empty part would pass for proof of absence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slip {
+    /// It ends before it begins.
+    Interval,
+    /// Nobody ever made this campaign.
+    Campaign,
+    /// No pack has this rule, and no decision names it.
+    Rule,
+}
+
+/// Said of a person or number that is on no record: erased, or never called.
+pub const NOBODY_KNOWN: &str = "nobody with this id is known";
+
 impl Filter {
+    /// What of it can only be a slip of the pen. `in_packs` says whether a loaded pack has a rule.
+    /// A person or number that nobody knows is none: they may have been erased.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub async fn slips(
+        &self,
+        pool: &PgPool,
+        in_packs: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Slip>, TrailError> {
+        let mut slips = Vec::new();
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from >= to
+        {
+            slips.push(Slip::Interval);
+        }
+        if let Some(campaign) = self.campaign {
+            let known: bool =
+                sqlx::query_scalar("SELECT EXISTS (SELECT FROM campaign WHERE id = $1)")
+                    .bind(Uuid::from_u128(campaign.0))
+                    .fetch_one(pool)
+                    .await?;
+            slips.extend((!known).then_some(Slip::Campaign));
+        }
+        if let Some(rule) = self.rule.as_ref().filter(|rule| !in_packs(rule.as_str())) {
+            // A rule of packs that were loaded once: slow to look for, and only after a slip.
+            let known: bool =
+                sqlx::query_scalar("SELECT EXISTS (SELECT FROM decision WHERE $1 = ANY(rules))")
+                    .bind(rule.as_str())
+                    .fetch_one(pool)
+                    .await?;
+            slips.extend((!known).then_some(Slip::Rule));
+        }
+        Ok(slips)
+    }
+
     /// Whether everything is asked for.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
@@ -165,7 +215,7 @@ impl Trail {
         };
         let subjects = |ids: &[i64]| {
             let ids: Vec<_> = ids.iter().filter(|id| **id != NOBODY).map(i64::to_string).collect();
-            if ids.is_empty() { "none on file".to_owned() } else { ids.join(" ") }
+            if ids.is_empty() { NOBODY_KNOWN.to_owned() } else { ids.join(" ") }
         };
         say("from", from.map(dialer_audit::page::time));
         say("to", to.map(dialer_audit::page::time));
@@ -175,6 +225,14 @@ impl Trail {
         say("person_subjects", self.persons.as_deref().map(subjects));
         say("rule", rule.as_ref().map(|rule| rule.as_str().to_owned()));
         said
+    }
+
+    /// Which conditions name somebody who is on no record: `number`, `person`.
+    #[must_use]
+    pub fn nobody(&self) -> Vec<&'static str> {
+        let number = (self.number == Some(NOBODY)).then_some("number");
+        let person = self.persons.as_ref().is_some_and(Vec::is_empty).then_some("person");
+        number.into_iter().chain(person).collect()
     }
 
     /// Whether this is a part: its rows carry proofs.
@@ -257,6 +315,16 @@ impl Trail {
         .fetch_all(connection)
         .await
     }
+}
+
+/// The rule that was probably meant by an unknown id: the one that begins most like it.
+pub fn meant<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let shared = |rule: &str| rule.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count();
+    known
+        .map(|rule| (shared(rule), rule))
+        .filter(|(shared, _)| *shared >= 6 && shared * 4 >= typed.len() * 3)
+        .max_by_key(|(shared, rule)| (*shared, std::cmp::Reverse(rule.len())))
+        .map(|(_, rule)| rule)
 }
 
 /// The subject of a number that nobody has: no row fits it.
@@ -361,4 +429,20 @@ fn subjects_of(record: &Record) -> Option<BTreeSet<SubjectId>> {
         | Body::Campaign(_) => return None,
     };
     Some(of.iter().copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rule_that_was_meant_begins_like_the_typed_one() {
+        let known = ["us.regf.hours", "us.regf.hours_inconvenient", "us.fcc.hours", "us.tx.cap"];
+        let meant = |typed: &str| meant(typed, known.into_iter());
+        assert_eq!(meant("us.regf.hourz"), Some("us.regf.hours"));
+        assert_eq!(meant("us.fcc.hour"), Some("us.fcc.hours"));
+        for far in ["", "us.x", "de.uwg.consent", "us.regf.seven_in_seven"] {
+            assert_eq!(meant(far), None, "{far}");
+        }
+    }
 }

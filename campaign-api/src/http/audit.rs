@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::header,
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use dialer_audit::{Tree, dictionary as meanings, export};
-use dialer_types::{E164, RuleId};
+use dialer_types::{E164, Language, RuleId, say};
 use futures_util::stream;
-use schema::trail::{self, Filter, Leaf, Signed, Trail, TrailError};
+use schema::trail::{self, Filter, Leaf, Signed, Slip, Trail, TrailError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -77,7 +77,47 @@ impl Which {
     }
 }
 
-/// The leaves in their order, up to the latest checkpoint.
+/// Refuses a filter that nothing can ever fit: its empty part would pass for proof of absence.
+async fn refuse_slips(app: &App, filter: &Filter) -> Result<(), Problem> {
+    let rules = app.judging.ruleset();
+    let in_packs = |rule: &str| rules.names_of(rule, Language::English).is_some();
+    let mut faults = Faults::default();
+    for slip in filter.slips(&app.pool, in_packs).await.map_err(unread)? {
+        match slip {
+            Slip::Interval => {
+                faults.add("from", "must be before 'to': swap them, or leave one out");
+            }
+            Slip::Campaign => {
+                faults.add("campaign", "no campaign has this id: GET /v1/campaigns lists them");
+            }
+            Slip::Rule => {
+                let typed = filter.rule.as_ref().map_or("", RuleId::as_str);
+                let known = rules.rule_ids().map(RuleId::as_str);
+                match trail::meant(typed, known) {
+                    Some(rule) => faults.add(
+                        "rule",
+                        say!("no rule pack has this rule and no record names it; did you mean {rule}?", rule),
+                    ),
+                    None => faults.add(
+                        "rule",
+                        "no rule pack has this rule and no record names it; the story of an attempt names the rules that were asked",
+                    ),
+                }
+            }
+        }
+    }
+    faults.finish()
+}
+
+fn unread(error: TrailError) -> Problem {
+    match error {
+        TrailError::Sql(error) => error.into(),
+        other => Problem::internal(other),
+    }
+}
+
+/// The leaves in their order, up to the latest checkpoint. The header `x-ringfence-filter` of a part
+/// is what its manifest says of the filter, as JSON: surrogate ids, numbers masked.
 #[utoipa::path(get, path = "/v1/audit/export", tag = "audit", params(Which),
     responses((status = 200, description = "rows, one a leaf", body = String),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
@@ -87,10 +127,12 @@ pub(super) async fn export(
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     let filter = which.filter()?;
+    refuse_slips(&app, &filter).await?;
     let nothing = Signed { size: 0, root: Tree::new().root().0.to_vec(), note: String::new() };
     let signed = trail::newest(&app.pool).await.map_err(Problem::internal)?.unwrap_or(nothing);
     let trail = Trail::open(&app.pool, &app.keys, filter, &signed).await;
     let trail = trail.map_err(Problem::internal)?;
+    let said = said(&trail)?;
     let (kind, first) = match which.format {
         Format::Jsonl => ("application/jsonl", Vec::new()),
         Format::Csv => {
@@ -114,7 +156,20 @@ pub(super) async fn export(
         }
     });
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (SIZE, signed.size.to_string())];
-    Ok((headers, Body::from_stream(rows)).into_response())
+    let mut response = (headers, Body::from_stream(rows)).into_response();
+    response.headers_mut().extend(said.map(|said| (FILTER, said)));
+    Ok(response)
+}
+
+/// What the manifest of a part says of its filter.
+const FILTER: header::HeaderName = header::HeaderName::from_static("x-ringfence-filter");
+
+fn said(trail: &Trail) -> Result<Option<HeaderValue>, Problem> {
+    if !trail.is_part() {
+        return Ok(None);
+    }
+    let said = serde_json::to_string(&trail.said()).map_err(Problem::internal)?;
+    HeaderValue::try_from(said).map(Some).map_err(Problem::internal)
 }
 
 /// How many leaves the checkpoint covers that the export reaches up to.
@@ -201,11 +256,38 @@ pub(super) async fn key(_: May<AuditRight>, State(app): State<Arc<App>>) -> Stri
     std::future::ready(format!("{}\n", app.verifier)).await
 }
 
-/// What the columns and members of an export mean (Markdown), personal data marked.
-#[utoipa::path(get, path = "/v1/audit/dictionary", tag = "audit",
-    responses((status = 200, body = String, content_type = "text/markdown"),
+/// How the dictionary is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Markdown, for people.
+    #[default]
+    Md,
+    /// CSV with a header, for programs.
+    Csv,
+}
+
+/// In which form.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Meanings {
+    /// `md` (default) or `csv`.
+    #[serde(default)]
+    pub format: Shape,
+}
+
+/// What the columns and members of an export mean, personal data marked: both files of an export.
+#[utoipa::path(get, path = "/v1/audit/dictionary", tag = "audit", params(Meanings),
+    responses((status = 200, content((String = "text/markdown"), (String = "text/csv"))),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn dictionary(_: May<AuditRight>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
-    std::future::ready((kind, meanings::markdown()).into_response()).await
+pub(super) async fn dictionary(
+    _: May<AuditRight>,
+    Asked(Meanings { format }): Asked<Meanings>,
+) -> Response {
+    let (kind, text) = match format {
+        Shape::Md => ("text/markdown; charset=utf-8", meanings::markdown()),
+        Shape::Csv => ("text/csv; charset=utf-8", meanings::csv()),
+    };
+    std::future::ready(([(header::CONTENT_TYPE, kind)], text).into_response()).await
 }

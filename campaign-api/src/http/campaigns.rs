@@ -1,6 +1,9 @@
 //! Campaigns: made, started, paused, stopped, looked at.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{Json, extract::State, http::StatusCode};
 use dialer_audit::{
@@ -143,16 +146,18 @@ pub(super) async fn create(
     Body(mut settings): Body<Settings>,
 ) -> Result<(StatusCode, Json<Campaign>), Problem> {
     let milli_cps = check(&settings)?;
-    settings.trunks.sort_unstable();
-    settings.trunks.dedup();
+    let mut named = BTreeSet::new();
+    settings.trunks.retain(|trunk| named.insert(*trunk));
     let (id, now) = (CampaignId(app.ulid()), app.now());
     let mut transaction = app.pool.begin().await?;
     number_of(&mut transaction, settings.seller).await?;
     insert(&mut transaction, id, &settings, milli_cps, now.0).await?;
     let wanted: Vec<Uuid> = settings.trunks.iter().map(|trunk| Uuid::from_u128(trunk.0)).collect();
     let known = sqlx::query(
-        "INSERT INTO campaign_trunk (campaign_id, trunk_id)
-         SELECT $1, id FROM trunk WHERE id = ANY($2)",
+        // In the order in which they were named.
+        "INSERT INTO campaign_trunk (campaign_id, trunk_id, priority)
+         SELECT $1, t.id, min(w.place)::smallint
+         FROM unnest($2) WITH ORDINALITY AS w(id, place) JOIN trunk t ON t.id = w.id GROUP BY t.id",
     )
     .bind(Uuid::from_u128(id.0))
     .bind(&wanted)

@@ -23,12 +23,12 @@ use uuid::Uuid;
 use super::{
     auth::{Consents, May},
     error::Problem,
-    extract::{Body, Faults},
+    extract::{Body, Faults, free_text::holds_number},
     sellers::number_of,
-    suppressions::Recorded,
+    suppressions::{Recorded, person::meant},
     time::Time,
 };
-use crate::{app::App, events};
+use crate::{app::App, events, words::told};
 
 /// Forms of consent.
 pub(crate) const FORMS: [&str; 3] = ["prior_express", "prior_express_written", "opt_in"];
@@ -97,7 +97,7 @@ pub(super) async fn record(
     let event = Token(app.ulid());
     let mut transaction = app.pool.begin().await?;
     let seller_no = number_of(&mut transaction, new.seller).await?;
-    let (person, number) = name(&app, &mut transaction, &new, number, now).await?;
+    let (person, number, known) = name(&app, &mut transaction, &new, number, now).await?;
     insert(&mut transaction, &new, person, number, at, now).await?;
     let mut subjects = events::numbers_of(&mut transaction, person).await?;
     subjects.extend(number);
@@ -123,13 +123,20 @@ pub(super) async fn record(
         event: PlacementId(event.0).to_string(),
         subjects: subjects.iter().map(|subject| subject.0).collect(),
         woken,
+        known,
+        note: (!known).then(|| told(&UNKNOWN.into())),
     }))
 }
+
+const UNKNOWN: &str = "no contact of this seller has this person, so it concerns nobody now: it is recorded, and counts when a list brings the person under this very id; check the id";
 
 fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
     let mut faults = Faults::default();
     faults.text("person", &new.person, 200);
     faults.text("source", &new.source, 500);
+    if holds_number(&new.source) {
+        faults.add("source", "holds something like a telephone number; the audit holds none");
+    }
     if !FORMS.contains(&new.form.as_str()) {
         faults.add("form", say!("must be one of {words}", words = FORMS.join(", ")));
     }
@@ -140,19 +147,22 @@ fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
     faults.finish().map(|()| number)
 }
 
+/// The person and the number, and whether a contact of the seller is the person.
 async fn name(
     app: &App,
     connection: &mut PgConnection,
     new: &NewConsent,
     number: Option<E164>,
     now: UnixMillis,
-) -> Result<(SubjectId, Option<SubjectId>), Problem> {
+) -> Result<(SubjectId, Option<SubjectId>, bool), Problem> {
     let mut mint = app.new_mint().map_err(Problem::internal)?;
-    let person = rows::persons(connection, new.seller, &[&new.person], &mut mint, now).await?;
+    let meant = meant(connection, &app.keys, new.seller, &new.person, number).await?;
+    let ids = [meant.external_id.as_str()];
+    let person = rows::persons(connection, new.seller, &ids, &mut mint, now).await?;
     let person = person.first().ok_or_else(|| Problem::internal("no person was made"))?.subject;
     let wanted: Vec<_> = number.into_iter().map(|number| (number, LineType::Unknown)).collect();
     let number = rows::numbers(connection, &app.keys, &wanted, &mut mint, now).await?;
-    Ok((person, number.first().map(|found| found.subject)))
+    Ok((person, number.first().map(|found| found.subject), meant.known))
 }
 
 async fn insert(

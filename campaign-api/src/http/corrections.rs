@@ -8,7 +8,9 @@ use axum::{
 };
 use dialer_audit::{Record, record::Corrected};
 use dialer_limiter::Token;
-use dialer_types::{AttemptId, CampaignId, Disposition, PlacementId, Say, SubjectId, say};
+use dialer_types::{
+    AttemptId, CampaignId, Disposition, PlacementId, Say, SubjectId, UnixMillis, say,
+};
 use schema::{
     heads::move_heads,
     rows::{self, AuditEntry},
@@ -23,7 +25,7 @@ use super::{
     auth::{Audit as AuditRight, May},
     earlier::Report,
     error::{Fault, Problem, is_duplicate},
-    extract::{Body, Faults, Id},
+    extract::{Body, Faults, Id, cards, free_text::holds_number},
     lists::{limited, read_header},
 };
 use crate::{
@@ -56,6 +58,7 @@ enum Refusal {
     NoPlacement(AttemptId),
     Again,
     Nothing,
+    Same,
     Other(Problem),
 }
 
@@ -75,6 +78,7 @@ impl Refusal {
             Self::NoPlacement(id) => Problem::not_found(say!("no placement of attempt {id}", id)),
             Self::Again => Problem::conflict("try_again", OVERTAKEN),
             Self::Nothing => Problem::conflict("nothing_to_correct", NOT_ENDED),
+            Self::Same => Problem::conflict("nothing_to_correct", SAME),
             Self::Other(problem) => problem,
         }
     }
@@ -87,6 +91,7 @@ impl Refusal {
             Self::NoPlacement(id) => ("attempt", say!("no placement of attempt {id}", id)),
             Self::Again => ("attempt", OVERTAKEN.into()),
             Self::Nothing => ("attempt", NOT_ENDED.into()),
+            Self::Same => ("disposition", SAME.into()),
             Self::Other(problem) => return Err(problem),
         };
         Ok(Fault { line: Some(line), field: field.to_owned(), reason })
@@ -95,6 +100,7 @@ impl Refusal {
 
 const UNPROVEN: &str = "not_sent needs a proof that only the dialer has";
 const OVERTAKEN: &str = "another correction came first";
+const SAME: &str = "the attempt is on record as that already";
 const NOT_ENDED: &str = "the attempt has not ended yet, or its INVITE was never sent";
 
 /// Corrects how an attempt ended: a revision more, both stay on record. Rules count the correction.
@@ -150,6 +156,10 @@ fn read(
     record: crate::import::records::Record<'_>,
 ) -> Result<(u64, AttemptId, Correction), Vec<Fault>> {
     let mut fields = header.fields(record)?;
+    let cards = cards::in_row(&fields, &COLUMNS);
+    if !cards.is_empty() {
+        return Err(cards);
+    }
     let line = fields.line;
     let attempt: Option<AttemptId> = fields.must("attempt");
     let disposition: Option<Disposition> = fields.must("disposition");
@@ -190,6 +200,7 @@ async fn apply(
         move_heads(&mut transaction, &subjects, |_, head| head.settled(event, placement, outcome))
             .await?;
     let was = revise(&mut transaction, user, placement, correction).await?;
+    follow_up(&mut transaction, id, placement, correction.disposition, now).await?;
     let corrected = Corrected {
         attempt: id,
         placement,
@@ -221,15 +232,61 @@ fn reason(correction: &Correction) -> Result<Option<String>, Refusal> {
     if let Some(fault) = faults.0.pop() {
         return Err(Refusal::Reason(fault.reason));
     }
-    // Seven digits in a row or with the usual dividers between: somebody pasted a number.
-    let digits = reason.split(|c: char| !(c.is_ascii_digit() || " -./()+".contains(c)));
-    if digits.map(|run| run.chars().filter(char::is_ascii_digit).count()).any(|count| count >= 7) {
+    if holds_number(reason) {
         return Err(Refusal::Reason(
             "holds something like a telephone number; the audit holds none".into(),
         ));
     }
     Ok(Some(reason.to_owned()))
 }
+
+/// Where the contact goes now, if that try was its last and it waits for the next: as the campaign's
+/// retry rules have it for the right disposition. Who was reached is not called again for a "no
+/// answer" that was none.
+async fn follow_up(
+    connection: &mut PgConnection,
+    id: AttemptId,
+    placement: PlacementId,
+    disposition: Disposition,
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    let contact = Uuid::from_u128(id.contact.0);
+    let retry: Option<Option<i64>> = sqlx::query_scalar(
+        "SELECT (a.retry ->> $3)::bigint FROM contact c JOIN campaign a ON a.id = c.campaign_id
+         WHERE c.id = $1 AND c.try_no = $2 + 1 AND c.state = 2 FOR UPDATE OF c",
+    )
+    .bind(contact)
+    .bind(try_of(id))
+    .bind(disposition.as_str())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let (sql, seconds) = match retry {
+        None => return Ok(()),
+        Some(None) => (FINISH, 0),
+        Some(Some(seconds)) => (RETRY, seconds),
+    };
+    sqlx::query(sql)
+        .bind(contact)
+        .bind(i16::from(disposition.code()))
+        .bind(disposition.as_str())
+        .bind(seconds.saturating_mul(1_000))
+        .bind(now.0)
+        .bind(Uuid::from_u128(placement.0))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const FINISH: &str = "
+    WITH gone AS (DELETE FROM due WHERE contact_id = $1)
+    UPDATE contact SET state = 5, finished = $3, last_disposition = $2
+    WHERE id = $1 AND $4::bigint IS NOT NULL AND $5::bigint IS NOT NULL AND $6::uuid IS NOT NULL";
+const RETRY: &str = "
+    WITH later AS (
+        UPDATE due SET because = $3, due_at = greatest($5::bigint, $4::bigint + (
+            SELECT max(ended_at) FROM outcome WHERE placement_id = $6::uuid))
+        WHERE contact_id = $1)
+    UPDATE contact SET last_disposition = $2 WHERE id = $1";
 
 /// Adds the revision; returns what was on record before.
 async fn revise(
@@ -246,6 +303,9 @@ async fn revise(
     .await?;
     let was = before.and_then(|code| u8::try_from(code).ok()).and_then(Disposition::from_code);
     let was = was.filter(|was| *was != Disposition::NotSent).ok_or(Refusal::Nothing)?;
+    if was == correction.disposition {
+        return Err(Refusal::Same);
+    }
     let inserted = sqlx::query(
         "INSERT INTO outcome (placement_id, revision, disposition, sip_code, q850, ring_ms,
                               answered_at, ended_at, recorded_by, reason)

@@ -32,7 +32,7 @@ use uuid::Uuid;
 use super::{
     auth::{Earlier as EarlierRight, May},
     error::{Fault, Problem},
-    extract::Body,
+    extract::{Body, cards},
     lists::{limited, read_header},
     sellers::number_of,
     time::Time,
@@ -203,6 +203,10 @@ fn read(
     record: crate::import::records::Record<'_>,
 ) -> Result<(u64, Earlier), Vec<Fault>> {
     let mut fields = header.fields(record)?;
+    let cards = cards::in_row(&fields, &COLUMNS);
+    if !cards.is_empty() {
+        return Err(cards);
+    }
     let line = fields.line;
     let seller = fields.must("seller");
     let number = fields.needed("number", 20);

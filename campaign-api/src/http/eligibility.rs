@@ -3,9 +3,10 @@
 
 mod answer;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State};
+use dialer_policy::Verdict;
 use dialer_types::{CampaignId, ContactId, E164, Say, SubjectId, UnixMillis, say};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row};
@@ -16,15 +17,17 @@ use super::{
     auth::{May, Why},
     error::Problem,
     extract::{Asked, Faults},
+    suppressions::person::meant,
     time::Time,
     trunk_health::{Stalled, stalled},
 };
 use crate::{
     app::App,
-    judging::{self, Campaign, Case, Known, Which},
+    judging::{self, Campaign, Case, Known, Opinion, Which},
     words::{language, told},
 };
 pub use answer::{Duty, LocalTime, NumberAnswer, Reason, Standing};
+use answer::{Gap, View};
 
 /// Contacts of one answer: a number that more people of one campaign share is a switchboard.
 const MOST: i64 = 20;
@@ -38,7 +41,7 @@ pub struct Question {
     pub campaign: String,
     /// A telephone number in E.164, for example `+13055550123` (the plus sign as `%2B`).
     pub number: Option<String>,
-    /// The seller's own id of a person.
+    /// The seller's own id of a person, or the telephone number that it is.
     pub person: Option<String>,
     /// ULID of a contact.
     pub contact: Option<String>,
@@ -159,14 +162,22 @@ impl Whom {
         let id = Uuid::from_u128(campaign.id.0);
         let query = match self {
             Self::Contact(contact) => return Ok(vec![*contact]),
-            Self::Person(person) => sqlx::query(
-                "SELECT c.id FROM contact c JOIN person p ON p.subject_id = c.person_subject
+            Self::Person(person) => {
+                let meant = meant(connection, &app.keys, campaign.seller, person, None).await?;
+                if !meant.known {
+                    return Err(Problem::not_found(
+                        "no contact of this seller has this person; check the id",
+                    ));
+                }
+                sqlx::query(
+                    "SELECT c.id FROM contact c JOIN person p ON p.subject_id = c.person_subject
                  WHERE p.seller_id = $2 AND p.external_id = $3 AND c.campaign_id = $1
                  ORDER BY c.id LIMIT $4",
-            )
-            .bind(id)
-            .bind(Uuid::from_u128(campaign.seller.0))
-            .bind(person.clone()),
+                )
+                .bind(id)
+                .bind(Uuid::from_u128(campaign.seller.0))
+                .bind(meant.external_id)
+            }
             Self::Number(number) => sqlx::query(
                 "SELECT c.id FROM number n
                  JOIN contact_number cn ON cn.number_subject = n.subject_id
@@ -202,14 +213,16 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     fn of_contact(&self, known: &Known) -> Answer {
-        let state = answer::stands(known, self.campaign.max_tries);
+        let opinion = known.case.judge(self.ruleset, self.now);
+        let state = answer::stands(known, self.campaign.max_tries, &opinion.when());
         let state = Standing::of(known, self.campaign, state);
         let (contact, person) = (Some(known.id), Some(known.external_id.clone()));
-        self.answer(contact, person, &known.case, state)
+        self.answer(contact, person, &known.case, &opinion, state)
     }
 
     fn of_stranger(&self, case: &Case) -> Answer {
-        self.answer(None, None, case, Standing::stranger())
+        let opinion = case.judge(self.ruleset, self.now);
+        self.answer(None, None, case, &opinion, Standing::stranger())
     }
 
     fn answer(
@@ -217,14 +230,43 @@ impl Asker<'_> {
         contact: Option<ContactId>,
         person: Option<String>,
         case: &Case,
+        opinion: &Opinion,
         state: Standing,
     ) -> Answer {
-        let opinion = case.judge(self.ruleset, self.now);
         let (verdict, first) = answer::conclusion(&opinion.when());
-        let sentence = told(&answer::sentence(&opinion, &state, &self.campaign.status));
-        let numbers = answer::numbers(case, &opinion, |id| self.is_asked(case, id), language());
+        let view = |subject: SubjectId, verdict: Option<&Verdict>| View {
+            asked: self.is_asked(case, subject),
+            finished: state.word == "finished",
+            gap: verdict.and_then(|verdict| self.gap(case, subject, verdict)),
+        };
+        let later = opinion.verdicts().iter().find_map(|(subject, verdict)| match verdict {
+            Verdict::Defer(deferral) if Some(deferral.until) == first => {
+                Some((deferral, self.gap(case, *subject, verdict)))
+            }
+            _ => None,
+        });
+        let sentence = answer::sentence(opinion, &state, &self.campaign.status, later);
+        let numbers = answer::numbers(case, opinion, view, language());
         let (verdict, first_lawful_at) = (verdict.to_owned(), first.map(Time));
+        let sentence = told(&sentence);
         Answer { contact, person, verdict, first_lawful_at, numbers, state, sentence }
+    }
+
+    /// Whether all rules that deny a number now have ended before the first lawful moment, and
+    /// which deny when they have: asked of the rules themselves, at that moment.
+    fn gap(&self, case: &Case, subject: SubjectId, verdict: &Verdict) -> Option<Gap> {
+        let Verdict::Defer(deferral) = verdict else { return None };
+        let ended = deferral.denials.iter().filter_map(|denial| denial.first_lawful).max()?;
+        if ended >= deferral.until {
+            return None;
+        }
+        let then = case.judge(self.ruleset, ended);
+        let denials = then.verdicts().iter().filter(|(of, _)| *of == subject);
+        let rules: BTreeSet<String> = denials
+            .flat_map(|(_, verdict)| verdict.denials())
+            .map(|denial| denial.title_in(language()).to_owned())
+            .collect();
+        Some(Gap { ended, rules })
     }
 
     fn is_asked(&self, case: &Case, subject: SubjectId) -> bool {

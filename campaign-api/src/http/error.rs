@@ -9,7 +9,7 @@ use schema::{heads::HeadsError, rows::RowsError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::words::told;
+use crate::{import::cards::holds_card, words::told};
 
 /// What a request gets instead of an answer.
 #[derive(Debug, Clone)]
@@ -72,7 +72,12 @@ impl Problem {
     }
 
     /// 422: understood, and not possible as it stands.
-    pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
+    pub(crate) fn invalid(mut faults: Vec<Fault>) -> Self {
+        // The last fence: a field is named as it was sent, and may be named by a card's digits.
+        for fault in faults.iter_mut().filter(|fault| holds_card(&fault.field)) {
+            let reason = "holds what passes for a payment card number; nothing was kept";
+            *fault = Fault { line: fault.line, ..Fault::of("name", reason) };
+        }
         let detail = match faults.as_slice() {
             [fault] => {
                 say!("{field}: {reason}", field = fault.field).with("reason", fault.reason.clone())

@@ -1,15 +1,23 @@
 //! Reading requests, with our own errors.
 
+pub(super) mod cards;
+pub(crate) mod free_text;
+mod wrong;
+
 use std::str::FromStr;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
-    http::{StatusCode, request::Parts},
+    Json,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use dialer_types::{Say, say};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::error::{Fault, Problem};
+use crate::import::cards::holds_card;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -19,25 +27,42 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match axum::Json::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::JsonDataError(error)) => {
-                let reason = error.body_text();
-                let reason = say!("is not what is expected here: {reason}", reason);
-                Err(Problem::invalid(vec![Fault::of("body", reason)]))
-            }
-            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(Problem::too_large("more than 1 MiB of JSON; send less at once, or CSV"))
-            }
-            Err(JsonRejection::MissingJsonContentType(_)) => Err(Problem::malformed(
+        if !is_json(request.headers()) {
+            return Err(Problem::malformed(
                 "the body must be JSON, with the header 'Content-Type: application/json'",
-            )),
-            Err(error) => {
-                let reason = error.body_text();
-                Err(Problem::malformed(say!("the body is not JSON: {reason}", reason)))
-            }
+            ));
         }
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
+            if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::too_large("more than 1 MiB of JSON; send less at once, or CSV")
+            } else {
+                Problem::malformed(say!("the body cannot be read: {reason}", reason = error))
+            }
+        })?;
+        read(&bytes).map(Self)
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    let kind = kind.trim().to_ascii_lowercase();
+    let subtype = kind.strip_prefix("application/").unwrap_or_default();
+    subtype == "json" || subtype.ends_with("+json")
+}
+
+/// Reads JSON twice: the second time may repeat what it does not understand, so what passes for a
+/// card is refused before.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        Problem::malformed(say!("the body is not JSON: {reason}", reason = error))
+    })?;
+    let cards = cards::in_value(&value);
+    if !cards.is_empty() {
+        return Err(Problem::invalid(cards));
+    }
+    let read = Json::from_bytes(bytes).map(|Json(body)| body);
+    read.map_err(|error| Problem::invalid(vec![wrong::fault_of(&error.body_text())]))
 }
 
 /// The id in the path.
@@ -48,14 +73,18 @@ impl<T: FromStr<Err: Into<Say>> + Send, S: Send + Sync> FromRequestParts<S> for 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let axum::extract::Path(text) =
-            axum::extract::Path::<String>::from_request_parts(parts, state).await.map_err(
-                |error| {
-                    let reason = error.body_text();
-                    Problem::malformed(say!("the address cannot be read: {reason}", reason))
-                },
-            )?;
-        text.parse().map(Self).map_err(|error: T::Err| Problem::not_found(error))
+        let Path(text) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|error| {
+                let reason = error.body_text();
+                Problem::malformed(say!("the address cannot be read: {reason}", reason))
+            })?;
+        text.parse().map(Self).map_err(|error: T::Err| {
+            if holds_card(&text) {
+                let reason = "holds what passes for a payment card number; nothing was kept";
+                return Problem::invalid(vec![Fault::of("id", reason)]);
+            }
+            Problem::not_found(error)
+        })
     }
 }
 
@@ -66,14 +95,20 @@ pub struct Asked<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        axum::extract::Query::from_request_parts(parts, state)
-            .await
-            .map(|axum::extract::Query(query)| Self(query))
-            .map_err(|error| {
-                let reason = error.body_text();
-                Problem::malformed(say!("the query string is not understood: {reason}", reason))
-            })
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Problem::malformed("the query string is not understood"))?;
+        let cards: Vec<Fault> = pairs.iter().filter_map(cards::in_pair).collect();
+        if !cards.is_empty() {
+            return Err(Problem::invalid(cards));
+        }
+        let read = Query::try_from_uri(&parts.uri).map(|Query(query)| Self(query));
+        read.map_err(|error| {
+            let fault = wrong::fault_of(&error.body_text());
+            let reason = Say::of("{field}: {reason}").with("field", fault.field.as_str());
+            let said = Say::of("the query string is not understood: {reason}");
+            Problem::malformed(said.with("reason", reason.with("reason", fault.reason)))
+        })
     }
 }
 

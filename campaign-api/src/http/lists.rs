@@ -1,8 +1,10 @@
 //! Contact lists: imported from CSV, streamed, with every fault of every row on record.
 
 pub mod preview;
+mod remarks;
 mod report;
 pub mod told;
+mod upload;
 
 use std::sync::Arc;
 
@@ -13,8 +15,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, UnixMillis, say};
-use futures_util::StreamExt;
+use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, SellerNo, UnixMillis, say};
 use schema::numbers::NumberKeys;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
@@ -27,6 +28,7 @@ use super::{
     campaigns::announce,
     error::Problem,
     extract::{Asked, Faults, Id},
+    sellers::number_of,
     time::Time,
 };
 use crate::{
@@ -37,16 +39,16 @@ use crate::{
         columns::Plan,
         contact::{Sheet, template as template_text},
         decode,
-        records::{Records, RecordsError},
+        records::{Breaks, Records, RecordsError},
         row::Header,
         source::{self, Source, Told},
     },
     words::{self, in_language},
 };
+use remarks::remarks;
 use told::{Params, Reading, named};
+use upload::{Upload, counted};
 
-/// The largest file: more than ten million rows.
-const MAX_FILE: u64 = 4 * 1024 * 1024 * 1024;
 /// Faults read at once for the report.
 const AT_ONCE: i64 = 1000;
 /// Tries to store a batch when the database finds a deadlock.
@@ -106,15 +108,20 @@ pub struct List {
 pub(super) async fn create(
     _: May<CampaignRight>,
     State(app): State<Arc<App>>,
-    reading: Reading,
+    reading: Result<Reading, Problem>,
     body: Body,
 ) -> Result<(StatusCode, Json<List>), Problem> {
-    let Some(campaign) = reading.campaign else {
-        let mut faults = Faults::default();
-        faults.add("campaign", "is missing: say into which campaign (campaign=ULID)");
-        return faults.finish().and(Err(Problem::malformed("campaign is missing")));
+    let upload = Upload::of(body);
+    let answer = async {
+        let reading = reading?;
+        let Some(campaign) = reading.campaign else {
+            let mut faults = Faults::default();
+            faults.add("campaign", "is missing: say into which campaign (campaign=ULID)");
+            return faults.finish().and(Err(Problem::malformed("campaign is missing")));
+        };
+        take(&app, campaign, reading, upload.stream()).await
     };
-    take(&app, campaign, reading, body).await
+    upload.answered(answer).await
 }
 
 /// As `POST /v1/lists`, with the campaign in the address.
@@ -126,33 +133,37 @@ pub(super) async fn import(
     _: May<CampaignRight>,
     State(app): State<Arc<App>>,
     Id(campaign): Id<CampaignId>,
-    reading: Reading,
+    reading: Result<Reading, Problem>,
     body: Body,
 ) -> Result<(StatusCode, Json<List>), Problem> {
-    take(&app, campaign, reading, body).await
+    let upload = Upload::of(body);
+    upload.answered(async { take(&app, campaign, reading?, upload.stream()).await }).await
 }
 
 async fn take(
     app: &App,
     campaign: CampaignId,
     reading: Reading,
-    body: Body,
+    body: Upload,
 ) -> Result<(StatusCode, Json<List>), Problem> {
     let mut faults = Faults::default();
     let name = reading.name.unwrap_or_default();
     faults.text("name", &name, 200);
     faults.finish()?;
-    let (mut source, sheet) = begin(limited(body), &reading.told, &app.keys).await?;
+    let (mut source, sheet) = begin(counted(body), &reading.told, &app.keys).await?;
     let mut connection = app.pool.acquire().await?;
     let seller: Uuid = sqlx::query_scalar("SELECT seller_id FROM campaign WHERE id = $1")
         .bind(Uuid::from_u128(campaign.0))
         .fetch_optional(&mut *connection)
         .await?
         .ok_or_else(|| Problem::not_found(say!("no campaign {campaign}", campaign)))?;
+    let seller = SellerId(seller.as_u128());
+    let seller_no = number_of(&mut connection, seller).await?;
     fail_interrupted(&mut connection, app.now()).await?;
     let target = Target {
         campaign,
-        seller: SellerId(seller.as_u128()),
+        seller,
+        seller_no: SellerNo(u32::try_from(seller_no).map_err(Problem::internal)?),
         list: ListId(app.ulid()),
         name: &name,
         keys: &app.keys,
@@ -236,47 +247,17 @@ where
 {
     let mut source = source::open(body, told).await.map_err(Problem::malformed)?;
     let plan = match source.records.next().await {
-        Ok(Some(record)) => Plan::guess(record, told).map_err(Problem::invalid)?,
+        Ok(Some(record)) => {
+            let encoding = decode::of(&source.found).name().to_ascii_lowercase();
+            let read_as = [encoding.as_str(), &named(source.delimiter)];
+            Plan::guess(record, told, read_as).map_err(Problem::invalid)?
+        }
         Ok(None) => return Err(Problem::malformed("the file is empty: it needs a header line")),
         Err(error) => return Err(Problem::malformed(error.say())),
     };
     source.records.expect(plan.columns.len());
     let found = Arc::clone(&source.found);
     Ok((source, Sheet { plan, region: told.region, by_number: told.by_number, found, keys }))
-}
-
-/// How a file was read.
-fn remarks(sheet: &Sheet<'_>, delimiter: u8, blank: i64) -> Vec<Say> {
-    let encoding = decode::of(&sheet.found).name().to_ascii_lowercase();
-    let delimiter = named(delimiter);
-    let mut remarks =
-        vec![say!("read as {encoding}, with columns divided by {delimiter}", encoding, delimiter)];
-    remarks.push(match &sheet.region {
-        Some(region) => say!(
-            "numbers without a country code are read as numbers of {region}, where the row names no country",
-            region = region.text()
-        ),
-        None => "numbers without a country code are read only where the row names a country (or region= is given)".into(),
-    });
-    if sheet.by_number {
-        remarks.push(
-            "no column names the person: whoever has another number is another person".into(),
-        );
-    }
-    let own: Vec<&str> = sheet.plan.own().collect();
-    if !own.is_empty() {
-        let columns = own.join(", ");
-        remarks.push(say!("kept with the contact, encrypted: {columns}", columns));
-    }
-    if sheet.plan.has("consent_at") {
-        remarks.push(
-            "a consent dated to the day counts from the first moment of that day in the time zone of the row".into(),
-        );
-    }
-    if blank > 0 {
-        remarks.push(say!("blank rows, which are not counted: {blank}", blank));
-    }
-    remarks
 }
 
 /// Why an import stopped. What was stored before stays.
@@ -295,7 +276,7 @@ async fn fill<S, E>(
 ) -> Result<i64, Failure>
 where
     S: futures_util::Stream<Item = Result<Bytes, E>> + Unpin,
-    E: std::fmt::Display,
+    E: Breaks,
 {
     let mut mint = app.new_mint().map_err(|error| Failure::Store(Problem::internal(error)))?;
     let mut batch = Batch::default();
@@ -344,19 +325,21 @@ async fn store(
         app.metrics.import_rows.with_label_values(&[result]).inc_by(rows);
     }
     events::follow(app, &stored.moved).await;
+    if !stored.opted_out.is_empty() {
+        // As of a suppression: what rings is being cancelled, or nobody is told that all is well.
+        let seller = i32::try_from(target.seller_no.0).unwrap_or(0);
+        events::announce_opt_out(app, &stored.opted_out, seller)
+            .await
+            .map_err(|error| Failure::Store(Problem::recorded_not_announced(error)))?;
+    }
     Ok(stored)
 }
 
-/// The body, up to [`MAX_FILE`] bytes.
+/// The body, up to a bound.
 pub(super) fn limited(
     body: Body,
 ) -> impl futures_util::Stream<Item = Result<Bytes, String>> + Unpin {
-    let mut seen = 0_u64;
-    body.into_data_stream().map(move |part| {
-        let part = part.map_err(|error| error.to_string())?;
-        seen = seen.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
-        if seen > MAX_FILE { Err(format!("more than {MAX_FILE} bytes")) } else { Ok(part) }
-    })
+    counted(body.into_data_stream())
 }
 
 /// The first record of a file.
@@ -367,7 +350,7 @@ pub(super) async fn read_header<S, E>(
 ) -> Result<Header, Problem>
 where
     S: futures_util::Stream<Item = Result<Bytes, E>> + Unpin,
-    E: std::fmt::Display,
+    E: Breaks,
 {
     match records.next().await {
         Ok(Some(record)) => Header::read(record, known, needed).map_err(Problem::invalid),

@@ -47,7 +47,8 @@ pub struct Summary {
     pub later_today: u64,
     /// Only time stands in the way, for longer.
     pub later: u64,
-    /// No passing of time brings a lawful call. What would is under `unlock`.
+    /// No passing of time brings a lawful call. What would is under `unlock`, what keeps the others
+    /// under `blocked`.
     pub never: u64,
     /// In a dialer's hands.
     pub under_way: u64,
@@ -56,9 +57,12 @@ pub struct Summary {
     /// Of `never`: supplying this one fact alone would leave nothing, or only time, in the way.
     /// One contact may be under several.
     pub unlock: Vec<Unlock>,
+    /// Of `never`: those that no fact unlocks, by what keeps them from being called. One contact may
+    /// be under several.
+    pub blocked: Vec<Barred>,
     /// Of `never`: those that need two facts or more.
     pub needs_several: u64,
-    /// Of `never`: those that nothing unlocks.
+    /// Of `never`: those that nothing changes.
     pub for_good: u64,
     /// Of `never`: those whose data cannot be read.
     pub unreadable: u64,
@@ -73,9 +77,20 @@ pub struct Summary {
 /// A missing fact.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Unlock {
-    /// `consent`, `address`, `list:ID`, ...: the words of a parked contact's cause.
+    /// `consent`, `address`, `list:ID`, `feed` or `contact`: words of a parked contact's cause.
     pub waits_for: String,
     /// How many it would unlock by itself.
+    pub contacts: u64,
+    /// It in a sentence.
+    pub sentence: String,
+}
+
+/// What nobody unlocks by supplying a fact.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Barred {
+    /// `suppression`, `pack` or `obligation:WORD`: words of a parked contact's cause.
+    pub waits_for: String,
+    /// How many it keeps from being called.
     pub contacts: u64,
     /// It in a sentence.
     pub sentence: String,
@@ -175,6 +190,17 @@ fn told_of(tally: &Tally, states: &States, one_in: i64, now: dialer_types::UnixM
             remedy = codes::cause(word)
         )),
     });
+    let barred = tally.barred.iter().map(|(word, contacts)| Barred {
+        waits_for: word.clone(),
+        contacts: up(*contacts),
+        sentence: told(&say!(
+            "keeps {contacts} from being called: {remedy}",
+            contacts = up(*contacts),
+            remedy = codes::cause(word)
+        )),
+    });
+    let mut barred: Vec<_> = barred.collect();
+    barred.sort_by_key(|it| std::cmp::Reverse(it.contacts));
     let blocked = tally.blocked.iter().map(|(rule, held)| Blocked {
         rule: rule.to_string(),
         title: held.title.clone(),
@@ -195,6 +221,7 @@ fn told_of(tally: &Tally, states: &States, one_in: i64, now: dialer_types::UnixM
         under_way: states.under_way,
         finished: states.finished,
         unlock,
+        blocked: barred,
         needs_several: up(tally.needs_several),
         for_good: up(tally.for_good),
         unreadable: up(tally.unreadable),

@@ -1,5 +1,7 @@
 //! Opt-outs (G7): one transaction moves every head concerned, then Redis and every dialer hear it.
 
+pub(super) mod person;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{Json, extract::State};
@@ -8,7 +10,7 @@ use dialer_audit::{
     record::{Suppressed, Token as AuditToken},
 };
 use dialer_limiter::{Head, Mark, Token};
-use dialer_types::{E164, LineType, PlacementId, SellerId, SellerNo, SubjectId, UnixMillis};
+use dialer_types::{E164, LineType, PlacementId, Say, SellerId, SellerNo, SubjectId, UnixMillis};
 use schema::{
     heads::{Moved, move_heads},
     rows::{self, AuditEntry},
@@ -21,11 +23,11 @@ use uuid::Uuid;
 use super::{
     auth::{May, Suppressions},
     error::Problem,
-    extract::{Body, Faults},
+    extract::{Body, Faults, free_text::holds_number},
     sellers::number_of,
     time::Time,
 };
-use crate::{app::App, events};
+use crate::{app::App, events, words::told};
 
 /// Whether a suppression begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -47,7 +49,8 @@ pub struct NewSuppression {
     pub seller: Option<SellerId>,
     /// E.164. A number that nobody has yet is kept: it holds when somebody gets it.
     pub number: Option<String>,
-    /// The seller's own id of a person: the person and every number of theirs. Needs `seller`.
+    /// The seller's own id of a person: the person and every number of theirs. Needs `seller`. An id
+    /// that is a telephone number means the person that the import named by its code.
     pub person: Option<String>,
     /// Why, in words.
     pub reason: String,
@@ -67,6 +70,11 @@ pub struct Recorded {
     pub subjects: Vec<i64>,
     /// Contacts that waited for this and are due now.
     pub woken: u64,
+    /// `false` if a person was named and no contact of the seller is that person: it is recorded, and
+    /// concerns nobody yet.
+    pub known: bool,
+    /// A warning in words; null if there is none.
+    pub note: Option<String>,
 }
 
 /// The subjects that an entry names.
@@ -74,6 +82,8 @@ pub struct Recorded {
 struct Named {
     number: Option<SubjectId>,
     person: Option<SubjectId>,
+    /// Whether a contact of the seller is the person.
+    known: bool,
 }
 
 /// Records a do-not-call entry. Once this answers with success, no call to the subjects is placed
@@ -133,12 +143,27 @@ pub(super) async fn record(
         event: PlacementId(event.0).to_string(),
         subjects: subjects.iter().map(|subject| subject.0).collect(),
         woken,
+        known: named.known,
+        note: (!named.known).then(|| told(&unknown(new.kind, named))),
     }))
+}
+
+/// What is said of a person whom no contact of the seller is.
+fn unknown(kind: SuppressionKind, named: Named) -> Say {
+    match (kind, named.number) {
+        (SuppressionKind::Add, None) => "no contact of this seller has this person, so nobody is bound by it now: the entry is recorded, and binds when a list brings the person under this very id; check the id, or give the number",
+        (SuppressionKind::Add, Some(_)) => "no contact of this seller has this person, so the number alone is bound now: the entry is recorded, and binds the person when a list brings them under this very id; check the id",
+        (SuppressionKind::Lift, _) => "no contact of this seller has this person, so nothing is lifted from any person; check the id",
+    }
+    .into()
 }
 
 fn check(new: &NewSuppression, now: UnixMillis) -> Result<Option<E164>, Problem> {
     let mut faults = Faults::default();
     faults.text("reason", &new.reason, 500);
+    if holds_number(&new.reason) {
+        faults.add("reason", "holds something like a telephone number; the audit holds none");
+    }
     if let Some(person) = &new.person {
         faults.text("person", person, 200);
         if new.seller.is_none() {
@@ -164,9 +189,13 @@ async fn name(
     now: UnixMillis,
 ) -> Result<Named, Problem> {
     let mut mint = app.new_mint().map_err(Problem::internal)?;
+    let mut known = true;
     let person = match (&new.person, new.seller) {
         (Some(person), Some(seller)) => {
-            let found = rows::persons(connection, seller, &[person], &mut mint, now).await?;
+            let meant = person::meant(connection, &app.keys, seller, person, number).await?;
+            known = meant.known;
+            let ids = [meant.external_id.as_str()];
+            let found = rows::persons(connection, seller, &ids, &mut mint, now).await?;
             found.first().map(|found| found.subject)
         }
         _ => None,
@@ -179,7 +208,7 @@ async fn name(
         }
         None => None,
     };
-    Ok(Named { number, person })
+    Ok(Named { number, person, known })
 }
 
 async fn insert(

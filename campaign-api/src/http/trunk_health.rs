@@ -1,4 +1,4 @@
-//! How the dialers see the trunks, and which campaigns stand still for want of one.
+//! How the dialers see the trunks, and which campaigns stand still for want of one or of a prompt.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const NAMED: i64 = 5;
 /// Why a running campaign places no call, and cannot.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Stalled {
-    /// `no_trunk` or `no_dialer`.
+    /// `no_trunk`, `no_prompt` or `no_dialer`.
     pub reason: &'static str,
     /// Since when; absent where nobody knows.
     pub since: Option<Time>,
@@ -76,7 +76,8 @@ fn why(reason: &str) -> Say {
     }
 }
 
-/// Why a running campaign cannot place a call: it has no trunk that any live dialer could use.
+/// Why a running campaign cannot place a call: it has no trunk that any live dialer could use, or no
+/// dialer can play its prompt.
 pub(super) async fn stalled(
     connection: &mut PgConnection,
     campaign: CampaignId,
@@ -96,7 +97,9 @@ pub(super) async fn stalled(
              WHERE t.campaign_id = $1
          )
          SELECT EXISTS (SELECT FROM live), EXISTS (SELECT FROM seen WHERE NOT open),
-                (SELECT max(since) FROM seen), (SELECT max(heartbeat_at) FROM node)",
+                (SELECT max(since) FROM seen), (SELECT max(heartbeat_at) FROM node),
+                NOT EXISTS (SELECT FROM live LEFT JOIN prompt_state p
+                            ON p.node = live.id AND p.campaign_id = $1 WHERE p.node IS NULL)",
     )
     .bind(Uuid::from_u128(campaign.0))
     .bind(now.0.saturating_sub(DEAD_AFTER_MS))
@@ -104,6 +107,10 @@ pub(super) async fn stalled(
     .await?;
     let (live, usable): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     let (since, beat): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
+    let silent: bool = row.try_get(4)?;
+    if live && silent {
+        return no_prompt(connection, campaign).await.map(Some);
+    }
     Ok(match (live, usable) {
         (_, true) => None,
         (false, false) => Some(Stalled {
@@ -116,6 +123,32 @@ pub(super) async fn stalled(
             since: since.map(Time::at),
             sentence: no_trunk(connection, campaign, now).await?,
         }),
+    })
+}
+
+async fn no_prompt(
+    connection: &mut PgConnection,
+    campaign: CampaignId,
+) -> Result<Stalled, Problem> {
+    let row = sqlx::query(
+        "SELECT c.prompt, p.reason, p.since FROM campaign c
+         JOIN prompt_state p ON p.campaign_id = c.id WHERE c.id = $1 ORDER BY p.since DESC LIMIT 1",
+    )
+    .bind(Uuid::from_u128(campaign.0))
+    .fetch_one(connection)
+    .await?;
+    let (prompt, reason): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let why = match reason.as_str() {
+        "missing" => Say::of("it is not in the dialers' folder of prompts"),
+        "format" => Say::of("it is not a WAV of 16 bits PCM with 8000 or 16000 samples a second"),
+        _ => Say::of("the dialers cannot read it"),
+    };
+    Ok(Stalled {
+        reason: "no_prompt",
+        since: Some(Time::at(row.try_get(2)?)),
+        sentence: Say::of("stalled: no prompt ({prompt}: {why})")
+            .with("prompt", &prompt)
+            .with("why", why),
     })
 }
 

@@ -1,22 +1,20 @@
 //! A batch of rows of a contact list, in one transaction.
 
+mod consents;
+mod do_not_call;
+
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use dialer_audit::{
-    Record,
-    record::{ConsentGiven, Revoked, Token as AuditToken},
-};
-use dialer_limiter::Token;
-use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, SubjectId, UnixMillis, say};
+use dialer_types::{CampaignId, ListId, Mint, Say, SellerId, SellerNo, SubjectId, UnixMillis, say};
 use schema::{
-    heads::{Moved, move_heads},
+    heads::Moved,
     numbers::NumberKeys,
-    rows::{self, AuditEntry, Found, FoundPerson},
+    rows::{self, Found, FoundPerson},
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::contact::{Read, Row, RowConsent};
+use super::contact::{Read, Row};
 use crate::http::error::{Fault, Problem};
 
 /// Rows of one transaction.
@@ -27,6 +25,8 @@ pub(crate) const ROWS: usize = 1000;
 pub(crate) struct Target<'a> {
     pub(crate) campaign: CampaignId,
     pub(crate) seller: SellerId,
+    /// Its small number, which stands in marks.
+    pub(crate) seller_no: SellerNo,
     pub(crate) list: ListId,
     pub(crate) name: &'a str,
     pub(crate) keys: &'a NumberKeys,
@@ -77,6 +77,8 @@ pub(crate) struct Stored {
     pub(crate) quarantined: i64,
     pub(crate) blank: i64,
     pub(crate) moved: Vec<Moved>,
+    /// Of those: heads that were marked, because the person is not to be called.
+    pub(crate) opted_out: Vec<Moved>,
     /// Repairs and duplicates that were told.
     pub(crate) told: usize,
 }
@@ -126,13 +128,16 @@ impl Batch {
                 .fetch_one(&mut *transaction)
                 .await?;
         let mut work = Work { transaction: &mut transaction, target, mint, now };
-        let Parted { mut fresh, known, mut twice } =
+        let Parted { mut fresh, mut known, mut twice } =
             work.contacts(&self.good, status == "running").await?;
         work.numbers(&mut fresh).await?;
         work.own(&fresh).await?;
-        // A row of somebody who is there already adds nothing but what it takes back.
-        let consents: Vec<&Fresh<'_>> = fresh.iter().chain(&known).collect();
-        let moved = work.consents(&consents).await?;
+        // A row of somebody who is there already adds nothing but evidence: a consent that is not on
+        // file, what is taken back, and that nobody is to call.
+        work.numbers_held(&mut known).await?;
+        let (moved, added) = work.consents(&fresh, &known).await?;
+        let opted_out = work.do_not_call(fresh.iter().chain(&known)).await?;
+        tell_added(&mut twice, &added, &known);
         if status == "running" {
             work.due(&fresh).await?;
         }
@@ -151,6 +156,7 @@ impl Batch {
             quarantined: self.quarantined,
             blank: self.blank,
             moved,
+            opted_out,
             told: notes.len().saturating_sub(self.bad.len()),
         };
         work.notes(&notes).await?;
@@ -178,7 +184,7 @@ struct Fresh<'r> {
 struct Parted<'r> {
     /// Those that became contacts.
     fresh: Vec<Fresh<'r>>,
-    /// Those of somebody who is there already, and take a consent back.
+    /// Those of somebody who is there already, and bring evidence: see [`evidence`].
     known: Vec<Fresh<'r>>,
     /// All of somebody who is there already, as they are told.
     twice: Vec<Fault>,
@@ -196,7 +202,7 @@ struct Work<'w> {
 
 impl Work<'_> {
     /// Persons, accounts and contacts of the rows whose person is not in the campaign yet; and, of
-    /// the others, those that take a consent back.
+    /// the others, those that bring evidence.
     async fn contacts<'r>(
         &mut self,
         good: &'r [(Row, Vec<Fault>)],
@@ -218,14 +224,14 @@ impl Work<'_> {
                 Entry::Occupied(held) => {
                     let (held, ..) = held.get();
                     twice.push(said_before(row, held));
-                    known.extend(taking_back(row, person));
+                    known.extend(evidence(row, person));
                 }
             }
         }
         for (held, hashes) in self.held(first.keys()).await? {
             if let Some((row, _, person)) = first.remove(&held) {
                 twice.push(self.there_before(row, &hashes));
-                known.extend(taking_back(row, person));
+                known.extend(evidence(row, person));
             }
         }
         let mut fresh: Vec<Fresh<'r>> = first
@@ -245,6 +251,7 @@ impl Work<'_> {
             let made = made.contains(&fresh.contact);
             if !made {
                 twice.push(duplicate(fresh.row, "its person is in the campaign already".into()));
+                known.extend(evidence(fresh.row, fresh.person));
             }
             made
         });
@@ -381,103 +388,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Consents that came with rows: events, audit entries, and the heads of subjects that were
-    /// there before (nobody has judged a new one).
-    async fn consents(&mut self, fresh: &[&Fresh<'_>]) -> Result<Vec<Moved>, Problem> {
-        let given: Vec<(&Fresh<'_>, &RowConsent)> =
-            fresh.iter().flat_map(|f| f.row.consents.iter().map(|one| (*f, one))).collect();
-        if given.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.insert_consents(&given).await?;
-        let event = Token(self.mint.ulid(self.now));
-        let known: Vec<SubjectId> = given
-            .iter()
-            .flat_map(|(fresh, _)| {
-                let numbers = fresh.numbers.iter().filter(|n| !n.new).map(|n| n.subject);
-                numbers.chain((!fresh.person.new).then_some(fresh.person.subject))
-            })
-            .collect();
-        let moved =
-            move_heads(self.transaction, &known, |_, head| Some(head.touched(event))).await?;
-        let entries: Vec<AuditEntry> =
-            given.iter().flat_map(|(fresh, consent)| self.records(fresh, consent, event)).collect();
-        rows::append_audit(self.transaction, &entries).await?;
-        Ok(moved)
-    }
-
-    async fn insert_consents(
-        &mut self,
-        given: &[(&Fresh<'_>, &RowConsent)],
-    ) -> Result<(), Problem> {
-        // A revocation is an event of its own, after the grant.
-        let mut events: Vec<(i64, &str, &RowConsent, i64)> = Vec::new();
-        for (fresh, consent) in given {
-            events.push((fresh.person.subject.0, "grant", consent, consent.at.0));
-            if let Some(at) = consent.revoked_at {
-                events.push((fresh.person.subject.0, "revoke", consent, at.0));
-            }
-        }
-        let sources: Vec<String> = events.iter().map(|event| self.source(event.2)).collect();
-        let technology = |consent: &RowConsent| consent.technology.map(|t| i16::from(t.code()));
-        sqlx::query(
-            "INSERT INTO consent_event (seller_id, recorded_at, person_subject, kind, form, purpose,
-                                        technology, at, source)
-             SELECT $1, $2, n.person, n.kind, n.form, n.purpose, n.technology, n.at, n.source
-             FROM unnest($3::bigint[], $4::text[], $5::text[], $6::smallint[], $7::smallint[],
-                         $8::bigint[], $9::text[]) WITH ORDINALITY
-                  AS n(person, kind, form, purpose, technology, at, source, place)
-             ORDER BY n.place",
-        )
-        .bind(Uuid::from_u128(self.target.seller.0))
-        .bind(self.now.0)
-        .bind(events.iter().map(|event| event.0).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.1).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.2.form).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| i16::from(event.2.purpose.code())).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| technology(event.2)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.3).collect::<Vec<_>>())
-        .bind(sources)
-        .execute(&mut *self.transaction)
-        .await?;
-        Ok(())
-    }
-
-    /// Where the evidence is: what the row says, otherwise the list.
-    fn source(&self, consent: &RowConsent) -> String {
-        consent.source.clone().unwrap_or_else(|| format!("list {}", self.target.name))
-    }
-
-    fn records(&self, fresh: &Fresh<'_>, consent: &RowConsent, event: Token) -> Vec<AuditEntry> {
-        let event = AuditToken(event.0);
-        let seller = Some(self.target.seller);
-        let mut subjects: Vec<SubjectId> = fresh.numbers.iter().map(|n| n.subject).collect();
-        subjects.push(fresh.person.subject);
-        let revoked = consent.revoked_at.map(|revoked_at| {
-            let source = self.source(consent);
-            let purpose = Some(consent.purpose);
-            Revoked { event, subjects: subjects.clone(), seller, purpose, source, revoked_at }
-                .into()
-        });
-        let given = ConsentGiven {
-            event,
-            subjects,
-            seller,
-            form: consent.form.to_owned(),
-            purpose: consent.purpose,
-            technology: consent.technology,
-            given_at: consent.at,
-            evidence: self.source(consent),
-        };
-        std::iter::once(given.into())
-            .chain(revoked)
-            .map(|body| AuditEntry {
-                campaign: Some(self.target.campaign),
-                ..AuditEntry::of(Record::new(None, body, self.now))
-            })
-            .collect()
-    }
-
     async fn due(&mut self, fresh: &[Fresh<'_>]) -> Result<(), Problem> {
         sqlx::query(
             "INSERT INTO due (contact_id, campaign_id, due_at)
@@ -533,10 +443,28 @@ impl Work<'_> {
     }
 }
 
-/// A row of somebody who is there already counts for what it takes back.
-fn taking_back(row: &Row, person: FoundPerson) -> Option<Fresh<'_>> {
-    let revokes = row.consents.iter().any(|given| given.revoked_at.is_some());
-    revokes.then(|| Fresh { row, repairs: &[], contact: Uuid::nil(), person, numbers: Vec::new() })
+/// A row of somebody who is there already counts for the evidence that it brings.
+fn evidence(row: &Row, person: FoundPerson) -> Option<Fresh<'_>> {
+    let brings = row.do_not_call || !row.consents.is_empty();
+    brings.then(|| Fresh { row, repairs: &[], contact: Uuid::nil(), person, numbers: Vec::new() })
+}
+
+/// Says of duplicates what was taken from them all the same.
+fn tell_added(twice: &mut [Fault], added: &BTreeSet<u64>, known: &[Fresh<'_>]) {
+    let marked: BTreeSet<u64> =
+        known.iter().filter(|held| held.row.do_not_call).map(|held| held.row.line).collect();
+    for fault in twice {
+        let Some(line) = fault.line else { continue };
+        if added.contains(&line) {
+            let reason = fault.reason.clone();
+            fault.reason = Say::of("{reason}; its consent was added").with("reason", reason);
+        }
+        if marked.contains(&line) {
+            let reason = fault.reason.clone();
+            fault.reason =
+                Say::of("{reason}; that nobody is to call was recorded").with("reason", reason);
+        }
+    }
 }
 
 /// A second row of a person in the same batch.

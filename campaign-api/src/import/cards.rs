@@ -1,10 +1,17 @@
 //! What passes for a payment card number. Such digits are never stored, logged or repeated, so this
 //! errs towards finding one: length, check digit and the ranges that card schemes issue from.
 
+mod cells;
+mod digits;
+mod run;
+
+pub(crate) use cells::split_card;
+pub(crate) use digits::digit;
+use digits::{Kind, blank, kind};
+use run::Run;
+
 /// The shortest and the longest card number (ISO/IEC 7812-1).
 const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
-/// Groups of digits of one run that are looked at together; a card has at most this many.
-const MAX_GROUPS: usize = 19;
 
 /// Ranges of the first digits: from, to (both of as many digits), shortest and longest number.
 /// Sources: the schemes' published account ranges; where they differ, the wider one.
@@ -41,146 +48,104 @@ const RANGES: [(&str, &str, usize, usize); 30] = [
     ("9792", "9792", 16, 16), // Troy
 ];
 
+/// Ranges and lengths of nearly every card there is, for writings in which other numbers are frequent.
+const COMMON: [(&str, &str, usize, usize); 14] = [
+    ("2200", "2204", 16, 16), // Mir
+    ("2221", "2720", 16, 16), // Mastercard
+    ("300", "305", 14, 14),   // Diners Club
+    ("34", "34", 15, 15),     // American Express
+    ("3528", "3589", 16, 16), // JCB
+    ("36", "36", 14, 14),     // Diners Club
+    ("37", "37", 15, 15),     // American Express
+    ("38", "39", 14, 14),     // Diners Club
+    ("4", "4", 16, 16),       // Visa
+    ("51", "55", 16, 16),     // Mastercard
+    ("6011", "6011", 16, 16), // Discover
+    ("62", "62", 16, 16),     // UnionPay
+    ("644", "649", 16, 16),   // Discover
+    ("65", "65", 16, 16),     // Discover
+];
+
 /// Whether a text holds digits that pass for a payment card number, written together or in groups
-/// divided by blanks, dashes, dots and the like, in whatever digits.
+/// divided by anything that is neither letter nor digit, in whatever digits.
 pub(crate) fn holds_card(text: &str) -> bool {
     // Most cells end here.
-    if text.len() < *LENGTHS.start() {
+    if !many_digits(text) {
         return false;
     }
+    if is_rounded_card(text) {
+        return true;
+    }
     let mut run = Run::default();
-    for character in text.chars() {
-        match kind(character) {
-            Kind::Digit(digit) => run.push(digit),
-            Kind::Between => run.close_group(),
-            Kind::Nothing => {}
-            Kind::Other => {
-                if run.holds_card() {
-                    return true;
-                }
-                run.clear();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let after = if matches!(character, '&' | '%') { blank(rest) } else { None };
+        let what = if after.is_some() { Kind::Between } else { kind(character) };
+        rest = after.or_else(|| rest.get(character.len_utf8()..)).unwrap_or_default();
+        let goes_on = match what {
+            Kind::Digit(digit) => {
+                run.push(digit);
+                true
             }
+            Kind::Between => run.divide(if after.is_some() { ' ' } else { character }),
+            Kind::Nothing => true,
+            Kind::Other => false,
+        };
+        if !goes_on {
+            if run.holds_card() {
+                return true;
+            }
+            run.clear();
         }
     }
     run.holds_card()
 }
 
-/// Whether neighbouring cells of a row together are a card number written in its usual groups.
-pub(crate) fn split_card<'a>(cells: impl Iterator<Item = &'a str>) -> Option<usize> {
-    let mut run: Vec<(usize, Vec<u8>)> = Vec::new();
-    for (index, cell) in cells.enumerate() {
-        let digits: Option<Vec<u8>> = cell.trim().chars().map(digit).collect();
-        match digits.filter(|digits| matches!(digits.len(), 3..=6)) {
-            Some(digits) => run.push((index, digits)),
-            None => run.clear(),
-        }
-        for shape in [&[4, 4, 4, 4][..], &[4, 6, 5], &[4, 4, 4, 4, 3]] {
-            let Some(window) = run.len().checked_sub(shape.len()).and_then(|at| run.get(at..))
-            else {
-                continue;
-            };
-            let fits =
-                window.iter().zip(shape).all(|((_, digits), length)| digits.len() == *length);
-            let whole: Vec<u8> = window.iter().flat_map(|(_, digits)| digits.clone()).collect();
-            if fits && is_card(&whole) {
-                return window.first().map(|(index, _)| *index);
-            }
-        }
+fn many_digits(text: &str) -> bool {
+    let least = *LENGTHS.start();
+    if text.len() < least {
+        return false;
     }
-    None
+    if text.is_ascii() {
+        return text.bytes().filter(u8::is_ascii_digit).take(least).count() == least;
+    }
+    text.chars().filter(|c| digit(*c).is_some()).take(least).count() == least
 }
 
-enum Kind {
-    Digit(u8),
-    Between,
-    Nothing,
-    Other,
-}
-
-fn kind(character: char) -> Kind {
-    if let Some(digit) = digit(character) {
-        return Kind::Digit(digit);
+/// `4.11111111111111E+15`: a spreadsheet keeps fifteen digits of a number, so no check digit is
+/// left to look at, only where such a number would come from. Written out (`4111111111111110`) it
+/// is a card only if the check digit agrees: every long number that ends in 0 would be one.
+fn is_rounded_card(text: &str) -> bool {
+    let bare = text.trim_matches(|c: char| !c.is_alphanumeric());
+    let Some((mantissa, exponent)) = bare.split_once(['E', 'e']) else { return false };
+    let Ok(exponent) = exponent.strip_prefix('+').unwrap_or(exponent).parse::<usize>() else {
+        return false;
+    };
+    let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let all: Option<Vec<u8>> = [whole, fraction].concat().chars().map(digit).collect();
+    let Some(mut all) = all.filter(|all| whole.len() == 1 && all.len() >= *LENGTHS.start()) else {
+        return false;
+    };
+    let kept = all.len();
+    if !LENGTHS.contains(&(exponent + 1)) || kept > exponent + 1 {
+        return false;
     }
-    match character {
-        '-'
-        | '.'
-        | '_'
-        | ','
-        | '/'
-        | '('
-        | ')'
-        | '·'
-        | '•'
-        | '‐'..='―'
-        | '−'
-        | '－'
-        | '．'
-        | '。'
-        | '，' => Kind::Between,
-        '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}' => Kind::Nothing,
-        space if space.is_whitespace() => Kind::Between,
-        _ => Kind::Other,
-    }
-}
-
-/// The value of a decimal digit in the scripts that spreadsheets hold.
-pub(crate) fn digit(character: char) -> Option<u8> {
-    const ZEROS: [char; 6] = ['0', '０', '\u{660}', '\u{6F0}', '\u{966}', '\u{9E6}'];
-    ZEROS.iter().find_map(|zero| {
-        let distance = u32::from(character).checked_sub(u32::from(*zero))?;
-        u8::try_from(distance).ok().filter(|digit| *digit < 10)
-    })
-}
-
-/// Digits with nothing but dividers between them.
-#[derive(Default)]
-struct Run {
-    digits: Vec<u8>,
-    /// Where groups begin, in ascending order; the end of `digits` may be among them.
-    begins: Vec<usize>,
-    open: bool,
-}
-
-impl Run {
-    fn push(&mut self, digit: u8) {
-        if !self.open {
-            self.open = true;
-            self.begins.push(self.digits.len());
-        }
-        self.digits.push(digit);
-    }
-
-    const fn close_group(&mut self) {
-        self.open = false;
-    }
-
-    fn clear(&mut self) {
-        self.digits.clear();
-        self.begins.clear();
-        self.open = false;
-    }
-
-    /// Looks at every row of whole groups that is as long as a card number.
-    fn holds_card(&self) -> bool {
-        if self.digits.len() < *LENGTHS.start() {
-            return false;
-        }
-        self.begins.iter().enumerate().any(|(index, begin)| {
-            let others = self.begins.iter().skip(index + 1).copied();
-            others
-                .chain(std::iter::once(self.digits.len()))
-                .take(MAX_GROUPS)
-                .any(|end| self.digits.get(*begin..end).is_some_and(is_card))
-        })
-    }
+    all.resize(exponent + 1, 0);
+    // Up to fifteen digits nothing was lost: zeros at the end are left out.
+    if all.len() <= 15 || kept == all.len() { is_card(&all) } else { issued(&all, &RANGES) }
 }
 
 fn is_card(digits: &[u8]) -> bool {
-    LENGTHS.contains(&digits.len()) && issued(digits) && luhn(digits)
+    LENGTHS.contains(&digits.len()) && issued(digits, &RANGES) && luhn(digits)
 }
 
-fn issued(digits: &[u8]) -> bool {
-    RANGES.iter().any(|(from, to, least, most)| {
+/// Of the schemes and lengths that most cards have.
+fn common(digits: &[u8]) -> bool {
+    issued(digits, &COMMON) && luhn(digits)
+}
+
+fn issued(digits: &[u8], ranges: &[(&str, &str, usize, usize)]) -> bool {
+    ranges.iter().any(|(from, to, least, most)| {
         let Some(first) = digits.get(..from.len()) else { return false };
         let below = |a: &str, b: &[u8]| a.bytes().map(|byte| byte - b'0').le(b.iter().copied());
         let above = |a: &str, b: &[u8]| a.bytes().map(|byte| byte - b'0').ge(b.iter().copied());
@@ -282,12 +247,115 @@ mod tests {
     }
 
     #[test]
-    fn a_card_over_neighbouring_cells_is_found() {
-        let row = |text: &'static str| split_card(text.split(','));
-        assert_eq!(row("x,4111,1111,1111,1111"), Some(1));
-        assert_eq!(row("3782,822463,10005,x"), Some(0));
-        assert_eq!(row("4111,1111,x,1111,1111"), None);
-        assert_eq!(row("4111,1111,1111,1112"), None);
+    fn whatever_divides_the_groups_or_stands_around_them_hides_nothing() {
+        let card = "4111111111111111";
+        let groups = |by: &str| [&card[..4], &card[4..8], &card[8..12], &card[12..]].join(by);
+        for sign in [
+            "*",
+            ":",
+            "|",
+            "+",
+            "'",
+            "`",
+            "~",
+            "\\",
+            "#",
+            "=",
+            ";",
+            "&",
+            ">",
+            "[",
+            "]",
+            "\u{FE63}",
+            "\u{2024}",
+            "\u{2219}",
+            "\u{2800}",
+            "\u{3164}",
+            "ー",
+            "…",
+            "£",
+            "&nbsp;",
+            "&NBSP;",
+            "%20",
+            "%C2%A0",
+            " * ",
+            "> <",
+            "\u{200B}-\u{200B}",
+            "//",
+            "    ",
+            "\n",
+            "\t",
+            "\u{E0020}",
+        ] {
+            assert!(holds_card(&groups(sign)), "{sign:?}");
+            assert!(holds_card(&format!("x{sign}{}{sign}y", groups(sign))), "{sign:?}");
+        }
+        let each: Vec<String> =
+            card.chars().map(|digit| format!("{digit}\u{FE0F}\u{20E3}")).collect();
+        assert!(holds_card(&each.concat()), "keycaps");
+        assert!(holds_card(&each.join(" ")), "keycaps");
+        for zero in
+            ['\u{E50}', '\u{BE6}', '\u{1D7CE}', '\u{1D7F6}', '\u{FF10}', '\u{1FBF0}', '\u{966}']
+        {
+            let other = |digit: char| {
+                char::from_u32(u32::from(zero) + digit.to_digit(10).unwrap()).unwrap()
+            };
+            let other: String = card.chars().map(other).collect();
+            assert!(holds_card(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_card_with_more_digits_beside_it_or_fewer_of_them_is_found() {
+        for text in [
+            "0004111111111111111",
+            "41111111111111111228",
+            "41111111111111111228123",
+            "411111111111111112282812",
+            "4111111111111111122028",
+            "12284111111111111111",
+            "37828224631000512281234",
+            "4111111111111111123",
+            "a0004111111111111111b",
+            "4.11111111111111E+15",
+            "4,11111111111111E+15",
+            "=\"4.11111111111111e15\"",
+            "3.78282246310005E+14",
+            "5.555555555554444E+15",
+            "6.20000000000000E+15",
+        ] {
+            assert!(holds_card(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_else_has_many_digits_is_no_card() {
+        for text in [
+            // What a spreadsheet made of a number of 16 digits, written out.
+            "4111111111111110",
+            "4.11111E+15",
+            "4.11E+15",
+            "1.23456789012345E+20",
+            // Longer numbers of accounts that begin or end like a card, with something else beside it.
+            "99994111111111111111",
+            "41111111111111119999",
+            "41111111111111111328",
+            // Days and times, and telephone numbers, one after the other.
+            "2026-11-24 01:35:17; 2026-11-25 02:36:18; 2026-11-26 03:37:19",
+            "24.11.2026 10:15-11:45, 25.11.2026 10:15-11:45",
+            "305-555-0123; 305-555-0124; 305-555-0125",
+            "+1 (305) 555-0123 / +1 (305) 555-0124",
+            "(401) 555-0123 | (402) 555-0124",
+            "4111 **** **** 1111",
+            "4111 -- -- 1111 1111 1111",
+        ] {
+            assert!(!holds_card(text), "{text:?}");
+        }
+        // Of every last digit: no telephone number of two passes with another.
+        for last in 0..100 {
+            let text = format!("+44 7911 1234{last:02}, +44 7911 123457");
+            assert!(!holds_card(&text), "{text:?}");
+        }
     }
 
     proptest! {

@@ -19,6 +19,8 @@ use crate::http::error::Fault;
 const MAX_OWN: usize = 64;
 /// Characters of such a column's name.
 const MAX_NAME: usize = 80;
+/// Columns that are named where others are missing.
+const NAMED: usize = 20;
 
 /// The columns of a file, in its order.
 #[derive(Debug)]
@@ -101,6 +103,14 @@ fn ours(name: &str) -> Option<&'static str> {
     COLUMNS.into_iter().chain(CONSENTS.into_iter().flatten()).find(|known| *known == name)
 }
 
+/// Whether a column is called after payment cards.
+pub(crate) fn is_card(header: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["card", "creditc", "debitc", "ccn", "ccnum", "karte", "carte", "tarjeta", "卡"];
+    let folded = folded(header);
+    matches!(folded.as_str(), "cc" | "pan") || WORDS.iter().any(|word| folded.contains(word))
+}
+
 /// Letters and digits only, small, wide ones made plain.
 fn folded(header: &str) -> String {
     header
@@ -139,14 +149,19 @@ pub(crate) fn masked(text: &str) -> String {
 }
 
 impl Plan {
-    /// Reads the first record. `told`: what the sender says a header is (`-`: not read).
-    pub(crate) fn guess(record: Record<'_>, told: &Told) -> Result<Self, Vec<Fault>> {
+    /// Reads the first record. `told`: what the sender says a header is (`-`: not read). `read_as`:
+    /// encoding and delimiter, which are said if columns are missing.
+    pub(crate) fn guess(
+        record: Record<'_>,
+        told: &Told,
+        read_as: [&str; 2],
+    ) -> Result<Self, Vec<Fault>> {
         let cells: Vec<String> = (0..record.len())
             .map(|at| String::from_utf8_lossy(record.get(at).unwrap_or_default()).trim().to_owned())
             .collect();
         let mut faults = quarantined(&cells);
         if faults.is_empty() {
-            let guessed = Guess::of(&cells, told);
+            let guessed = Guess::of(&cells, told, read_as);
             match guessed {
                 Ok(plan) => return Ok(plan),
                 Err(found) => faults = found,
@@ -173,7 +188,7 @@ impl Plan {
 fn quarantined(cells: &[String]) -> Vec<Fault> {
     let whole =
         cells.iter().enumerate().filter(|(_, cell)| cards::holds_card(cell)).map(|(at, _)| at);
-    let split = cards::split_card(cells.iter().map(String::as_str));
+    let split = cards::split_card(cells.iter().map(String::as_str), |_| false, |_| false);
     whole
         .chain(split)
         .map(|at| {
@@ -194,7 +209,7 @@ struct Guess<'a> {
 }
 
 impl<'a> Guess<'a> {
-    fn of(cells: &[String], told: &'a Told) -> Result<Plan, Vec<Fault>> {
+    fn of(cells: &[String], told: &'a Told, read_as: [&str; 2]) -> Result<Plan, Vec<Fault>> {
         let mut guess = Self {
             told,
             taken: BTreeSet::new(),
@@ -214,7 +229,7 @@ impl<'a> Guess<'a> {
             .zip(cells.iter().zip(columns))
             .map(|(place, (cell, column))| column.unwrap_or_else(|| guess.rest(place, cell)))
             .collect();
-        guess.needed(cells);
+        guess.needed(cells, read_as);
         if !guess.faults.is_empty() {
             return Err(guess.faults);
         }
@@ -329,7 +344,7 @@ impl<'a> Guess<'a> {
         Column { header, is: Is::Own, sure: !known, why: Say::of(why) }
     }
 
-    fn needed(&mut self, cells: &[String]) {
+    fn needed(&mut self, cells: &[String], read_as: [&str; 2]) {
         if self.taken.is_empty() && cells.iter().any(|cell| looks_like_a_value(cell)) {
             self.faults.push(Fault::of(
                 "header",
@@ -337,17 +352,46 @@ impl<'a> Guess<'a> {
             ));
             return;
         }
-        for field in ["external_id", "phone_1"] {
-            let replaced = field == "external_id" && self.told.by_number;
-            if !self.taken.contains(field) && !replaced {
-                let reason = say!(
-                    "the column is missing, and no other name for it is there; say which it is: columns=NAME:{field}",
-                    field
-                );
-                self.faults.push(Fault::of(field, reason));
-            }
+        let before = self.faults.len();
+        if !self.taken.contains("external_id") && !self.told.by_number {
+            self.faults.push(Fault::of(
+                "external_id",
+                "the column is missing, and no other name for it is there; say which column it is (columns=NAME:external_id), or that the number names the person (identify=number)",
+            ));
+        }
+        if !self.taken.contains("phone_1") {
+            self.faults.push(Fault::of(
+                "phone_1",
+                "the column is missing, and no other name for it is there; say which column it is (columns=NAME:phone_1)",
+            ));
+        }
+        if self.faults.len() > before {
+            self.faults.push(Fault::of("header", how_it_was_read(cells, read_as)));
         }
     }
+}
+
+/// What was found where columns are missing: most often it was read otherwise than it was written.
+fn how_it_was_read(cells: &[String], [encoding, delimiter]: [&str; 2]) -> Say {
+    let mut columns: Vec<String> = cells.iter().take(NAMED).map(|cell| shown(cell)).collect();
+    if cells.len() > NAMED {
+        columns.push("…".to_owned());
+    }
+    let columns = columns.join(" | ");
+    if cells.len() == 1 {
+        return say!(
+            "read as {encoding}, with columns divided by {delimiter}, the line has one column: {columns}; if it is a title, remove the lines above the names of the columns; if it is several, say the delimiter or the encoding",
+            encoding,
+            delimiter,
+            columns
+        );
+    }
+    say!(
+        "read as {encoding}, with columns divided by {delimiter}, these columns were found: {columns}; if they are a title, remove the lines above the names of the columns; if they look wrong, say the delimiter or the encoding",
+        encoding,
+        delimiter,
+        columns
+    )
 }
 
 fn same(cell: &str, header: &str) -> bool {

@@ -1,11 +1,12 @@
 //! A row of a contact list: its columns, what may stand in them, and what is made of it.
 
 mod consent;
+mod numbers;
+mod place;
 
 use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use dialer_types::{E164, LineType, PartyRole, PartyType, Say, UnixMillis, say};
 use schema::numbers::NumberKeys;
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ pub(crate) use consent::{RowConsent, holds_number};
 
 /// The columns, in the order of the template. A person has up to four consents: the columns of the
 /// others are named in [`CONSENTS`].
-pub(crate) const COLUMNS: [&str; 26] = [
+pub(crate) const COLUMNS: [&str; 27] = [
     "external_id",
     "phone_1",
     "phone_2",
@@ -54,6 +55,7 @@ pub(crate) const COLUMNS: [&str; 26] = [
     "consent_at",
     "consent_source",
     "consent_revoked_at",
+    "do_not_call",
 ];
 
 /// The columns of each consent: form, purpose, technology, at, source, revoked at. Those of the
@@ -93,9 +95,6 @@ pub(crate) const CONSENTS: [[&str; 6]; 4] = [
     ],
 ];
 
-/// Numbers of one contact.
-const PHONES: [(&str, &str); 4] =
-    [("phone_1", "line_1"), ("phone_2", "line_2"), ("phone_3", "line_3"), ("phone_4", "line_4")];
 /// Characters of a value of the file's own columns.
 const MAX_OWN: usize = 2000;
 
@@ -130,6 +129,8 @@ pub(crate) struct Row {
     pub(crate) party_role: PartyRole,
     pub(crate) relationship: Option<(&'static str, NaiveDate)>,
     pub(crate) consents: Vec<RowConsent>,
+    /// The person asked not to be called, as the list says.
+    pub(crate) do_not_call: bool,
     /// Personal data that no rule needs, by name; stored encrypted.
     pub(crate) own: Map<String, Value>,
 }
@@ -219,12 +220,13 @@ impl Sheet<'_> {
     }
 
     fn row(&self, fields: &mut Fields<'_>, own: Map<String, Value>, now: UnixMillis) -> Row {
-        let country = country(fields);
+        let country = place::country(fields);
         let plan = country.as_deref().and_then(Region::read).or(self.region);
-        let numbers = numbers(fields, plan);
-        let region = region(fields, country.as_deref());
-        let zone = time_zone(fields);
-        let postal_code = postal_code(fields, country.as_deref());
+        let numbers = numbers::read(fields, plan);
+        let first = numbers.first().map(|(number, _)| number);
+        let (country, region) = place::region(fields, country, self.region, first);
+        let zone = place::time_zone(fields);
+        let postal_code = place::postal_code(fields, country.as_deref());
         Row {
             line: fields.line,
             external_id: self.external_id(fields, &numbers),
@@ -244,6 +246,7 @@ impl Sheet<'_> {
                 .iter()
                 .filter_map(|columns| consent::read(fields, columns, zone, now))
                 .collect(),
+            do_not_call: do_not_call(fields),
             own,
         }
     }
@@ -255,7 +258,11 @@ impl Sheet<'_> {
             Some(column) => column.name().to_owned(),
             None => format!("column {}", at + 1),
         };
-        let split = cards::split_card(cells.iter().map(|cell| &**cell));
+        let split = cards::split_card(
+            cells.iter().map(|cell| &**cell),
+            |at| cells.get(at).is_some_and(|cell| self.is_number(at, cell, cells)),
+            |at| self.plan.columns.get(at).is_some_and(|column| columns::is_card(&column.header)),
+        );
         cells
             .iter()
             .enumerate()
@@ -347,12 +354,17 @@ impl Sheet<'_> {
         }
     }
 
-    /// Always the same for a number, and nobody gets the number out of it.
     fn code(&self, number: &E164) -> String {
-        let hash = self.keys.lookup_hash(number);
-        let hex: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        format!("number-{hex}")
+        code_of(self.keys, number)
     }
+}
+
+/// Stands for a number where ids are kept readable: always the same, and nobody gets the number
+/// out of it.
+pub(crate) fn code_of(keys: &NumberKeys, number: &E164) -> String {
+    let hash = keys.lookup_hash(number);
+    let hex: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("number-{hex}")
 }
 
 /// Nothing that can be seen.
@@ -372,107 +384,19 @@ fn one_of<T: FromStr + Display>(fields: &mut Fields<'_>, column: &str, all: &[T]
     fields.word(column, &words(all))
 }
 
-fn numbers(fields: &mut Fields<'_>, plan: Option<Region>) -> Vec<(E164, LineType)> {
-    let mut numbers: Vec<(E164, LineType)> = Vec::new();
-    let mut given = false;
-    for (phone, line) in PHONES {
-        let number = fields.get(phone).and_then(|text| match phones::read(text, plan) {
-            Ok(read) => {
-                if let Some(what) = read.repair {
-                    fields.repair(phone, what);
-                }
-                Some(read.number)
-            }
-            Err(reason) => {
-                fields.fault(phone, reason);
-                None
-            }
-        });
-        given |= fields.get(phone).is_some();
-        let kind = line_type(fields, line);
-        if kind.is_some() && fields.get(phone).is_none() {
-            fields.fault(line, say!("is given, and {phone} is empty", phone));
-        }
-        if let Some(number) = number
-            && !numbers.iter().any(|(held, _)| *held == number)
-        {
-            numbers.push((number, kind.unwrap_or(LineType::Unknown)));
-        }
+/// Whether the list says that the person is not to be called. What is neither yes nor no is never
+/// taken for no.
+fn do_not_call(fields: &mut Fields<'_>) -> bool {
+    const YES: [&str; 9] = ["y", "yes", "true", "t", "1", "x", "✓", "✔", "是"];
+    const NO: [&str; 6] = ["n", "no", "false", "f", "0", "否"];
+    let Some(word) = fields.get("do_not_call").map(str::to_lowercase) else { return false };
+    if !YES.contains(&word.as_str()) && !NO.contains(&word.as_str()) {
+        fields.fault(
+            "do_not_call",
+            "must be yes (then nobody calls the person for this seller), no or empty",
+        );
     }
-    if !given {
-        fields.fault("phone_1", "is missing: a contact needs a number");
-    }
-    numbers
-}
-
-/// What kind of line it is, in our words or in those that spreadsheets have for it.
-fn line_type(fields: &mut Fields<'_>, column: &str) -> Option<LineType> {
-    const MOBILE: [&str; 8] =
-        ["mobile", "cell", "cellular", "cell phone", "mobile phone", "mob", "手机", "移动电话"];
-    const FIXED: [&str; 5] = ["fixed", "fixed line", "fixed-line", "land line", "固定电话"];
-    // Whose it is says nothing of the line.
-    const EITHER: [&str; 6] = ["home", "work", "office", "business", "main", "other"];
-    let word = fields.get(column)?.to_lowercase();
-    if MOBILE.contains(&word.as_str()) {
-        return Some(LineType::Wireless);
-    }
-    if FIXED.contains(&word.as_str()) {
-        return Some(LineType::Landline);
-    }
-    if EITHER.contains(&word.as_str()) {
-        return Some(LineType::Unknown);
-    }
-    one_of(fields, column, LineType::ALL)
-}
-
-fn country(fields: &mut Fields<'_>) -> Option<String> {
-    let text = fields.get("country")?;
-    let Some(code) = places::country(text) else {
-        fields.fault("country", "must be two capital letters (ISO 3166-1), like US");
-        return None;
-    };
-    if code != text {
-        fields.repair("country", say!("was written otherwise; it is taken for {code}", code));
-    }
-    Some(code.to_owned())
-}
-
-fn region(fields: &mut Fields<'_>, country: Option<&str>) -> Option<String> {
-    let text = fields.get("region")?;
-    let Some(country) = country else {
-        if fields.get("country").is_none() {
-            fields.fault("region", "is given, and country is empty");
-        }
-        return None;
-    };
-    let Some(code) = places::region(country, text) else {
-        fields.fault("region", "must be an ISO 3166-2 code without the country, like FL");
-        return None;
-    };
-    if code != text {
-        fields.repair("region", say!("was written otherwise; it is taken for {code}", code));
-    }
-    Some(code)
-}
-
-/// American codes have five digits, and spreadsheets drop the zeros they begin with.
-fn postal_code(fields: &mut Fields<'_>, country: Option<&str>) -> Option<String> {
-    let code = fields.optional("postal_code", 20)?;
-    let short = matches!(code.len(), 3 | 4) && code.bytes().all(|byte| byte.is_ascii_digit());
-    if country == Some("US") && short {
-        fields.repair("postal_code", "had lost the zeros it begins with");
-        return Some(format!("{code:0>5}"));
-    }
-    Some(code)
-}
-
-fn time_zone(fields: &mut Fields<'_>) -> Option<Tz> {
-    let text = fields.get("time_zone")?;
-    let zone = text.parse().ok();
-    if zone.is_none() {
-        fields.fault("time_zone", "is not an IANA time zone, like America/New_York");
-    }
-    zone
+    YES.contains(&word.as_str())
 }
 
 fn relationship(fields: &mut Fields<'_>) -> Option<(&'static str, NaiveDate)> {

@@ -3,7 +3,6 @@
 //! What cannot be decoded becomes U+FFFD, which makes a fault of the row it stands in.
 
 use std::{
-    fmt::Display,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,10 +16,12 @@ use encoding_rs::{
 };
 use futures_util::{Stream, StreamExt};
 
-use super::columns;
+use super::{columns, records::Breaks};
 
 /// Bytes that are looked at to tell the encoding: enough for some hundred rows.
 const SAMPLE: usize = 64 * 1024;
+/// Bytes of ASCII before them that are looked at too.
+const BEFORE: usize = 4096;
 /// Bytes decoded at once: what a piece holds in memory, whatever its sender cuts.
 const AT_ONCE: usize = 64 * 1024;
 /// How long the sender may be silent. Less than the age at which an import counts as interrupted.
@@ -41,6 +42,8 @@ pub(crate) struct Decoded<S> {
     mode: Mode,
     ended: bool,
     hint: Option<[u8; 2]>,
+    /// The last of the ASCII that came first: numbers stand before names.
+    before: Vec<u8>,
     found: Found,
 }
 
@@ -56,7 +59,7 @@ enum Mode {
 impl<S, E> Decoded<S>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: Display,
+    E: Breaks,
 {
     /// `told`: what the sender says it is. `region`: two capital letters, a hint for the guess.
     pub(crate) fn new(stream: S, told: Option<&'static Encoding>, region: Option<[u8; 2]>) -> Self {
@@ -65,7 +68,8 @@ where
             found.get_or_init(|| told);
         }
         let hint = region.map(|region| region.map(|letter| letter.to_ascii_lowercase()));
-        Self { stream, held: Vec::new(), mode: Mode::Unread, ended: false, hint, found }
+        let (held, before) = (Vec::new(), Vec::new());
+        Self { stream, held, mode: Mode::Unread, ended: false, hint, before, found }
     }
 
     /// Where the encoding will be told.
@@ -88,14 +92,17 @@ where
                     let plain = Encoding::ascii_valid_up_to(&self.held);
                     if plain > 0 {
                         let rest = self.held.split_off(plain);
-                        return Ok(Some(std::mem::replace(&mut self.held, rest).into()));
+                        let text = std::mem::replace(&mut self.held, rest);
+                        self.remember(&text);
+                        return Ok(Some(text.into()));
                     }
                     if self.held.is_empty() {
                         self.mode = Mode::Done;
                         continue;
                     }
                     self.fill(SAMPLE).await?;
-                    let guess = guess(&self.held, self.ended, self.hint.as_ref());
+                    let before = std::mem::take(&mut self.before);
+                    let guess = guess(&before, &self.held, self.ended, self.hint.as_ref());
                     self.decide(guess);
                 }
                 Mode::Known(decoder) => {
@@ -116,14 +123,18 @@ where
         }
     }
 
+    fn remember(&mut self, plain: &[u8]) {
+        self.before.extend_from_slice(plain);
+        let over = self.before.len().saturating_sub(BEFORE);
+        drop(self.before.drain(..over));
+    }
+
     /// Reads until so many bytes are held, or all.
     async fn fill(&mut self, least: usize) -> Result<(), Say> {
         while self.held.len() < least && !self.ended {
             match tokio::time::timeout(PATIENCE, self.stream.next()).await {
                 Ok(Some(Ok(bytes))) => self.held.extend_from_slice(&bytes),
-                Ok(Some(Err(error))) => {
-                    return Err(say!("the upload broke off: {error}", error = error.to_string()));
-                }
+                Ok(Some(Err(error))) => return Err(error.said()),
                 Ok(None) => self.ended = true,
                 Err(_) => {
                     let seconds = PATIENCE.as_secs();
@@ -226,8 +237,8 @@ fn wide(head: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// The encoding of bytes that begin (or go on) outside of ASCII.
-fn guess(sample: &[u8], whole: bool, hint: Option<&[u8; 2]>) -> &'static Encoding {
+/// The encoding of bytes that begin (or go on) outside of ASCII, with some of the ASCII before them.
+fn guess(before: &[u8], sample: &[u8], whole: bool, hint: Option<&[u8; 2]>) -> &'static Encoding {
     if is_utf8(sample) {
         return UTF_8;
     }
@@ -243,7 +254,36 @@ fn guess(sample: &[u8], whole: bool, hint: Option<&[u8; 2]>) -> &'static Encodin
             best = (other, named);
         }
     }
+    // Short Chinese and Japanese texts look alike to statistics; numbers of China tell.
+    let elsewhere = hint.is_some_and(|hint| hint != b"cn");
+    if best.1 == 0
+        && best.0 != GB18030
+        && !elsewhere
+        && is_chinese(&[before, sample].concat(), whole)
+    {
+        return GB18030;
+    }
     best.0
+}
+
+/// Whether bytes outside of ASCII come in pairs that are Chinese characters, beside telephone
+/// numbers of China: `+86`, or eleven digits from 13 to 19.
+fn is_chinese(sample: &[u8], whole: bool) -> bool {
+    let ascii = |pair: &[u8]| matches!(pair, [a, b] if a.is_ascii() == b.is_ascii());
+    let runs = sample.chunk_by(|a, b| ascii(&[*a, *b]));
+    // What is cut at the end of the sample says nothing.
+    let odd = |run: &&[u8]| run.first().is_some_and(|b| !b.is_ascii()) && run.len() % 2 == 1;
+    if runs.filter(odd).count() > usize::from(!whole) {
+        return false;
+    }
+    let text = GB18030.decode_without_bom_handling(sample).0;
+    // Japanese has the same bytes for its own letters in both.
+    let kana = text.chars().any(|c| ('\u{3041}'..='\u{30FA}').contains(&c));
+    let wrong = text.chars().filter(|c| *c == '\u{FFFD}').count();
+    let mobile =
+        |digits: &str| digits.len() == 11 && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..]);
+    let number = text.contains("+86") || text.split(|c: char| !c.is_ascii_digit()).any(mobile);
+    number && !kana && wrong <= usize::from(!whole)
 }
 
 fn widest(encoding: &'static Encoding) -> &'static Encoding {
@@ -320,6 +360,26 @@ mod tests {
                 assert_eq!((found.0.as_str(), found.1), (text, name), "in pieces of {piece}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_short_chinese_file_is_told_by_its_numbers() {
+        for (text, name) in [
+            ("id,phone_1,name\n1,+8613800138000,\u{738B}\u{5C0F}\u{660E}\n", "gb18030"),
+            ("id,phone_1,name\n1,13800138000,\u{674E}\u{5A1C}\n", "gb18030"),
+            ("id,phone_1\n\u{738B},+86 138 0013 8000\n", "gb18030"),
+        ] {
+            let (found, encoding) = read(&GBK.encode(text).0, 1000, None).await;
+            assert_eq!((found.as_str(), encoding), (text, name));
+        }
+        // Japanese with a number of China, and a German name beside an American number.
+        let text =
+            "id,phone_1,name\n1,+8613800138000,\u{7530}\u{4E2D}\u{3055}\u{3093}\u{3067}\u{3059}\n";
+        let (found, encoding) = read(&encoding_rs::EUC_JP.encode(text).0, 1000, None).await;
+        assert_eq!((found.as_str(), encoding), (text, "EUC-JP"));
+        let text = "id,phone_1,name\n1,13055550101,M\u{FC}ller\n2,13055550102,Jos\u{E9}\n";
+        let (found, encoding) = read(&WINDOWS_1252.encode(text).0, 1000, None).await;
+        assert_eq!((found.as_str(), encoding), (text, "windows-1252"));
     }
 
     #[tokio::test]

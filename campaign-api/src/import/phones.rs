@@ -19,6 +19,8 @@ impl Region {
     /// The country with these two letters.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let letters: [u8; 2] = text.trim().to_ascii_uppercase().as_bytes().try_into().ok()?;
+        // Everybody writes UK, and no plan has that name.
+        let letters = if letters == *b"UK" { *b"GB" } else { letters };
         let text = std::str::from_utf8(&letters).ok()?;
         country::Id::from_str(text).ok().map(|id| Self { letters, id })
     }
@@ -80,6 +82,12 @@ pub(crate) fn read(text: &str, region: Option<Region>) -> Result<Read, Say> {
 /// those of a card.
 pub(crate) fn is_valid(number: &E164) -> bool {
     valid(None, &number.expose()).as_ref() == Some(number)
+}
+
+/// Whether a number is one of this country, and not of another that shares its code.
+pub(crate) fn is_of(number: &E164, region: Region) -> bool {
+    phonenumber::parse(None, number.expose())
+        .is_ok_and(|number| number.country().id() == Some(region.id))
 }
 
 /// The digits, and whether a plus is before them.
@@ -236,6 +244,20 @@ mod tests {
                 }
                 (found, _) => panic!("{region} {text}: {found:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_number_is_of_the_country_whose_plan_has_it() {
+        for (number, region, is) in [
+            ("+13055550123", "US", true),
+            ("+14165550123", "US", false),
+            ("+14165550123", "CA", true),
+            ("+442079460958", "GB", true),
+            ("+442079460958", "US", false),
+        ] {
+            let region = Region::read(region).unwrap();
+            assert_eq!(is_of(&number.parse().unwrap(), region), is, "{number} {region:?}");
         }
     }
 

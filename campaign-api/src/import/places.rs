@@ -1,5 +1,18 @@
 //! Countries and regions as people write them, to the codes of ISO 3166.
 
+use dialer_types::{Say, say};
+
+/// Every code of ISO 3166-1, and XK, which is in use for Kosovo: a country without rules of its own
+/// may be imported, a slip of the pen may not.
+const CODES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM \
+    BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK \
+    DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT \
+    GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW \
+    KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV \
+    MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA \
+    RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ \
+    TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+
 /// Other names of countries, folded to small letters.
 const COUNTRIES: [(&str, &[&str]); 40] = [
     (
@@ -71,9 +84,12 @@ const COUNTRIES: [(&str, &[&str]); 40] = [
 ];
 
 /// Names of regions, small letters, with the code after the country's.
-const REGIONS: [(&str, &[(&str, &str)]); 3] = [("US", &US), ("CA", &CA), ("CN", &CN)];
+const REGIONS: [(&str, &[(&str, &str)]); 4] = [("US", &US), ("CA", &CA), ("AU", &AU), ("CN", &CN)];
+/// Countries of which every code is in [`REGIONS`]: another is a mistake, and would only be found
+/// when the rules ask for the place.
+const COMPLETE: [&str; 3] = ["US", "CA", "AU"];
 
-const US: [(&str, &str); 52] = [
+const US: [(&str, &str); 61] = [
     ("AL", "alabama"),
     ("AK", "alaska"),
     ("AZ", "arizona"),
@@ -126,6 +142,16 @@ const US: [(&str, &str); 52] = [
     ("WV", "west virginia"),
     ("WI", "wisconsin"),
     ("WY", "wyoming"),
+    // Outlying areas, and what the post calls a state for its armed forces.
+    ("AS", "american samoa"),
+    ("GU", "guam"),
+    ("MP", "northern mariana islands"),
+    ("PR", "puerto rico"),
+    ("UM", "united states minor outlying islands"),
+    ("VI", "virgin islands"),
+    ("AA", "armed forces americas"),
+    ("AE", "armed forces europe"),
+    ("AP", "armed forces pacific"),
 ];
 
 const CA: [(&str, &str); 14] = [
@@ -143,6 +169,17 @@ const CA: [(&str, &str); 14] = [
     ("QC", "québec"),
     ("SK", "saskatchewan"),
     ("YT", "yukon"),
+];
+
+const AU: [(&str, &str); 8] = [
+    ("ACT", "australian capital territory"),
+    ("NSW", "new south wales"),
+    ("NT", "northern territory"),
+    ("QLD", "queensland"),
+    ("SA", "south australia"),
+    ("TAS", "tasmania"),
+    ("VIC", "victoria"),
+    ("WA", "western australia"),
 ];
 
 const CN: [(&str, &str); 34] = [
@@ -182,25 +219,38 @@ const CN: [(&str, &str); 34] = [
     ("ZJ", "浙江"),
 ];
 
-/// The two capital letters of a country.
-pub(crate) fn country(text: &str) -> Option<&str> {
+/// The two capital letters of a country that there is.
+pub(crate) fn country(text: &str) -> Option<&'static str> {
     let text = text.trim();
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Some(text);
-    }
-    let small = text.to_lowercase();
-    COUNTRIES
-        .iter()
-        .find(|(code, names)| names.contains(&small.as_str()) || code.eq_ignore_ascii_case(text))
-        .map(|(code, _)| *code)
+    code(text).or_else(|| {
+        // UK is no code, and everybody writes it: it is among the names.
+        let small = text.to_lowercase();
+        let known = COUNTRIES.iter().find(|(_, names)| names.contains(&small.as_str()));
+        known.map(|(code, _)| *code)
+    })
 }
 
-/// The code of a region of a country, without the country's.
-pub(crate) fn region(country: &str, text: &str) -> Option<String> {
+fn code(text: &str) -> Option<&'static str> {
+    // Two letters and a blank each: every row asks.
+    let at = CODES.as_bytes().chunks(3).position(|code| {
+        code.get(..2).is_some_and(|code| code.eq_ignore_ascii_case(text.as_bytes()))
+    })?;
+    CODES.get(at * 3..at * 3 + 2)
+}
+
+/// The code of a region of a country, without the country's; or what is expected there.
+pub(crate) fn region(country: &str, text: &str) -> Result<String, Say> {
     let text = text.trim();
     let code = text.strip_prefix(country).and_then(|rest| rest.strip_prefix('-')).unwrap_or(text);
+    let names = REGIONS.iter().find(|(of, _)| *of == country).map(|(_, names)| *names);
     if (1..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Some(code.to_ascii_uppercase());
+        let code = code.to_ascii_uppercase();
+        return match names.filter(|_| COMPLETE.contains(&country)) {
+            Some(names) if !names.iter().any(|(known, _)| *known == code) => {
+                Err(expected(country, names))
+            }
+            _ => Ok(code),
+        };
     }
     let small = text.to_lowercase();
     let small = small.replace(['.', ','], "");
@@ -208,8 +258,18 @@ pub(crate) fn region(country: &str, text: &str) -> Option<String> {
         .iter()
         .find_map(|kind| small.strip_suffix(kind))
         .unwrap_or(&small);
-    let (_, names) = REGIONS.iter().find(|(of, _)| *of == country)?;
-    names.iter().find(|(_, name)| *name == bare).map(|(code, _)| (*code).to_owned())
+    let Some(names) = names else {
+        return Err("must be an ISO 3166-2 code without the country, like FL".into());
+    };
+    let named = names.iter().find(|(_, name)| *name == bare);
+    named.map(|(code, _)| (*code).to_owned()).ok_or_else(|| expected(country, names))
+}
+
+fn expected(country: &str, names: &[(&'static str, &str)]) -> Say {
+    let mut known: Vec<&str> = names.iter().map(|(code, _)| *code).collect();
+    known.dedup();
+    let known = known.join(", ");
+    say!("is no region of {country}; expected is its name or one of: {known}", country, known)
 }
 
 #[cfg(test)]
@@ -226,6 +286,12 @@ mod tests {
             ("中国", Some("CN")),
             ("Deutschland", Some("DE")),
             ("ZW", Some("ZW")),
+            ("zw", Some("ZW")),
+            ("UK", Some("GB")),
+            ("uk", Some("GB")),
+            ("XX", None),
+            ("ZZ", None),
+            ("EU", None),
             ("Atlantis", None),
         ] {
             assert_eq!(country(text), code, "{text}");
@@ -242,8 +308,20 @@ mod tests {
             ("CN", "北京市", Some("BJ")),
             ("DE", "Bayern", None),
             ("US", "Atlantis", None),
+            ("US", "ZZ", None),
+            ("US", "QC", None),
+            ("US", "PR", Some("PR")),
+            ("CA", "QC", Some("QC")),
+            ("CA", "FL", None),
+            ("AU", "nsw", Some("NSW")),
+            ("AU", "Victoria", Some("VIC")),
+            ("AU", "XYZ", None),
+            // Nobody here knows the regions of Germany by code.
+            ("DE", "BY", Some("BY")),
         ] {
-            assert_eq!(region(of, text).as_deref(), code, "{of} {text}");
+            assert_eq!(region(of, text).ok().as_deref(), code, "{of} {text}");
         }
+        let said = region("AU", "ZZ").unwrap_err().to_string();
+        assert!(said.contains("AU") && said.contains("NSW, NT, QLD"), "{said}");
     }
 }

@@ -1,7 +1,5 @@
 //! CSV records out of a stream of bytes, one at a time, with the line each begins on.
 
-use std::fmt::Display;
-
 use axum::body::Bytes;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use dialer_types::{Say, say};
@@ -11,6 +9,24 @@ use futures_util::{Stream, StreamExt};
 const MAX_RECORD: usize = 64 * 1024;
 /// The most fields of a record that are read.
 const MAX_FIELDS: usize = 1024;
+/// What becomes of a stream that breaks off.
+pub(crate) trait Breaks {
+    /// Why it broke off, as a whole sentence.
+    fn said(&self) -> Say;
+}
+
+impl Breaks for String {
+    fn said(&self) -> Say {
+        say!("the upload broke off: {error}", error = self)
+    }
+}
+
+impl Breaks for std::convert::Infallible {
+    fn said(&self) -> Say {
+        match *self {}
+    }
+}
+
 /// UTF-8 byte order mark.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -142,7 +158,7 @@ enum Ended {
 impl<S, E> Records<S>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: Display,
+    E: Breaks,
 {
     /// Comma separated, UTF-8.
     pub(crate) fn new(stream: S) -> Self {
@@ -340,13 +356,7 @@ where
         while self.input.is_empty() && !self.ended {
             match self.stream.next().await {
                 Some(Ok(bytes)) => self.input = bytes,
-                Some(Err(error)) => {
-                    let error = error.to_string();
-                    return Err(RecordsError::BrokenOff(say!(
-                        "the upload broke off: {error}",
-                        error
-                    )));
-                }
+                Some(Err(error)) => return Err(RecordsError::BrokenOff(error.said())),
                 None => self.ended = true,
             }
         }

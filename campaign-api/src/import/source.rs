@@ -12,7 +12,7 @@ use super::{
     columns,
     decode::{Decoded, Found},
     phones::Region,
-    records::Records,
+    records::{Breaks, Records},
 };
 
 /// Text that is looked at to find the delimiter.
@@ -43,6 +43,12 @@ pub(crate) type Text = Pin<Box<dyn Stream<Item = Result<Bytes, Said>> + Send>>;
 #[error("{0}")]
 pub(crate) struct Said(pub(crate) Say);
 
+impl Breaks for Said {
+    fn said(&self) -> Say {
+        self.0.clone()
+    }
+}
+
 /// A file that is being read.
 pub(crate) struct Source {
     pub(crate) records: Records<Text>,
@@ -54,7 +60,7 @@ pub(crate) struct Source {
 pub(crate) async fn open<S, E>(stream: S, told: &Told) -> Result<Source, Say>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send + 'static,
-    E: std::fmt::Display + Send + 'static,
+    E: Breaks + Send + 'static,
 {
     let region = told.region.map(Region::letters);
     let mut decoded = Decoded::new(stream, told.encoding, region);
@@ -170,6 +176,23 @@ mod tests {
         // Without names that are known the shape decides.
         let (found, ..) = first("a;b, c;d\n1;2;3\n4;5, 6;7\n", &Told::default()).await;
         assert_eq!(found, b';');
+    }
+
+    #[tokio::test]
+    async fn that_an_upload_broke_off_is_said_once() {
+        let head = "id,tel\n".to_owned() + &"1,+13055550101\n".repeat(10_000);
+        let pieces = [Ok(Bytes::from(head)), Err("the cable is out".to_owned())];
+        let mut source = open(stream::iter(pieces), &Told::default()).await.unwrap();
+        let error = loop {
+            match source.records.next().await {
+                Ok(record) => assert!(record.is_some()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.say().to_string(), "the upload broke off: the cable is out");
+        let pieces = [Ok(Bytes::from("id,tel\n")), Err("the cable is out".to_owned())];
+        let error = open(stream::iter(pieces), &Told::default()).await.err().unwrap();
+        assert_eq!(error.to_string(), "the upload broke off: the cable is out");
     }
 
     #[tokio::test]

@@ -7,9 +7,18 @@ use ureq::{
     Agent, Body, SendBody,
     http::{Response, request::Builder},
     tls::{RootCerts, TlsConfig},
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{Connector as _, DefaultConnector},
+    },
 };
 
-use crate::{config::Access, trouble::Trouble, words::Tongue};
+use crate::{
+    config::Access,
+    early::{Deaf, EarlyConnector, Heard},
+    trouble::Trouble,
+    words::Tongue,
+};
 
 /// A connection is made in milliseconds or not at all.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -33,6 +42,7 @@ pub(crate) struct Api {
     access: Access,
     tongue: Tongue,
     agent: Agent,
+    deaf: Deaf,
 }
 
 /// What is asked for: names and values of a query, missing ones left out.
@@ -58,7 +68,10 @@ impl Api {
         if ["127.", "localhost", "[::1]"].iter().any(|own| rest.starts_with(own)) {
             config = config.proxy(None);
         }
-        Self { access, tongue, agent: Agent::new_with_config(config.build()) }
+        let deaf = Deaf::default();
+        let connector = DefaultConnector::default().chain(EarlyConnector(deaf.clone()));
+        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        Self { access, tongue, agent, deaf }
     }
 
     /// Asks.
@@ -93,7 +106,17 @@ impl Api {
         query: Query<'_>,
         file: &mut dyn Read,
     ) -> Result<Answer, Trouble> {
-        self.read(self.send("POST", path, query, Some("text/csv"), SendBody::from_reader(file))?)
+        self.deaf.forget();
+        let mut file = Heard(file, self.deaf.clone());
+        let body = SendBody::from_reader(&mut file);
+        let sent = self.send("POST", path, query, Some("text/csv"), body);
+        match sent.and_then(|response| self.read(response)) {
+            // It closed before the file's end, and no answer of its own came.
+            Err(Trouble::Unreachable { place, .. }) if self.deaf.is_so() => {
+                Err(Trouble::Cut { place })
+            }
+            other => other,
+        }
     }
 
     fn send(

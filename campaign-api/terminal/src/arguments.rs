@@ -1,16 +1,21 @@
 //! The words of the command line.
 
+mod values;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser};
-use dialer_types::{Disposition, Purpose, Technology};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+
+use values::{
+    column, dispositions, known_language, known_zone, purposes, retry, seconds, technologies,
+};
 
 /// Daily work with Ringfence: campaigns, lists, opt-outs and consents, and why somebody is or is not called.
 #[derive(Debug, Parser)]
 #[command(
     name = "ringfence",
     version,
-    after_help = "Exit codes: 0 done, 1 the API refused, 2 the command line, 3 the API cannot be reached or failed, 4 the key is not accepted or its role may not, 5 a local file, 6 a watched campaign stalled.\nSettings: RINGFENCE_API, RINGFENCE_KEY or RINGFENCE_KEY_FILE, LANG (zh_CN for Chinese), TZ (Asia/Shanghai), NO_COLOR; or once: ./ringfence login."
+    after_help = "Exit codes: 0 done, 1 the API refused or took no row, 2 the command line, 3 the API cannot be reached or failed, 4 the key is not accepted or its role may not, 5 a local file, 6 a watched campaign stalled.\nSettings: RINGFENCE_API, RINGFENCE_KEY or RINGFENCE_KEY_FILE, LANG (zh_CN for Chinese), TZ (Asia/Shanghai), NO_COLOR; or once: ./ringfence login."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -20,7 +25,7 @@ pub(crate) struct Arguments {
 }
 
 /// Flags of every command.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub(crate) struct Global {
     /// Address of the API, like http://127.0.0.1:8080 [env: RINGFENCE_API]
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
@@ -29,7 +34,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub(crate) key_file: Option<PathBuf>,
     /// Language of tables and messages: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
-    #[arg(long, global = true, value_name = "LANGUAGE", help_heading = "Everywhere")]
+    #[arg(long, global = true, value_name = "LANGUAGE", value_parser = known_language, help_heading = "Everywhere")]
     pub(crate) language: Option<String>,
     /// Show moments in this zone, like Asia/Shanghai [default: TZ, else UTC]
     #[arg(long, global = true, value_name = "ZONE", value_parser = known_zone, help_heading = "Everywhere")]
@@ -37,12 +42,6 @@ pub(crate) struct Global {
     /// The API's JSON on stdout, errors as problem JSON on stderr
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
-}
-
-fn known_zone(name: &str) -> Result<String, String> {
-    crate::page::zone(name)
-        .map(|_| name.to_owned())
-        .ok_or_else(|| "no zone of that name; use one like America/New_York or UTC".to_owned())
 }
 
 /// What to do.
@@ -127,18 +126,6 @@ pub(crate) struct Watch {
     pub(crate) every: u64,
 }
 
-fn purposes() -> PossibleValuesParser {
-    PossibleValuesParser::new(Purpose::ALL.iter().map(|word| word.as_str()))
-}
-
-fn technologies() -> PossibleValuesParser {
-    PossibleValuesParser::new(Technology::ALL.iter().map(|word| word.as_str()))
-}
-
-fn dispositions() -> PossibleValuesParser {
-    PossibleValuesParser::new(Disposition::ALL.iter().map(|word| word.as_str()))
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct NewCampaign {
     /// Its name, unique within the seller
@@ -181,29 +168,6 @@ pub(crate) struct NewCampaign {
     pub(crate) retry: Vec<(String, i64)>,
 }
 
-/// `30s`, `10m`, `4h`, `2d` or plain seconds.
-fn seconds(text: &str) -> Result<i64, String> {
-    let (digits, unit) = match text.char_indices().last() {
-        Some((at, 's')) => (text.get(..at), 1),
-        Some((at, 'm')) => (text.get(..at), 60),
-        Some((at, 'h')) => (text.get(..at), 3600),
-        Some((at, 'd')) => (text.get(..at), 86_400),
-        _ => (Some(text), 1),
-    };
-    digits
-        .and_then(|digits| digits.parse::<i64>().ok())
-        .and_then(|count| count.checked_mul(unit))
-        .filter(|seconds| *seconds >= 0)
-        .ok_or_else(|| "write a time like 30s, 10m, 4h or 2d".to_owned())
-}
-
-fn retry(text: &str) -> Result<(String, i64), String> {
-    let (word, time) = text.split_once('=').ok_or_else(|| "write it like busy=10m".to_owned())?;
-    let word: Disposition =
-        word.parse().map_err(|error: dialer_types::UnknownWord| error.to_string())?;
-    Ok((word.as_str().to_owned(), seconds(time)?))
-}
-
 /// How a file is to be read. What is not given is guessed.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Reading {
@@ -222,19 +186,6 @@ pub(crate) struct Reading {
     /// No column names the person: the first number does
     #[arg(long)]
     pub(crate) identify_by_number: bool,
-}
-
-fn column(text: &str) -> Result<(String, String), String> {
-    // A header may hold an equals sign, a field does not.
-    match text.rsplit_once('=') {
-        Some((header, field)) if !header.trim().is_empty() && !field.trim().is_empty() => {
-            if header.contains(',') {
-                return Err("name a column whose header has no comma".to_owned());
-            }
-            Ok((header.to_owned(), field.trim().to_owned()))
-        }
-        _ => Err("write it like 'Their header=phone_1'".to_owned()),
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,6 +222,9 @@ pub(crate) enum List {
     Faults {
         /// ULID of the list
         list: String,
+        /// Which rows
+        #[arg(long, default_value = "all", value_parser = ["rejected", "repaired", "duplicate", "all"])]
+        about: String,
         /// Save the report here (CSV) instead of showing it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -314,9 +268,9 @@ pub(crate) struct Part {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whom").args(["number", "person"]).multiple(true).required(true))]
 pub(crate) struct Suppress {
     /// Number in international form: +13055550123
-    #[arg(required_unless_present = "person")]
     pub(crate) number: Option<String>,
     /// The seller's own id of a person: the person with every number of theirs
     #[arg(long, requires = "seller")]
@@ -374,12 +328,12 @@ pub(crate) struct ConsentEvent {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whom").args(["number", "person", "contact"]).required(true))]
 pub(crate) struct Why {
     /// Number in international form: +13055550123
-    #[arg(required_unless_present_any = ["person", "contact"], conflicts_with_all = ["person", "contact"])]
     pub(crate) number: Option<String>,
     /// The seller's own id of the person
-    #[arg(long, conflicts_with = "contact")]
+    #[arg(long)]
     pub(crate) person: Option<String>,
     /// ULID of a contact
     #[arg(long)]
@@ -524,23 +478,6 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn times_and_columns_are_read_as_people_write_them() {
-        for (text, expected) in
-            [("30s", 30), ("10m", 600), ("4h", 14_400), ("2d", 172_800), ("7", 7)]
-        {
-            assert_eq!(seconds(text), Ok(expected), "{text}");
-        }
-        for bad in ["", "m", "-5s", "1.5h", "9999999999999999d", "五m"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
-        assert_eq!(retry("no_answer=4h"), Ok(("no_answer".to_owned(), 14_400)));
-        assert!(retry("nobody=4h").is_err());
-        assert_eq!(column("电话=phone_1"), Ok(("电话".to_owned(), "phone_1".to_owned())));
-        assert_eq!(column("a=b=phone_1"), Ok(("a=b".to_owned(), "phone_1".to_owned())));
-        assert!(column("=x").is_err());
     }
 
     #[test]

@@ -28,13 +28,13 @@ pub(crate) fn run(arguments: &Arguments, tongue: Tongue) -> Result<u8, Trouble> 
     };
     match &arguments.word {
         Word::Campaign(word) => return campaigns::run(&desk, word),
-        Word::List(word) => lists::run(&desk, word),
+        Word::List(word) => return lists::run(&desk, word),
         Word::Contact(word) => facts::contacts(&desk, word),
         Word::Suppress(entry) => opt_outs::suppress(&desk, entry),
         Word::Consent(word) => opt_outs::consent(&desk, word),
         Word::Why(asked) => why::run(&desk, asked),
         Word::Attempts(asked) => attempts::run(&desk, asked),
-        Word::Earlier(word) => facts::earlier(&desk, word),
+        Word::Earlier(word) => return facts::earlier(&desk, word),
         Word::Export(asked) => export::run(&desk, asked),
         Word::Seller(word) => trunks::sellers(&desk, word),
         Word::Trunk(word) => trunks::run(&desk, word),

@@ -11,9 +11,11 @@ mod arguments;
 mod commands;
 mod config;
 mod desk;
+mod early;
 mod find;
 mod page;
 mod trouble;
+mod usage;
 mod words;
 
 use std::{io::Write as _, process::ExitCode};
@@ -23,7 +25,10 @@ use clap::Parser as _;
 use desk::print_error;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(usage::complain(&error, config::tongue(None))),
+    };
     let tongue = config::tongue(arguments.global.language.as_deref());
     match commands::run(&arguments, tongue) {
         Ok(code) => {

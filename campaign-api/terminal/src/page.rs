@@ -176,6 +176,11 @@ impl Page {
         let shown = match word.split_once(':') {
             Some((kind, about)) => {
                 let colon = if self.tongue.0 == Language::Chinese { "：" } else { ": " };
+                // A list has a name; what a campaign must do is a word of the API.
+                let about = match kind {
+                    "obligation" => self.tongue.word(about),
+                    _ => about.to_owned(),
+                };
                 format!("{}{colon}{about}", self.tongue.word(kind))
             }
             None => self.tongue.word(word),

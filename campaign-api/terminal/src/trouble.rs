@@ -19,6 +19,12 @@ pub(crate) enum Trouble {
         /// What the way to it said.
         reason: String,
     },
+    /// The API stopped reading a file before its end and sent no answer.
+    #[error("{place} stopped reading")]
+    Cut {
+        /// The API's address.
+        place: String,
+    },
     /// The API said no: an RFC 9457 problem.
     #[error("{status}")]
     Refused {
@@ -44,8 +50,8 @@ pub(crate) enum Trouble {
 
 /// Done.
 pub(crate) const DONE: u8 = 0;
-/// The API refused: 400, 404, 405, 409, 413, 422.
-const REFUSED: u8 = 1;
+/// The API refused: 400, 404, 405, 409, 413, 422; or took no row of a file.
+pub(crate) const REFUSED: u8 = 1;
 /// The command line, as clap has it.
 const USAGE: u8 = 2;
 /// No connection, no answer in time, 5xx.
@@ -62,7 +68,7 @@ impl Trouble {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => USAGE,
-            Self::Unreachable { .. } => UNREACHABLE,
+            Self::Unreachable { .. } | Self::Cut { .. } => UNREACHABLE,
             Self::Refused { status: 401 | 403, .. } => NOT_ALLOWED,
             Self::Refused { status: 500.., .. } => UNREACHABLE,
             Self::Refused { .. } => REFUSED,
@@ -76,10 +82,13 @@ impl Trouble {
         let (code, title, detail) = match self {
             Self::Refused { text, .. } => return text.trim_end().to_owned(),
             Self::Usage(say) => {
-                ("usage", say!("The command line does not say enough"), page.tell(say))
+                ("usage", say!("The command line cannot be followed"), page.tell(say))
             }
             Self::Unreachable { place, reason } => {
                 ("unreachable", say!("The API does not answer"), format!("{place}: {reason}"))
+            }
+            Self::Cut { place } => {
+                ("unreachable", say!("The API does not answer"), page.tell(&cut(place)))
             }
             Self::File { path, reason } => {
                 ("file", say!("A file cannot be used"), format!("{path}: {reason}"))
@@ -101,6 +110,7 @@ impl Trouble {
                 let what = say!("the API at {place} does not answer: {reason}", place, reason);
                 (page.tell(&what), String::new())
             }
+            Self::Cut { place } => (page.tell(&cut(place)), String::new()),
             Self::File { path, reason } => (format!("{path}: {reason}"), String::new()),
             Self::Refused { problem, .. } => {
                 let (title, detail) = (said(&problem["title"]), said(&problem["detail"]));
@@ -115,11 +125,31 @@ impl Trouble {
         // The full-width colon has its blank in it.
         let blank = if page.tongue.0 == Language::English { " " } else { "" };
         let mut out = format!("{error}{blank}{what}\n{faults}");
-        if let Some(advice) = self.advice() {
+        for advice in self.own_ways().into_iter().chain(self.advice()) {
             out.push_str(&page.tone(&page.tell(&advice), Tone::Faint));
             out.push('\n');
         }
         out
+    }
+
+    /// The API names what its query takes; here it is a flag.
+    fn own_ways(&self) -> Vec<Say> {
+        let Self::Refused { problem, .. } = self else { return Vec::new() };
+        let faults = problem["faults"].as_array().into_iter().flatten();
+        let missing = faults
+            .filter(|fault| fault["reason"].as_str().is_some_and(|it| it.contains("columns=")))
+            .map(|fault| said(&fault["field"]));
+        missing
+            .map(|field| match field.as_str() {
+                "external_id" => say!(
+                    "Here it is said with --column 'NAME=external_id', NAME being the header in your file; if no column names the person, with --identify-by-number."
+                ),
+                _ => say!(
+                    "Here it is said with --column 'NAME={field}', NAME being the header in your file.",
+                    field
+                ),
+            })
+            .collect()
     }
 
     /// The next step.
@@ -128,6 +158,11 @@ impl Trouble {
             Self::Unreachable { .. } => {
                 return Some(say!(
                     "Is campaign-api running, and is the address right? It comes from --api, RINGFENCE_API or `./ringfence login`; your operator knows it."
+                ));
+            }
+            Self::Cut { .. } => {
+                return Some(say!(
+                    "The rows stored before stay. Wait a minute and run the command again: whoever is in already counts as a duplicate, and earlier attempts that are recorded twice only make the caps stricter."
                 ));
             }
             Self::Refused { status, problem, .. } => {
@@ -176,6 +211,13 @@ impl Trouble {
             _ => return None,
         })
     }
+}
+
+fn cut(place: &str) -> Say {
+    say!(
+        "the API at {place} stopped reading before the end of the file, and did not say why",
+        place
+    )
 }
 
 /// Every fault of a problem.
@@ -227,6 +269,28 @@ mod tests {
         assert!(chinese.starts_with("错误："), "{chinese}");
         assert!(chinese.contains("字段") && chinese.contains("未作任何记录"), "{chinese}");
         assert_eq!(trouble.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_missing_column_is_put_right_with_flags_of_this_program() {
+        let missing = |field: &str| {
+            let reason = format!("the column is missing; say which it is: columns=NAME:{field}");
+            json!({ "field": field, "reason": reason })
+        };
+        let problem =
+            json!({ "title": "Not valid", "faults": [missing("external_id"), missing("phone_1")] });
+        let trouble = refused(422, problem);
+        let shown = trouble.render(&page(Language::English));
+        for flag in
+            ["--column 'NAME=external_id'", "--identify-by-number", "--column 'NAME=phone_1'"]
+        {
+            assert!(shown.contains(flag), "{flag} in\n{shown}");
+        }
+        let chinese = trouble.render(&page(Language::Chinese));
+        assert!(chinese.contains("--identify-by-number，"), "{chinese}");
+        let other =
+            refused(422, json!({ "faults": [{ "field": "external_id", "reason": "long" }] }));
+        assert!(!other.render(&page(Language::English)).contains("--column"));
     }
 
     #[test]

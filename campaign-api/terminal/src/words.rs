@@ -141,6 +141,22 @@ mod tests {
             "completed",
             "tries",
             "link",
+            "contact",
+            "never",
+            // What a prompt announces and a campaign must do: the abilities of the rule packs.
+            "identity",
+            "purpose_statement",
+            "callback_number",
+            "opt_out_key",
+            "ai_disclosure",
+            "recording_notice",
+            "caller_id",
+            "caller_id_range",
+            "min_ring",
+            "abandon_message",
+            "abandonment_control",
+            "retention",
+            "reassigned_numbers",
         ]
         .to_vec();
         words.extend(Disposition::ALL.iter().map(|word| word.as_str()));

@@ -4,6 +4,8 @@
 
 #[path = "terminal/completion.rs"]
 mod completion;
+#[path = "terminal/early.rs"]
+mod early;
 #[path = "terminal/errors.rs"]
 mod errors;
 #[path = "terminal/first_hour.rs"]

@@ -98,6 +98,37 @@ async fn a_correction_is_a_revision_that_rules_count_and_both_stay() {
     assert_eq!(campaign["counts"]["dispositions"], json!({ "busy": 1 }), "counted once");
 }
 
+#[tokio::test]
+async fn who_was_reached_after_all_is_not_called_again_and_the_same_correction_is_none() {
+    let world = World::start().await;
+    let id = placed(&world).await;
+    let path = format!("/v1/attempts/{id}/correction");
+    let waits = || async {
+        let due: Option<String> = world.sql("SELECT max(because) FROM due").await;
+        let (_, contacts) = world.get("/v1/campaigns").await;
+        let campaign = contacts["items"][0]["id"].as_str().unwrap().to_owned();
+        let (_, contacts) = world.get(&format!("/v1/campaigns/{campaign}/contacts")).await;
+        (due, contacts["items"][0]["state"].as_str().unwrap().to_owned())
+    };
+    // As the dialer leaves it: the next try is due.
+    world
+        .execute(
+            "UPDATE contact SET state = 2, try_no = 2, last_disposition = 19;
+             INSERT INTO due SELECT id, campaign_id, 0, 9, 'outcome_unknown' FROM contact;
+             UPDATE campaign SET retry = '{\"busy\": 600}';",
+        )
+        .await;
+    let (status, said) = world.post(&path, &json!({ "disposition": "busy" })).await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    assert_eq!(waits().await, (Some("busy".to_owned()), "due".to_owned()));
+    let (status, said) = world.post(&path, &json!({ "disposition": "busy" })).await;
+    assert_eq!((status, &said["code"]), (StatusCode::CONFLICT, &json!("nothing_to_correct")));
+    let (status, said) = world.post(&path, &json!({ "disposition": "answered" })).await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    assert_eq!(waits().await, (None, "finished".to_owned()));
+    assert_eq!(world.sql::<String>("SELECT finished FROM contact").await, "answered");
+}
+
 /// What the dialer's sequencer does; returns how many leaves there are.
 async fn signed(world: &World) -> usize {
     let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();

@@ -8,6 +8,19 @@ use crate::world::{World, settings};
 
 const CSV: &str = "external_id,phone_1\na,+13055550101\nb,+13055550102\nc,+13055550103\n";
 
+/// A node cannot play the campaign's prompt.
+async fn silence(world: &World, path: &str, node: &str) {
+    let campaign = path.rsplit('/').next().unwrap();
+    let campaign: dialer_types::CampaignId = campaign.parse().unwrap();
+    let campaign = uuid::Uuid::from_u128(campaign.0);
+    world
+        .execute(&format!(
+            "INSERT INTO prompt_state SELECT id, '{campaign}', 'missing', 1796139000000
+             FROM node WHERE name = '{node}'"
+        ))
+        .await;
+}
+
 #[tokio::test]
 async fn a_campaign_without_a_trunk_cannot_start() {
     let world = World::start().await;
@@ -20,6 +33,22 @@ async fn a_campaign_without_a_trunk_cannot_start() {
     assert_eq!(world.get(&format!("/v1/campaigns/{campaign}")).await.1["status"], "draft");
     let again = settings(&seller, "c", &[]);
     assert_eq!(world.post("/v1/campaigns", &again).await.1["code"], "campaign_exists");
+}
+
+#[tokio::test]
+async fn trunks_are_used_in_the_order_in_which_they_were_named() {
+    let world = World::start().await;
+    let (seller, first) = (world.seller("one").await, world.trunk().await);
+    let other = json!({ "name": "other", "address": "127.0.0.1:5061", "calls_per_second": 1,
+        "max_concurrent": 1 });
+    let second = world.post("/v1/trunks", &other).await.1["id"].as_str().unwrap().to_owned();
+    for order in [[&first, &second], [&second, &first]] {
+        let name = format!("by {}", order[0]);
+        let twice = [order[0].as_str(), order[1], order[0]];
+        let campaign = world.campaign(&seller, &name, &twice).await;
+        let shown = world.get(&format!("/v1/campaigns/{campaign}")).await.1;
+        assert_eq!(shown["trunks"], json!(order), "{shown}");
+    }
 }
 
 #[tokio::test]
@@ -111,6 +140,14 @@ async fn dialers_hear_of_a_start_and_a_stall_names_its_trunks() {
     let health = &trunks["items"][0]["health"];
     assert_eq!(health["state"], "partly_down");
     assert_eq!(health["sentence"], "calls fail before anybody is reached");
+    silence(&world, &path, "a").await;
+    assert_eq!(world.get(&path).await.1["stalled"], json!(null), "b can play it");
+    silence(&world, &path, "b").await;
+    let stalled = world.get(&path).await.1["stalled"].clone();
+    assert_eq!(stalled["reason"], "no_prompt", "{stalled}");
+    let why = "stalled: no prompt (offer.wav: it is not in the dialers' folder of prompts)";
+    assert_eq!(stalled["sentence"], why);
+    world.execute("DELETE FROM prompt_state").await;
     world.execute("UPDATE node SET heartbeat_at = 0 WHERE name = 'a'").await;
     let (_, trunks) = world.get("/v1/trunks").await;
     assert_eq!(trunks["items"][0]["health"]["state"], "up", "what a dead dialer said is nothing");

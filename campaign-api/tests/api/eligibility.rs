@@ -376,3 +376,105 @@ async fn what_cannot_be_read_is_refused_and_what_is_not_there_is_said() {
     let refused = world.request(Some("operator"), Method::GET, &ask("person=p1"));
     assert_eq!(refused.send().await.unwrap().status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn the_sentence_says_when_it_is_judged_again_and_that_a_finished_contact_is_not_called() {
+    let people = People::start("why-words").await;
+    let trunk = people.world.trunk().await;
+    let (campaign, _) = people.campaign(CAMPAIGNS[2], &trunk).await;
+    let world = &people.world;
+    world.execute("UPDATE campaign SET status = 'running'").await;
+    let ask = |person: &str| format!("/v1/eligibility?campaign={campaign}&person={person}");
+    let place = async |person: &str, sql: &str| {
+        let (_, answer) = world.get(&ask(person)).await;
+        let id: ContactId = answer["contact"].as_str().unwrap().parse().unwrap();
+        world.execute(&sql.replace("$id", &format!("'{}'", Uuid::from_u128(id.0)))).await;
+        world.get(&ask(person)).await.1
+    };
+    // In Los Angeles it is 07:00: tried again at 07:30, and lawful from 08:00 on.
+    let due = |at: i64| {
+        format!(
+            "UPDATE contact SET state = 2 WHERE id = $id; DELETE FROM due WHERE contact_id = $id;
+             INSERT INTO due (contact_id, campaign_id, due_at, because)
+             SELECT id, campaign_id, {at}, 'busy' FROM contact WHERE id = $id"
+        )
+    };
+    let half_past = 1_796_139_000_000;
+    let answer = place("p5", &due(half_past)).await;
+    let sentence = answer["sentence"].as_str().unwrap();
+    assert_eq!(answer["verdict"], "defer", "{answer}");
+    assert!(
+        sentence.contains("is judged again at 2026-12-01T15:30:00.000Z: the line was busy"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("first lawful moment is 2026-12-01T16:00:00.000Z (Tue 2026-12-01 08:00:00 in America/Los_Angeles)"), "{sentence}");
+    let answer = place("p5", &due(half_past + 3_600_000)).await;
+    let sentence = answer["sentence"].as_str().unwrap();
+    assert!(sentence.contains("is tried at 2026-12-01T16:30:00.000Z"), "{sentence}");
+    let finished = "DELETE FROM due WHERE contact_id = $id;
+        UPDATE contact SET state = 5, made = 3, finished = 'tries_used_up' WHERE id = $id";
+    let answer = place("p5", finished).await;
+    assert_eq!(
+        answer["sentence"],
+        "nobody will call it any more: it is done with (every attempt that the campaign allows has been made) after 3 of 3 attempts"
+    );
+    let number = answer["numbers"][0]["sentence"].as_str().unwrap();
+    assert!(number.starts_with("by the rules alone: "), "{number}");
+}
+
+#[tokio::test]
+async fn a_first_lawful_moment_after_every_rule_has_ended_names_the_rule_that_closes_in_between() {
+    let people = People::start("why-gap").await;
+    let trunk = people.world.trunk().await;
+    let (campaign, _) = people.campaign(CAMPAIGNS[2], &trunk).await;
+    let world = &people.world;
+    // Seven calls about a debt at night: a week later, at night, the cap ends and nobody may call.
+    let calls: Vec<Value> = (0..7)
+        .map(|minute| {
+            json!({ "seller": people.seller, "number": "+13055550002", "person": "p2",
+                "account": "acc-2", "at": format!("2026-11-26T07:{minute:02}:00Z"),
+                "outcome": "no_answer", "purpose": "debt_collection", "technology": "manual" })
+        })
+        .collect();
+    let (status, said) = world.post("/v1/earlier-attempts", &json!(calls)).await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    let path = format!("/v1/eligibility?campaign={campaign}&person=p2");
+    let (_, answer) = world.get(&path).await;
+    assert_eq!(answer["verdict"], "defer", "{answer}");
+    let first = millis(&answer["first_lawful_at"]).unwrap();
+    let ends = answer["numbers"][0]["reasons"].as_array().unwrap().iter();
+    let ends = ends.filter_map(|reason| millis(&reason["first_lawful_at"])).max().unwrap();
+    assert!(ends < first, "the cap ends before the hours begin: {answer}");
+    for sentence in [&answer["sentence"], &answer["numbers"][0]["sentence"]] {
+        let sentence = sentence.as_str().unwrap();
+        assert!(sentence.contains("the rules that deny now end at 2026-12-0"), "{sentence}");
+        assert!(
+            sentence.contains("and then it is ") && sentence.contains("that denies"),
+            "{sentence}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_many_zones_a_sentence_names_three_and_the_answer_has_all() {
+    let people = People::start("why-zones").await;
+    let trunk = people.world.trunk().await;
+    let (campaign, _) = people.campaign(CAMPAIGNS[2], &trunk).await;
+    let world = &people.world;
+    let csv = "external_id,phone_1,country\nz,+18005550123,US\n";
+    world.csv(&format!("/v1/campaigns/{campaign}/lists?name=z"), csv).await;
+    let (_, answer) = world.get(&format!("/v1/eligibility?campaign={campaign}&person=z")).await;
+    let reasons = answer["numbers"][0]["reasons"].as_array().unwrap();
+    let timed: Vec<&Value> =
+        reasons.iter().filter(|it| it["local_times"].as_array().unwrap().len() > 10).collect();
+    assert!(!timed.is_empty(), "{answer}");
+    let zones =
+        |text: &str| text.matches(" in America/").count() + text.matches(" in Pacific/").count();
+    for reason in timed {
+        let sentence = reason["sentence"].as_str().unwrap();
+        assert!(sentence.contains("more zones"), "{sentence}");
+        assert!(zones(sentence) <= 6, "{sentence}");
+    }
+    let sentence = answer["sentence"].as_str().unwrap();
+    assert!(zones(sentence) <= 3, "{sentence}");
+}

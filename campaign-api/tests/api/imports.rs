@@ -195,3 +195,141 @@ async fn earlier_attempts_enter_the_heads_of_number_person_and_account() {
 fn rfc3339(millis: i64) -> String {
     chrono::DateTime::from_timestamp_millis(millis).unwrap().to_rfc3339()
 }
+
+#[tokio::test]
+async fn a_consent_that_a_known_person_brings_is_recorded_once_and_wakes_who_waits() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let path = format!("/v1/lists?campaign={campaign}&name=l");
+    let header = "id,tel,consent_form,consent_purpose,consent_at\n";
+    let first = format!("{header}a,+13055550101,,,\nb,+13055550102,,,\n");
+    let (_, list) = world.csv(&path, first).await;
+    assert_eq!(list["imported"], 2, "{list}");
+    world
+        .execute(
+            "UPDATE contact SET state = 4;
+             INSERT INTO parked SELECT id, campaign_id, 'consent', '{us.tcpa.consent}', 0 FROM contact;",
+        )
+        .await;
+    let heads = crate::opt_outs::heads(&world).await;
+    let given = "prior_express_written,telemarketing,2026-01-01T00:00:00Z";
+    let again = format!("{header}a,+13055550101,{given}\nb,+13055550102,,,\n");
+    let (_, list) = world.csv(&path, again.clone()).await;
+    assert_eq!((&list["imported"], &list["duplicates"]), (&json!(0), &json!(2)), "{list}");
+    let notes = world.text(&format!("{}?about=duplicate", list["faults"].as_str().unwrap())).await;
+    let added: Vec<bool> =
+        notes.lines().skip(1).map(|line| line.contains("its consent was added")).collect();
+    assert_eq!(added, [true, false], "{notes}");
+    let grants = "SELECT count(*) FROM consent_event WHERE kind = 'grant'";
+    assert_eq!(world.sql::<i64>(grants).await, 1);
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM audit_entry WHERE kind = 7").await, 1);
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM parked").await, 1, "a is awake, b is not");
+    let after = crate::opt_outs::heads(&world).await;
+    let moved = heads.iter().zip(&after).filter(|(b, a)| b.1.token() != a.1.token()).count();
+    assert_eq!(moved, 2, "the person and the number: what was judged before no longer commits");
+
+    // Once more: it is on file. Then with its end, of which only the end is new.
+    let (_, list) = world.csv(&path, again).await;
+    let notes = world.text(&format!("{}?about=duplicate", list["faults"].as_str().unwrap())).await;
+    assert!(!notes.contains("its consent was added"), "{notes}");
+    let back = format!(
+        "id,tel,consent_form,consent_purpose,consent_at,consent_revoked_at\n\
+         a,+13055550101,{given},2026-02-01T00:00:00Z\na,+13055550101,{given},2026-02-01T00:00:00Z\n"
+    );
+    world.csv(&path, back).await;
+    let events = "SELECT string_agg(kind, ',' ORDER BY id) FROM consent_event";
+    assert_eq!(world.sql::<String>(events).await, "grant,revoke");
+}
+
+#[tokio::test]
+async fn who_is_not_to_be_called_is_imported_and_suppressed_for_the_seller() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let path = format!("/v1/lists?campaign={campaign}&name=l");
+    let client = redis::Client::open(world.redis.url()).unwrap();
+    let mut heard = client.get_async_pubsub().await.unwrap();
+    heard.subscribe("rf:suppress").await.unwrap();
+    let csv = "id,tel,tel2,Do Not Call\na,+13055550101,+13055550111,Y\nb,+13055550102,,no\n\
+               c,+13055550103,,\nd,+13055550104,,maybe\ne,+13055550105,,\ne,+13055550105,,是\n";
+    let (_, list) = world.csv(&path, csv).await;
+    let found = ["imported", "rejected", "duplicates"].map(|name| list[name].as_u64().unwrap());
+    assert_eq!(found, [4, 1, 1], "{list}");
+    assert!(list["remarks"].to_string().contains("suppressed for the seller"), "{list}");
+    let report = world.text(&format!("{}?about=all", list["faults"].as_str().unwrap())).await;
+    assert!(report.contains("5,do_not_call,") && report.contains("must be yes"), "{report}");
+    assert!(report.contains("that nobody is to call was recorded"), "{report}");
+    let persons =
+        "SELECT string_agg(p.external_id || ' ' || e.kind || ' ' || e.reason, ',' ORDER BY 1)
+        FROM suppression_event e JOIN person p ON p.subject_id = e.person_subject
+        WHERE e.seller_id IS NOT NULL AND e.number_subject IS NULL";
+    let reason = "do not call: in the list";
+    let expected = format!("a add {reason},e add {reason}");
+    assert_eq!(world.sql::<String>(persons).await, expected);
+    let mark = dialer_limiter::Mark::suppressed(Some(dialer_types::SellerNo(1)));
+    let heads = crate::opt_outs::heads(&world).await;
+    let marked = heads.iter().filter(|(_, head)| head.marks().contains(&mark)).count();
+    assert_eq!(marked, 5, "two persons and three numbers");
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM audit_entry WHERE kind = 6").await, 2);
+    let mut messages = heard.on_message();
+    let message = futures_util::StreamExt::next(&mut messages).await.unwrap();
+    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+    assert_eq!(message["subjects"].as_array().unwrap().len(), 5, "{message}");
+    // As by POST, it can be lifted.
+    let lift = json!({ "seller": seller, "person": "a", "reason": "asked again", "kind": "lift" });
+    let (status, lifted) = world.post("/v1/suppressions", &lift).await;
+    assert_eq!(status, StatusCode::OK, "{lifted}");
+    let heads = crate::opt_outs::heads(&world).await;
+    assert_eq!(heads.iter().filter(|(_, head)| head.marks().contains(&mark)).count(), 2);
+}
+
+#[tokio::test]
+async fn a_state_without_a_country_is_of_the_lists_country_where_the_number_is() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let path = format!("/v1/lists?campaign={campaign}&name=l");
+    let csv = "id,tel,State,phone_2\n1,3055550101,FL,-\n2,+14165550102,ON,n/a\n3,3055550103,ZZ,k.A.\n\
+               4,3055550104,Florida,无\n5,-,FL,\n";
+    let (_, list) = world.csv(&format!("{path}&region=US"), csv).await;
+    assert_eq!((&list["imported"], &list["rejected"]), (&json!(2), &json!(3)), "{list}");
+    assert!(list["remarks"].to_string().contains("states and provinces are of US"), "{list}");
+    let places = "SELECT string_agg(country || '-' || region, ',') FROM contact";
+    assert_eq!(world.sql::<String>(places).await, "US-FL,US-FL");
+    let report = world.text(&format!("{}?about=all", list["faults"].as_str().unwrap())).await;
+    for (line, said) in [
+        (2, "phone_2,held a word for nothing"),
+        (3, "region,\"is given, and country is empty, and the first number is not of US"),
+        (4, "region,\"is no region of US; expected is its name or one of: AL, AK"),
+        (6, "phone_1,\"is no number of US"),
+    ] {
+        assert!(report.contains(&format!("{line},{said}")), "{line} {said}: {report}");
+    }
+    let (_, list) = world.csv(&path, "id,tel,State\n7,+13055550107,FL\n").await;
+    assert_eq!(list["rejected"], 1, "{list}");
+    let report = world.text(list["faults"].as_str().unwrap()).await;
+    assert!(report.contains("add a column country") && report.contains("region=US"), "{report}");
+}
+
+#[tokio::test]
+async fn a_header_without_our_columns_is_told_with_what_was_found_and_what_to_do() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let path = format!("/v1/lists?campaign={campaign}&name=l");
+    let (_, problem) = world.csv(&path, "Customers 2026\nid,tel\n1,+13055550101\n").await;
+    let text = problem.to_string();
+    for said in [
+        "columns=NAME:external_id",
+        "identify=number",
+        "columns=NAME:phone_1",
+        "read as utf-8, with columns divided by ,",
+        "one column: Customers 2026",
+        "remove the lines above",
+    ] {
+        assert!(text.contains(said), "{said}: {problem}");
+    }
+    let (_, problem) = world.csv(&path, "Kunde;Anruf\n1;+13055550101\n").await;
+    assert!(problem.to_string().contains("found: Kunde | Anruf"), "{problem}");
+}

@@ -214,10 +214,10 @@ async fn an_upload_that_breaks_off_keeps_what_came_and_the_list_does_not_stay_op
         if let Ok(id) = id.parse::<sqlx::types::Uuid>() {
             let id = dialer_types::ListId(id.as_u128());
             let (_, list) = world.get(&format!("/v1/lists/{id}")).await;
-            if list["state"] == "failed" {
-                assert_eq!(sum(&list), list["rows"].as_i64().unwrap(), "{list}");
-                let held = world.sql::<i64>("SELECT count(*) FROM contact").await;
-                assert_eq!(list["imported"], held, "{list}");
+            assert_eq!(sum(&list), list["rows"].as_i64().unwrap(), "{list}");
+            // On a slow machine the import may go on for a while after it was given up.
+            let held = world.sql::<i64>("SELECT count(*) FROM contact").await;
+            if list["state"] == "failed" && list["imported"] == held && held > 0 {
                 return;
             }
         }

@@ -127,6 +127,13 @@ fn rows() -> Vec<(String, &'static str)> {
         (format!("n,+13055550101,,,,,,{visa}"), "column 8"),
         (format!("o,+13055550101,{}", grouped(visa, ",")), "phone_2"),
         (format!("p,nonsense,,,{},,", visa), "time_zone"),
+        (format!("q,+13055550101,,{},{},,", &visa[..8], &visa[8..]), "account"),
+        (format!("r,+13055550101,,,,=\"\"{}\"\",'{}", &visa[..6], &visa[6..]), "Notes"),
+        ("s,+13055550101,,,,4.53914880343646E+15,".to_owned(), "Notes"),
+        (format!("t,+13055550101,,,,000{visa},"), "Notes"),
+        (format!("u,+13055550101,,,,{visa}1228123,"), "Notes"),
+        (format!("v,+13055550101,,,,{},", grouped(visa, "&nbsp;")), "Notes"),
+        (format!("w,+13055550101,,,,{},", grouped(visa, " * ")), "Notes"),
     ]
 }
 
@@ -187,7 +194,7 @@ async fn quarantine() -> (World, String) {
     said(world.text(&format!("{}?about=all", list["faults"].as_str().unwrap())).await);
     let (status, preview) = world.csv(&format!("/v1/lists/preview?campaign={campaign}"), csv).await;
     assert_eq!(status, StatusCode::OK, "{preview}");
-    assert_eq!(preview["rejected"], rows().len(), "{preview}");
+    assert_eq!(preview["rejected"], rows().len().min(20), "{preview}");
     said(preview.to_string());
     said(in_headers_and_addresses(&world, &campaign, &path).await);
     let metrics = world.request(

@@ -3,6 +3,10 @@
 use encoding_rs::GB18030;
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{imports_cards::dump, world::World};
 
@@ -99,5 +103,66 @@ async fn a_preview_needs_no_campaign_and_reads_what_a_file_begins_with_in_any_en
     ] {
         let (_, problem) = world.csv(path, bytes.to_vec()).await;
         assert_eq!(problem["code"], code, "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn ids_are_shown_as_they_will_be_stored_and_numbers_are_not() {
+    let world = World::start().await;
+    let csv = "id,tel,account\ncrm-0012345678,+13055550101,ACC20260001234\n\
+               +13055550102,+13055550102,123456789012\nK00123456789,garbage,\n";
+    let (_, preview) = world.csv("/v1/lists/preview", csv).await;
+    let field = |row: usize, name: &str| preview["rows"][row]["fields"][name].as_str().unwrap();
+    assert_eq!(field(0, "external_id"), "crm-0012345678", "{preview}");
+    assert_eq!(field(0, "account"), "ACC20260001234", "{preview}");
+    let code = field(1, "external_id");
+    let hex = code.strip_prefix("number-").unwrap();
+    assert!(hex.len() == 24 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "{preview}");
+    assert_eq!(field(1, "account"), "123456******", "may be a number: {preview}");
+    assert_eq!(field(2, "external_id"), "K00123456789", "of a rejected row too: {preview}");
+}
+
+/// Sends all of a body before it reads the answer, as most clients do.
+async fn upload(world: &World, path: &str, head: &str) -> String {
+    const SIZE: usize = 20 * 1024 * 1024;
+    let address = world.base.strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let key = &world.keys["admin"];
+    let begin = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\
+         Content-Length: {SIZE}\r\n\r\n{head}"
+    );
+    socket.write_all(begin.as_bytes()).await.unwrap();
+    let row = b"1,+13055550101,some text that fills the row up\n".repeat(1000);
+    let mut left = SIZE - head.len();
+    while left > 0 {
+        let piece = &row[..left.min(row.len())];
+        let sent = socket.write_all(piece).await;
+        assert!(sent.is_ok(), "{path}: {sent:?} with {left} bytes to go");
+        left -= piece.len();
+    }
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn an_answer_that_is_known_early_is_heard_by_who_sends_much_more() {
+    let world = World::start().await;
+    let seller = world.seller("one").await;
+    let campaign = world.campaign(&seller, "c", &[]).await;
+    let import = format!("/v1/lists?campaign={campaign}&name=l");
+    let nowhere = "/v1/campaigns/01ARZ3NDEKTSV4RRFFQ69G5FAV/lists?name=l";
+    for (path, head, status) in [
+        ("/v1/lists/preview", "id,tel,note\n", "200 OK"),
+        ("/v1/lists/preview", "a,b,c\n", "422 "),
+        ("/v1/lists/preview?region=x", "id,tel,note\n", "422 "),
+        (import.as_str(), "a,b,c\n", "422 "),
+        (import.as_str(), "PK\u{3}\u{4}", "400 "),
+        ("/v1/lists?name=l", "id,tel,note\n", "422 "),
+        (nowhere, "id,tel,note\n", "404 "),
+    ] {
+        let answer = upload(&world, path, head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
     }
 }

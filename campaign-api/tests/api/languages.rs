@@ -141,3 +141,44 @@ async fn states_causes_and_counts_carry_their_sentence() {
     assert_eq!(sentences["consent"], "It takes a consent that covers the call.");
     assert_eq!(english.body["status_text"], "the campaign is a draft: it has not been started");
 }
+
+#[tokio::test]
+async fn what_cannot_be_parsed_is_told_in_chinese_by_field() {
+    let world = World::start().await;
+    let seller = world.seller("acme").await;
+    let mut type_of = settings(&seller, "summer", &[]);
+    type_of["max_tries"] = json!("three");
+    let mut missing = settings(&seller, "summer", &[]);
+    missing.as_object_mut().unwrap().remove("prompt");
+    let mut word = settings(&seller, "summer", &[]);
+    word["purpose"] = json!("selling");
+    let moment = json!({ "number": "+13055550101", "reason": "r", "at": "yesterday" });
+    let strange = json!({ "name": "x", "colour": "red" });
+    let earlier = json!([{ "seller": seller, "number": "+13055550101" }]);
+    for (path, body, field, said) in [
+        ("/v1/campaigns", &type_of, "max_tries", "必须是整数，而不是文本"),
+        ("/v1/campaigns", &missing, "prompt", "缺失"),
+        ("/v1/campaigns", &word, "purpose", "必须是以下之一：telemarketing"),
+        ("/v1/suppressions", &moment, "at", "不是 RFC 3339 格式的时刻"),
+        ("/v1/sellers", &strange, "colour", "此处不支持；可用的有：name"),
+        ("/v1/earlier-attempts", &earlier, "at", "缺失"),
+    ] {
+        let told = world.told(Some("admin"), path, Some(body), "zh").await;
+        let fault = &told.body["faults"][0];
+        assert_eq!(
+            (&told.body["status"], &fault["field"]),
+            (&json!(422), &json!(field)),
+            "{fault}"
+        );
+        assert!(fault["reason"].as_str().unwrap().starts_with(said), "{fault}");
+    }
+    for (path, said) in [
+        ("/v1/eligibility", "无法理解查询参数：campaign：缺失"),
+        ("/v1/attempts?limit=many", "无法理解查询参数：limit：必须是整数"),
+        ("/v1/attempts?colour=red", "无法理解查询参数：colour：此处不支持；可用的有：campaign, "),
+    ] {
+        let told = world.told(Some("admin"), path, None, "zh").await;
+        assert_eq!(told.body["status"], 400, "{}", told.body);
+        assert!(told.body["detail"].as_str().unwrap().starts_with(said), "{}", told.body);
+    }
+}

@@ -176,3 +176,85 @@ async fn a_consent_moves_heads_and_wakes_who_waits_for_it_and_a_revocation_is_an
     let events = "SELECT string_agg(kind, ',' ORDER BY id) FROM consent_event";
     assert_eq!(world.sql::<String>(events).await, "grant,revoke");
 }
+
+#[tokio::test]
+async fn an_opt_out_by_an_id_written_otherwise_binds_the_person_and_one_that_binds_nobody_says_so()
+{
+    let world = World::start().await;
+    let (seller, campaign) = seller_with_list(&world).await;
+    let csv =
+        "external_id,phone_1\n+1 305 555 0108,+13055550108\nBob,+13055550109\nbob,+13055550110\n";
+    let (status, list) = world.csv(&format!("/v1/campaigns/{campaign}/lists?name=m"), csv).await;
+    assert_eq!((status, &list["imported"]), (StatusCode::CREATED, &json!(3)), "{list}");
+    let entry = |person: &str, kind: &str| json!({ "seller": seller, "person": person, "kind": kind, "reason": "r" });
+    let mark = Mark::suppressed(Some(SellerNo(1)));
+    for (person, subjects) in [
+        ("ann", 3),
+        ("ANN", 3),
+        (" Ann ", 3),
+        ("Bob", 2),
+        ("bob", 2),
+        ("+13055550108", 2),
+        ("1 (305) 555-0108", 2),
+        ("305.555.0108", 2),
+    ] {
+        let (status, said) = world.post("/v1/suppressions", &entry(person, "add")).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+        assert_eq!(
+            (&said["known"], &said["note"]),
+            (&json!(true), &Value::Null),
+            "{person}: {said}"
+        );
+        assert_eq!(marked(&heads(&world).await, mark), subjects, "{person}");
+        let (_, said) = world.post("/v1/suppressions", &entry(person, "lift")).await;
+        assert_eq!(said["known"], true, "{person}: {said}");
+        assert_eq!(marked(&heads(&world).await, mark), 0, "{person}");
+    }
+    // Nobody, either of two, and a number that no list has: recorded all the same, and said.
+    for person in ["anne", "BOB", "+13055550199", "305 555 0199"] {
+        let before: i64 = world.sql("SELECT count(*) FROM suppression_event").await;
+        let (status, said) = world.post("/v1/suppressions", &entry(person, "add")).await;
+        assert_eq!((status, &said["known"]), (StatusCode::OK, &json!(false)), "{person}: {said}");
+        assert!(said["note"].as_str().unwrap().contains("nobody is bound"), "{said}");
+        let after: i64 = world.sql("SELECT count(*) FROM suppression_event").await;
+        assert_eq!(after, before + 1, "an opt-out is never lost");
+    }
+    let readable = "SELECT count(*) FROM person WHERE external_id LIKE '+1305%'";
+    assert_eq!(world.sql::<i64>(readable).await, 0, "a number is no readable id");
+    // It binds when a list brings the person.
+    let csv = "external_id,phone_1\n+13055550199,+13055550199\n";
+    world.csv(&format!("/v1/campaigns/{campaign}/lists?name=n"), csv).await;
+    let (_, said) = world.post("/v1/suppressions", &entry("+13055550199", "add")).await;
+    assert_eq!(said["known"], true, "{said}");
+    let ids = "SELECT count(*) FROM person WHERE external_id LIKE 'number-%'";
+    assert_eq!(world.sql::<i64>(ids).await, 2, "the entry and the list mean the same person");
+    let chinese = world
+        .request(Some("admin"), reqwest::Method::POST, "/v1/suppressions")
+        .header("accept-language", "zh")
+        .json(&entry("anne", "lift"));
+    let said: Value = chinese.send().await.unwrap().json().await.unwrap();
+    assert_eq!(said["note"], "该委托方没有此人的联系人，因此没有为任何人解除登记；请核对编号");
+}
+
+#[tokio::test]
+async fn a_consent_and_a_question_mean_the_same_person_as_the_list() {
+    let world = World::start().await;
+    let (seller, campaign) = seller_with_list(&world).await;
+    let csv = "external_id,phone_1\n13055550108,+13055550108\n";
+    world.csv(&format!("/v1/campaigns/{campaign}/lists?name=m"), csv).await;
+    for (person, known, moved) in [("ANN", true, 3), ("+13055550108", true, 2), ("anne", false, 1)]
+    {
+        let consent = json!({ "seller": seller, "person": person, "kind": "grant",
+            "form": "opt_in", "purpose": "telemarketing", "source": "web form 12" });
+        let (status, said) = world.post("/v1/consents", &consent).await;
+        assert_eq!((status, &said["known"]), (StatusCode::OK, &json!(known)), "{person}: {said}");
+        assert_eq!(said["note"].is_null(), known, "{person}: {said}");
+        assert_eq!(said["subjects"].as_array().unwrap().len(), moved, "{person}: {said}");
+        let person = person.replace('+', "%2B");
+        let path = format!("/v1/eligibility?campaign={campaign}&person={person}");
+        let (status, answer) = world.get(&path).await;
+        let wanted = if known { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        assert_eq!(status, wanted, "{person}: {answer}");
+    }
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM consent_event").await, 3);
+}

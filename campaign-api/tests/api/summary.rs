@@ -156,6 +156,39 @@ async fn a_fact_that_comes_moves_as_many_contacts_as_it_was_said_to_unlock() {
     assert_eq!(said, moved, "{fresh}\n{stale}");
 }
 
+#[tokio::test]
+async fn an_opt_out_is_not_said_to_be_unlocked_by_anything() {
+    let people = People::start("barred").await;
+    let world = &people.world;
+    let trunk = world.trunk().await;
+    let (campaign, _) = people.campaign(CAMPAIGNS[1], &trunk).await;
+    let path = format!("/v1/campaigns/{campaign}/summary");
+    let barred = |summary: &Value| -> u64 {
+        let found = summary["blocked"].as_array().unwrap().iter();
+        found.filter(|it| it["waits_for"] == "suppression").map(|it| count(it, "contacts")).sum()
+    };
+    let (_, before) = world.get(&path).await;
+    assert_eq!(barred(&before), 0, "{before}");
+    // One who could be called, and one who lacks a consent besides.
+    for person in ["p1", "p0"] {
+        let entry = json!({ "seller": people.seller, "person": person, "reason": "asked" });
+        world.post("/v1/suppressions", &entry).await;
+    }
+    let (_, after) = world.get(&path).await;
+    assert_eq!(barred(&after), 2, "{after}");
+    let facts = ["consent", "address", "feed", "contact"];
+    for unlock in after["unlock"].as_array().unwrap() {
+        let word = unlock["waits_for"].as_str().unwrap();
+        assert!(facts.contains(&word) || word.starts_with("list:"), "{unlock}");
+    }
+    let said = after["blocked"].as_array().unwrap().iter();
+    let said: Vec<_> = said.map(|it| it["sentence"].as_str().unwrap()).collect();
+    assert!(
+        said.contains(&"keeps 2 from being called: Nobody calls as long as the entry stands."),
+        "{said:?}"
+    );
+}
+
 /// Not a check: contacts judged a second, on a list of 20,000 with consents.
 #[tokio::test]
 #[ignore = "measures"]

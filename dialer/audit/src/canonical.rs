@@ -72,7 +72,7 @@ pub enum CanonicalError {
         "the leaf is of kind {0}, which layout version {VERSION} of this build does not know: use a newer one"
     )]
     Kind(u64),
-    /// A kind under another version than the one that brought it.
+    /// A kind or field under another version than the one that brought it.
     #[error("the leaf has layout version {version}; its kind {kind} belongs to another")]
     KindVersion {
         /// The code.
@@ -93,12 +93,12 @@ pub enum CanonicalError {
 /// The canonical bytes of a record: the leaf.
 ///
 /// # Errors
-/// If the record is not of its kind's version, longer than [`MAX_LEAF`] or holds a telephone number.
+/// If the record is not of its body's version, longer than [`MAX_LEAF`] or holds a telephone number.
 pub fn encode(record: &Record) -> Result<Vec<u8>, CanonicalError> {
-    if record.version != record.body.kind().since() {
+    if record.version != record.body.version() {
         return Err(CanonicalError::Version(u64::from(record.version)));
     }
-    let mut writer = Writer { out: Vec::with_capacity(512), number_seen: false };
+    let mut writer = Writer { out: Vec::with_capacity(1024), number_seen: false };
     record.put(&mut writer);
     if writer.number_seen {
         return Err(CanonicalError::TelephoneNumber);
@@ -167,15 +167,19 @@ impl Record {
         let code = reader.unsigned()?;
         let kind =
             u8::try_from(code).ok().and_then(Kind::from_code).ok_or(CanonicalError::Kind(code))?;
-        if u64::from(kind.since()) != version {
-            return Err(CanonicalError::KindVersion { kind: code, version });
+        let other = CanonicalError::KindVersion { kind: code, version };
+        if version < u64::from(kind.since()) {
+            return Err(other);
         }
         expect(reader, 4, "body")?;
         let body = Body::take(kind, reader)?;
+        if u64::from(body.version()) != version {
+            return Err(other);
+        }
         if left > 0 {
             return Err(CanonicalError::UnknownField { of: "record", key: reader.unsigned()? });
         }
-        Ok(Self { version: kind.since(), at, node, body })
+        Ok(Self { version: body.version(), at, node, body })
     }
 }
 

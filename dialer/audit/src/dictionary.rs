@@ -120,9 +120,9 @@ fn sentence(text: &str) -> String {
     text.trim().trim_end_matches('.').replace("`", "")
 }
 
-/// The type inside `Vec<..>` or `Option<..>`.
+/// The type inside `Vec<..>`, `Option<..>` or both.
 fn inner(of: &'static str) -> &'static str {
-    of.split_once('<').map_or(of, |(_, rest)| rest.trim_end_matches('>'))
+    of.rsplit_once('<').map_or(of, |(_, rest)| rest.trim_end_matches('>'))
 }
 
 fn nested(of: &'static str) -> Option<Layout> {
@@ -162,6 +162,7 @@ fn written(of: &'static str) -> String {
     };
     match of {
         list if list.starts_with("Vec<") => format!("list: {one}"),
+        maybe if maybe.starts_with("Option<Vec<") => format!("list: {one}, or nothing"),
         maybe if maybe.starts_with("Option<") => format!("{one}, or nothing"),
         _ => one,
     }
@@ -208,6 +209,33 @@ fn text_personal(name: &str) -> Option<&'static str> {
         "reason" | "source" | "evidence" => FREE,
         _ => return None,
     })
+}
+
+/// The two files of an export that hold it, by name.
+#[must_use]
+pub fn files() -> [(&'static str, String); 2] {
+    [("dictionary.md", markdown()), ("dictionary.csv", csv())]
+}
+
+/// The dictionary for programs: `dictionary.csv`, RFC 4180 with `\n` at the ends.
+#[must_use]
+pub fn csv() -> String {
+    let mut text = String::new();
+    let mut row = |cells: [&str; 7]| {
+        text.push_str(&cells.map(quoted).join(","));
+        text.push('\n');
+    };
+    row(HEADER);
+    entries().iter().for_each(|entry| row(entry.cells()));
+    text
+}
+
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
 }
 
 /// The dictionary for people: `dictionary.md`.
@@ -293,5 +321,17 @@ mod tests {
         }
         assert!(text.contains("| `denied_by[].citation` |"), "{text}");
         assert!(text.contains("milliseconds of ringing"), "{text}");
+        assert!(text.contains("| `rules_passed` | list: rule id, or nothing |"), "{text}");
+    }
+
+    #[test]
+    fn cells_with_commas_and_quotes_are_quoted_and_every_entry_is_a_row() {
+        assert_eq!(
+            ["a b", "a,b", "say \"a\""].map(quoted),
+            ["a b", "\"a,b\"", "\"say \"\"a\"\"\""]
+        );
+        let text = csv();
+        assert_eq!(text.lines().count(), entries().len() + 1, "no cell has a line of its own");
+        assert!(text.starts_with("file,record_kind,name,type,unit,meaning,personal_data\n"));
     }
 }

@@ -31,6 +31,7 @@ pub const COLUMNS: &[(&str, &str)] = &[
     ("verdict", "permit, defer or refuse"),
     ("until", "with a deferral: the first lawful moment, RFC 3339, UTC"),
     ("denied_by", "ids of every rule that denied"),
+    ("rules_passed", "ids of the rules that were asked and passed, in the order of the packs"),
     ("not_after", "the INVITE may not leave later, RFC 3339, UTC"),
     ("sent_at", "when the INVITE left, RFC 3339, UTC"),
     ("sip_call_id", "the Call-ID of the INVITE"),

@@ -189,17 +189,10 @@ fn decision(page: &mut Page, decision: &Decision) {
         };
         page.line(2, "list", &text);
     }
-    page.line(2, "rules asked", &decision.rules_asked.to_string());
+    rules(page, decision);
     for counter in &decision.counters {
         let text = format!("{}: {} of {}", counter.rule.as_str(), counter.count, counter.cap);
         page.line(2, "counted", &text);
-    }
-    for denial in &decision.denied_by {
-        page.line(2, "denied by", &format!("{} ({})", denial.rule.as_str(), denial.citation));
-        page.line(4, "because", &denial.why);
-        if let Some(until) = denial.until {
-            page.line(4, "until", &time(until));
-        }
     }
     if let Some(until) = decision.until {
         page.line(2, "first lawful", &time(until));
@@ -209,6 +202,31 @@ fn decision(page: &mut Page, decision: &Decision) {
     }
     if let Some(placement) = decision.placement {
         page.line(2, "permit", &format!("placement {placement}"));
+    }
+}
+
+/// A line for each rule that was asked: those that denied first, with reason and law.
+fn rules(page: &mut Page, decision: &Decision) {
+    page.line(2, "rules asked", &decision.rules_asked.to_string());
+    let passed = decision.rules_passed.as_deref();
+    let denied = decision.denied_by.iter().map(|denial| &denial.rule);
+    let longest = denied.chain(passed.into_iter().flatten()).map(|rule| rule.as_str().len()).max();
+    // Answers stand below one another, and half of the line at least is left for them.
+    let start = COLUMN.max("  rule ".len() + longest.unwrap_or(0) + 3).min(WIDTH / 2);
+    for denial in &decision.denied_by {
+        page.row(2, start, &format!("rule {}", denial.rule), &format!("denied: {}", denial.why));
+        page.line(4, "by the law", &denial.citation);
+        if let Some(until) = denial.until {
+            page.line(4, "until", &time(until));
+        }
+    }
+    match passed {
+        Some(passed) => {
+            for rule in passed {
+                page.row(2, start, &format!("rule {rule}"), "passed");
+            }
+        }
+        None => page.line(2, "rules passed", "not named: an earlier version recorded this"),
     }
 }
 
@@ -296,8 +314,18 @@ impl Page {
 
     fn line(&mut self, indent: usize, label: &str, text: &str) {
         let start = if label.is_empty() { indent } else { COLUMN.max(indent + 14) };
+        self.row(indent, start, label, text);
+    }
+
+    /// A line whose text begins at `start`; below its label where that is longer.
+    fn row(&mut self, indent: usize, start: usize, label: &str, text: &str) {
         let mut line = " ".repeat(indent) + label;
         let mut used = line.chars().count();
+        if used > start || (used == start && !label.is_empty()) {
+            self.0.push_str(&line);
+            self.0.push('\n');
+            (line, used) = (String::new(), 0);
+        }
         for _ in used..start {
             line.push(' ');
         }

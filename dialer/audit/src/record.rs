@@ -1,8 +1,8 @@
 //! What is recorded. No telephone numbers and no names: people are surrogate ids.
 //!
 //! Layout changes add keys or kinds under a new [`VERSION`]; a key or kind is never given another
-//! meaning. A record is written in the oldest version that has its kind ([`Kind::since`]), so that
-//! an older build reads all it can. `schema/audit/README.md` lists them.
+//! meaning. A record is written in the oldest version that has all its fields ([`Body::version`]), so
+//! that an older build reads all it can. `schema/audit/README.md` lists them.
 
 use dialer_types::{
     AttemptId, CampaignId, Disposition, LineType, NodeId, Outcome, PlacementId, Purpose, RuleId,
@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// The newest layout version that this build writes and reads; it reads all older ones too.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// One leaf of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Layout version: that of its kind, [`Kind::since`].
+    /// Layout version: [`Body::version`].
     pub version: u8,
     /// When it was recorded, by the recorder's wall clock.
     pub at: UnixMillis,
@@ -34,10 +34,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record in the layout version of its kind.
+    /// A record in the layout version of its body.
     #[must_use]
     pub const fn new(node: Option<NodeId>, body: Body, at: UnixMillis) -> Self {
-        Self { version: body.kind().since(), at, node, body }
+        Self { version: body.version(), at, node, body }
     }
 }
 
@@ -230,6 +230,9 @@ map! {
         16 => obligations: Vec<String>,
         /// What else was looked at.
         17 => inputs: Vec<Input>,
+        /// Ids of the rules that were asked and passed, in the order of the packs; nothing in
+        /// decisions recorded before layout version 3.
+        18 => rules_passed: Option<Vec<RuleId>>,
     }
 
     /// How an event moved the head of a subject.
@@ -470,6 +473,17 @@ bodies! {
     Campaign(CampaignAction) = 10, "campaign";
     /// How a placement ended was corrected.
     Correction(Corrected) = 11, "correction";
+}
+
+impl Body {
+    /// The oldest layout version that has all of its fields.
+    #[must_use]
+    pub const fn version(&self) -> u8 {
+        match self {
+            Self::Decision(Decision { rules_passed: Some(_), .. }) => 3,
+            _ => self.kind().since(),
+        }
+    }
 }
 
 impl Kind {

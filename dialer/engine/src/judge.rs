@@ -39,7 +39,7 @@ impl<F: Fences> Engine<F> {
         now: Now,
     ) {
         let preferred = &attempt.order.campaign.trunks;
-        let Some(trunk) = self.trunks.pick(preferred, now.mono).map(|trunk| trunk.id) else {
+        let Some(trunk) = self.trunks.pick(preferred, now.mono) else {
             self.give_back(&attempt.order, Duration::from_secs(2), "no_trunk", now);
             return;
         };
@@ -53,6 +53,7 @@ impl<F: Fences> Engine<F> {
             let (placement, verdict, record) = self.ask(&mut attempt, &asked, facts, heads, now);
             records.push(record);
             if let Verdict::Permit(permit) = verdict {
+                self.trunks.chosen(trunk, now.mono);
                 let judged = Judged::new(placement, permit, self.config.permit_life, now.wall);
                 let judgement = choose(&attempt.order, &asked, judged, heads, records, now.wall);
                 self.follow(attempt, judgement, now);

@@ -79,6 +79,7 @@ pub(crate) fn decision(
             name: "consents".into(),
             value: scene.number.consents.len().to_string(),
         }],
+        rules_passed: Some(verdict.passed().cloned().collect()),
     };
     Record::new(Some(scene.node), decision.into(), scene.now)
 }

@@ -131,13 +131,28 @@ impl Trunks {
         self.quiet = true;
     }
 
-    /// The first of these that may take a call now.
-    pub(crate) fn pick(&self, preferred: &[TrunkId], now: Instant) -> Option<&Trunk> {
-        preferred
-            .iter()
-            .filter_map(|id| self.lines.get(id))
-            .find(|line| self.lets(line, now))
-            .map(|line| &line.trunk)
+    /// The first of these that may take a call now and was not yet chosen as often as its rate
+    /// goes; where all were, the one whose turn comes first.
+    pub(crate) fn pick(&mut self, preferred: &[TrunkId], now: Instant) -> Option<TrunkId> {
+        let mut soonest: Option<(Instant, TrunkId)> = None;
+        for id in preferred {
+            if !self.admits(*id, now) {
+                continue;
+            }
+            let Some(line) = self.lines.get_mut(id) else { continue };
+            let Some(turn) = line.chosen.turn(line.trunk.milli_cps, now) else { return Some(*id) };
+            if soonest.is_none_or(|(before, _)| turn < before) {
+                soonest = Some((turn, *id));
+            }
+        }
+        soonest.map(|(_, id)| id)
+    }
+
+    /// A permit was given for a call by this trunk.
+    pub(crate) fn chosen(&mut self, trunk: TrunkId, now: Instant) {
+        if let Some(line) = self.lines.get_mut(&trunk) {
+            line.chosen.count(now);
+        }
     }
 
     /// Whether the trunk may still take this call: asked again when the commit is back.

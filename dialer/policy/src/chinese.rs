@@ -78,6 +78,8 @@ const LINES: &[(&str, &str)] = &[
     ("", ""),
     (" (it is {times})", "（现在是{times}）"),
     ("{time} in {zone}", "{time}（{zone}）"),
+    ("{times} and 1 more zone", "{times}等，另有 1 个时区"),
+    ("{times} and {more} more zones", "{times}等，另有 {more} 个时区"),
     ("this rule allows the call from {utc} on", "该规则自 {utc} 起允许呼叫"),
     (
         "this rule allows the call from {utc} on, which is {times}",

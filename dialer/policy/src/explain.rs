@@ -5,12 +5,19 @@ use dialer_types::{Language, Say, UnixMillis, say};
 
 use crate::{Ability, Denial, Obligation, Wait, check::instant_text, in_language, local_time};
 
+/// Zones that a sentence names; the answer beside it has them all.
+const NAMED: usize = 3;
+
 /// Why a rule denies and what would change it, in one sentence without numbers or names.
 #[must_use]
 pub fn explain(denial: &Denial, language: Language) -> String {
     let zones: Vec<Tz> = denial.local_times.iter().map(|at| at.tz).collect();
-    let here = denial.local_times.iter().map(|at| at.text_in(language));
-    let it_is = match joined(&zones, here) {
+    let here = denial.local_times.iter().map(|at| Clock {
+        zone: at.zone,
+        wall: at.text.clone(),
+        text: at.text_in(language),
+    });
+    let it_is = match joined(here.collect()) {
         Some(times) => Say::of(" (it is {times})").with("times", times),
         None => "".into(),
     };
@@ -32,24 +39,73 @@ pub fn explain(denial: &Denial, language: Language) -> String {
 /// The first lawful moment, for the party and in UTC.
 fn opens(at: UnixMillis, zones: &[Tz], language: Language) -> Say {
     let utc = instant_text(at);
-    let there = zones.iter().map(|zone| local_time(*zone, at, language));
-    match joined(zones, there) {
+    match times_in(zones, at, language) {
         Some(times) => say!("this rule allows the call from {utc} on, which is {times}", utc)
             .with("times", times),
         None => say!("this rule allows the call from {utc} on", utc),
     }
 }
 
+/// What time it is in each zone at a moment: at most three zones by name, and how many more there
+/// are. `None` without a zone.
+#[must_use]
+pub fn times_in(zones: &[Tz], at: UnixMillis, language: Language) -> Option<Say> {
+    let clock = |zone: &Tz| Clock {
+        zone: zone.name(),
+        wall: local_time(*zone, at, Language::English),
+        text: local_time(*zone, at, language),
+    };
+    joined(zones.iter().map(clock).collect())
+}
+
+/// The time in a zone.
+struct Clock {
+    zone: &'static str,
+    /// In English: behind the day of the week it can be sorted by.
+    wall: String,
+    text: String,
+}
+
 /// Times with their zones; zones in which it is the same time stand together.
-fn joined(zones: &[Tz], times: impl Iterator<Item = String>) -> Option<Say> {
-    let mut groups: Vec<(String, String)> = Vec::new();
-    for (zone, time) in zones.iter().zip(times) {
-        match groups.iter_mut().find(|(held, _)| *held == time) {
-            Some((_, names)) => *names = format!("{names}, {}", zone.name()),
-            None => groups.push((time, zone.name().to_owned())),
+fn joined(clocks: Vec<Clock>) -> Option<Say> {
+    let all = clocks.len();
+    let mut groups: Vec<(Clock, Vec<&str>)> = Vec::new();
+    for clock in clocks {
+        match groups.iter_mut().find(|(held, _)| held.text == clock.text) {
+            Some((_, names)) => names.push(clock.zone),
+            None => groups.push((clock, Vec::new())),
         }
     }
-    groups.into_iter().map(|(time, zone)| say!("{time} in {zone}", time, zone)).reduce(Say::and)
+    for (clock, names) in &mut groups {
+        names.insert(0, clock.zone);
+    }
+    if all > NAMED {
+        shorten(&mut groups);
+    }
+    let times = groups
+        .into_iter()
+        .map(|(clock, names)| say!("{time} in {zone}", time = clock.text, zone = names.join(", ")))
+        .reduce(Say::and)?;
+    Some(match all.saturating_sub(NAMED) {
+        0 => times,
+        1 => Say::of("{times} and 1 more zone").with("times", times),
+        more => say!("{times} and {more} more zones", more).with("times", times),
+    })
+}
+
+/// Leaves three zones: of the earliest clock, of the latest, between which every other lies, and
+/// one more.
+fn shorten(groups: &mut Vec<(Clock, Vec<&str>)>) {
+    groups.sort_by(|(one, _), (other, _)| one.wall.get(4..).cmp(&other.wall.get(4..)));
+    let last = groups.len().saturating_sub(1);
+    let mut place = 0..;
+    groups.retain(|_| place.next().is_some_and(|at| [0, last / 2, last].contains(&at)));
+    let mut spare = NAMED.saturating_sub(groups.len());
+    for (_, names) in groups {
+        let more = spare.min(names.len().saturating_sub(1));
+        names.truncate(1 + more);
+        spare -= more;
+    }
 }
 
 /// What a refused call waits for, as a sentence of its own.
@@ -125,8 +181,9 @@ mod tests {
     use dialer_types::{Language, UnixMillis};
 
     use crate::{
-        Abilities, Suppression, SuppressionScope, explain,
+        Abilities, Suppression, SuppressionScope, explain, in_language,
         kinds::cases::{Case, consent, instant, past},
+        times_in,
     };
 
     #[test]
@@ -151,6 +208,41 @@ mod tests {
                 "T: no valid consent for this seller and purpose; 0 on file; it takes a consent that covers the call (test.rule, C)."
             ]
         );
+    }
+
+    #[test]
+    fn of_many_zones_three_are_named_and_the_rest_is_counted() {
+        let all: Vec<chrono_tz::Tz> = [
+            "America/Chicago",
+            "Pacific/Honolulu",
+            "America/New_York",
+            "America/Detroit",
+            "America/Los_Angeles",
+        ]
+        .iter()
+        .map(|zone| zone.parse().unwrap())
+        .collect();
+        let at = UnixMillis(instant("2026-12-01T14:00:00Z"));
+        let told = |zones: &[chrono_tz::Tz], language| {
+            in_language(&times_in(zones, at, language).unwrap(), language)
+        };
+        assert_eq!(
+            told(&all, Language::English),
+            "Tue 2026-12-01 04:00:00 in Pacific/Honolulu, Tue 2026-12-01 06:00:00 in America/Los_Angeles, Tue 2026-12-01 09:00:00 in America/New_York and 2 more zones"
+        );
+        assert_eq!(
+            told(&all[..4], Language::Chinese),
+            "2026年12月1日 周二 04:00（Pacific/Honolulu），2026年12月1日 周二 08:00（America/Chicago），2026年12月1日 周二 09:00（America/New_York）等，另有 1 个时区"
+        );
+        assert_eq!(
+            told(&[all[2], all[3], all[2], all[3]], Language::English),
+            "Tue 2026-12-01 09:00:00 in America/New_York, America/Detroit, America/New_York and 1 more zone"
+        );
+        assert_eq!(
+            told(&all[..3], Language::English),
+            "Tue 2026-12-01 08:00:00 in America/Chicago, Tue 2026-12-01 04:00:00 in Pacific/Honolulu, Tue 2026-12-01 09:00:00 in America/New_York"
+        );
+        assert!(times_in(&[], at, Language::English).is_none());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use ability::{Abilities, Ability};
 pub use chinese::{chinese, in_language};
 pub use chrono::NaiveDate;
 pub use evaluate::Evaluation;
-pub use explain::{explain, obligation_sentence, waits_sentence};
+pub use explain::{explain, obligation_sentence, times_in, waits_sentence};
 pub use facts::{
     Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
     RelationshipKind, Suppression, SuppressionScope,

@@ -40,6 +40,13 @@ impl Verdict {
         }
     }
 
+    /// The rules that were asked and let the call pass, in the order of the packs.
+    pub fn passed(&self) -> impl Iterator<Item = &RuleId> {
+        // Denials stand in the order of the asked rules, so one walk along both is enough.
+        let mut denied = self.denials().iter().map(|denial| &denial.rule).peekable();
+        self.evidence().rules.iter().filter(move |rule| denied.next_if_eq(rule).is_none())
+    }
+
     /// `permit`, `defer` or `refuse`.
     #[must_use]
     pub const fn word(&self) -> &'static str {

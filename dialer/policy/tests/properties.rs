@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use dialer_policy::{
     Address, Call, Evaluation, Facts, Options, PackSource, Past, Ruleset, Verdict,
 };
-use dialer_types::{Outcome, Purpose, Technology, UnixMillis};
+use dialer_types::{Outcome, Purpose, RuleId, Technology, UnixMillis};
 use proptest::prelude::*;
 
 const PACK: &str =
@@ -169,6 +169,23 @@ proptest! {
         let one = judge(&rules(&pack(0..BODIES.len())), &facts, now);
         let other = judge(&rules(&pack(order)), &turned, now);
         prop_assert_eq!(shape(&one), shape(&other));
+    }
+
+    #[test]
+    fn every_rule_that_was_asked_passed_or_denied_and_both_stand_in_the_order_of_the_packs(
+        now in moments(),
+        history in pasts(),
+        order in Just((0..BODIES.len()).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let facts = with_history(facts("+18505550134", None), now, &history);
+        let verdict = judge(&rules(&pack(order)), &facts, now);
+        let denies = |rule: &&RuleId| verdict.denials().iter().any(|denial| denial.rule == **rule);
+        let asked = &verdict.evidence().rules;
+        prop_assert!(!asked.is_empty());
+        let passed: Vec<&RuleId> = verdict.passed().collect();
+        let expected: Vec<&RuleId> = asked.iter().filter(|rule| !denies(rule)).collect();
+        prop_assert_eq!(&passed, &expected);
+        prop_assert_eq!(passed.len() + verdict.denials().len(), asked.len());
     }
 
     #[test]

@@ -2,20 +2,28 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::{BufRead, BufReader, Read},
+    fs::{self, File},
+    io::{BufRead, BufReader, Read, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use dialer_audit::{
-    Break, PartReport, PartVerifier, Report, Row, Signer, Verifier, VerifierKey, export as rows,
+    Break, PartReport, PartVerifier, Report, Row, Signer, Verifier, VerifierKey, dictionary,
+    export as rows,
     manifest::{FileDigest, Manifest, Part},
     page,
 };
+use dialer_facts::rules;
 use dialer_types::{AttemptId, CampaignId, E164, RuleId, UnixMillis};
-use schema::{config::Config, story, trail::Filter};
+use schema::{
+    config::Config,
+    numbers::NumberKeys,
+    story,
+    trail::{Filter, NOBODY_KNOWN},
+};
+use sqlx::PgConnection;
 
 use super::read;
 use crate::store::{export, postgres};
@@ -59,14 +67,27 @@ impl From<Which> for Filter {
 /// `audit export`: returns what was written, in sentences.
 ///
 /// # Errors
-/// If the database cannot be read, has no checkpoint, or a file cannot be written.
+/// If the database cannot be read, has no checkpoint, nothing can ever fit the filter, or a file
+/// cannot be written.
 pub async fn audit_export(config: &Path, which: Which, out: &Path) -> Result<String> {
     let config = Config::load(config)?;
     let pool = postgres::connect(&config.postgres).await?;
     let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)?;
     let keys = &config.keys.numbers;
-    let written = export::write(&pool, keys, &signer, which.into(), out).await?;
-    let export::Written { checkpoint, rows, part } = written;
+    let filter = Filter::from(which);
+    let packs = match &filter.rule {
+        Some(_) => {
+            Some(rules::load(config.dialer.packs.as_deref(), config.dialer.house.as_deref())?)
+        }
+        None => None,
+    };
+    export::refuse_slips(&pool, packs.as_ref(), &filter).await?;
+    let written = export::write(&pool, keys, &signer, filter, out).await?;
+    let export::Written { checkpoint, rows, part, nobody } = written;
+    for condition in nobody {
+        let erased = "erased, or never called";
+        writeln!(std::io::stderr(), "dialer: --{condition}: {NOBODY_KNOWN} ({erased})").ok();
+    }
     let folder = out.display();
     if part {
         let of = checkpoint.size;
@@ -96,24 +117,67 @@ pub async fn audit_show(config: &Path, whose: &Whose) -> Result<String> {
     let config = Config::load(config)?;
     let pool = postgres::connect(&config.postgres).await?;
     let mut connection = pool.acquire().await?;
-    let attempt: AttemptId = match whose {
+    page_of(&mut connection, &config.keys.numbers, whose).await
+}
+
+/// The page, and before it whom else the same id may mean.
+///
+/// # Errors
+/// If the database cannot be read or knows no such attempt.
+pub async fn page_of(
+    connection: &mut PgConnection,
+    keys: &NumberKeys,
+    whose: &Whose,
+) -> Result<String> {
+    let (attempt, others) = match whose {
         Whose { attempt: Some(attempt), .. } => {
-            attempt.parse().with_context(|| format!("attempt {attempt}"))?
+            (attempt.parse().with_context(|| format!("attempt {attempt}"))?, String::new())
         }
         Whose { person, .. } => {
             let person = person.as_deref().unwrap_or_default();
-            let latest = story::latest(&mut connection, person).await?;
-            latest.with_context(|| format!("no attempt on the person {person} is on record"))?
+            let newest = story::newest(connection, person).await?;
+            let others = other_sellers(person, &newest);
+            let first = newest.into_iter().next();
+            let (attempt, _) =
+                first.with_context(|| format!("no attempt on the person {person} is on record"))?;
+            (attempt, others)
         }
     };
-    let story = story::read(&mut connection, &config.keys.numbers, attempt).await?;
+    let story = story::read(connection, keys, attempt).await?;
     let Some(story) = story else { bail!("nothing is on record of attempt {attempt}") };
-    Ok(page::write(&story))
+    Ok(others + &page::write(&story))
 }
 
-/// What a verified folder says.
+/// Says so where several sellers use one id: it need not be the same person.
+fn other_sellers(person: &str, newest: &[(AttemptId, String)]) -> String {
+    let [(_, seller), others @ ..] = newest else { return String::new() };
+    if others.is_empty() {
+        return String::new();
+    }
+    let mut said = format!(
+        "{} sellers use the id {person}, for different people perhaps. Below is the newest attempt of\n\
+         all, that of {seller}; the newest of each other seller:\n",
+        newest.len()
+    );
+    for (attempt, seller) in others {
+        said.push_str(&format!("  {attempt}  {seller}\n"));
+    }
+    said.push('\n');
+    said
+}
+
+/// What a verified folder says, and what was strange about it without breaking the proof.
 #[derive(Debug)]
-pub enum Verified {
+pub struct Verified {
+    /// What the rows say.
+    pub rows: VerifiedRows,
+    /// In sentences.
+    pub notes: Vec<String>,
+}
+
+/// What verified rows say.
+#[derive(Debug)]
+pub enum VerifiedRows {
     /// The whole log up to its checkpoint.
     Whole(Box<Report>),
     /// Rows that a filter let through.
@@ -124,29 +188,30 @@ impl Verified {
     /// The report of a whole export.
     #[must_use]
     pub fn whole(self) -> Option<Report> {
-        match self {
-            Self::Whole(report) => Some(*report),
-            Self::Part(..) => None,
+        match self.rows {
+            VerifiedRows::Whole(report) => Some(*report),
+            VerifiedRows::Part(..) => None,
         }
     }
 }
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(report) => write!(f, "{report}"),
-            Self::Part(report, part) => {
+        match &self.rows {
+            VerifiedRows::Whole(report) => write!(f, "{report}")?,
+            VerifiedRows::Part(report, part) => {
                 write!(f, "{report}")?;
                 for (name, value) in &part.filter {
                     writeln!(f, "filter     {name} = {value} (as the exporter says)")?;
                 }
-                Ok(())
             }
         }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note       {note}"))
     }
 }
 
-/// `audit verify`: both files of rows against the checkpoint, the manifest against all files.
+/// `audit verify`: both files of rows against the checkpoint, the manifest against all files, the
+/// data dictionary against the one that is built in.
 ///
 /// # Errors
 /// What does not verify, and where.
@@ -155,17 +220,17 @@ pub fn audit_verify(folder: &Path, key: &Path) -> Result<Verified> {
     let note = read(&folder.join("checkpoint"))?;
     let manifest = Manifest::parse(&read(&folder.join("manifest.json"))?)?;
     let shown = Folder { path: folder.to_owned(), note, key, manifest };
-    let verified = match shown.manifest.part.clone() {
-        None => Verified::Whole(Box::new(shown.whole()?)),
-        Some(part) => Verified::Part(Box::new(shown.part(&part)?), part),
+    let rows = match shown.manifest.part.clone() {
+        None => VerifiedRows::Whole(Box::new(shown.whole()?)),
+        Some(part) => VerifiedRows::Part(Box::new(shown.part(&part)?), part),
     };
-    for name in shown.manifest.files.keys().filter(|name| name.starts_with("dictionary.")) {
-        shown.digested(name, |mut file| {
-            std::io::copy(&mut file, &mut std::io::sink()).map(drop).map_err(Into::into)
-        })?;
-    }
-    Ok(verified)
+    let mut notes = shown.dictionary()?;
+    notes.extend(shown.strange()?);
+    Ok(Verified { rows, notes })
 }
+
+/// What an export consists of besides its dictionary.
+const FILES: [&str; 5] = ["audit.jsonl", "audit.csv", "checkpoint", "manifest.json", "key.pub"];
 
 /// An export as it lies there.
 struct Folder {
@@ -202,6 +267,51 @@ impl Folder {
         }
         ensure!(reports.first() == reports.last(), "the two files do not hold the same records");
         reports.pop().context("nothing was verified")
+    }
+
+    /// The manifest is not signed, so what the columns mean is compared with what we know of them.
+    fn dictionary(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        for (name, ours) in dictionary::files() {
+            let named = self.manifest.files.contains_key(name);
+            if !named && !self.path.join(name).exists() {
+                notes.push(format!("{name} is missing: nothing here says what the columns mean"));
+                continue;
+            }
+            let mut found = Vec::new();
+            if named {
+                self.digested(name, |mut file| Ok(file.read_to_end(&mut found).map(drop)?))?;
+            } else {
+                found = fs::read(self.path.join(name)).with_context(|| name.to_owned())?;
+            }
+            ensure!(
+                found == ours.as_bytes(),
+                "the data dictionary is not ours: {name} is not the one of this program, so somebody \
+                 edited it or another version wrote it; the rows verify, read them by the dictionary of \
+                 an export of your own"
+            );
+        }
+        Ok(notes)
+    }
+
+    /// What proves nothing and breaks nothing, but should be known.
+    fn strange(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let beside = fs::read_to_string(self.path.join("key.pub")).unwrap_or_default();
+        let given = self.key.to_string();
+        if !beside.is_empty() && beside.trim() != given {
+            notes.push("key.pub in the folder is not the key you gave; yours was used".to_owned());
+        }
+        let named = dictionary::files().map(|(name, _)| name);
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            if !FILES.iter().chain(&named).any(|known| *known == name) {
+                let name = name.to_string_lossy();
+                notes.push(format!("{name} is no part of an export; it was not looked at"));
+            }
+        }
+        notes.sort();
+        Ok(notes)
     }
 
     /// Reads a file of rows, and compares its hash with the manifest's.

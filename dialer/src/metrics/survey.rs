@@ -60,12 +60,16 @@ const STALLED: &str = "
     SELECT c.id, NOT EXISTS (
         SELECT FROM campaign_trunk t WHERE t.campaign_id = c.id AND NOT EXISTS (
             SELECT FROM trunk_state s WHERE s.trunk_id = t.trunk_id AND s.node = $1 AND s.open))
+        OR EXISTS (SELECT FROM prompt_state p WHERE p.campaign_id = c.id AND p.node = $1)
     FROM campaign c WHERE c.status = 'running' ORDER BY c.no LIMIT $2";
 
+/// Before the first checkpoint its age is that of the oldest leaf: what nobody ever signed is behind, too.
 const AUDIT: &str = "
     SELECT (SELECT coalesce(max(index) + 1, 0) FROM audit_leaf),
            (SELECT coalesce(max(size), 0) FROM audit_checkpoint),
-           (SELECT at FROM audit_checkpoint ORDER BY size DESC LIMIT 1),
+           coalesce((SELECT at FROM audit_checkpoint ORDER BY size DESC LIMIT 1),
+                    (SELECT f.at FROM audit_leaf l JOIN audit_entry f ON f.id = l.entry_id
+                     WHERE l.index = 0)),
            e.count, e.oldest
     FROM (SELECT count(*), min(at) AS oldest FROM (
         SELECT at FROM audit_entry
@@ -276,7 +280,44 @@ fn real_seconds(clock: Clock) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use schema::testing::PrivatePostgres;
+    use sqlx::{AssertSqlSafe, Connection as _};
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_age_of_a_checkpoint_counts_from_the_oldest_leaf_until_there_is_one() {
+        let postgres = PrivatePostgres::shared().unwrap();
+        let database = postgres.new_database().unwrap();
+        let mut connection = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+        schema::MIGRATOR.run(&mut connection).await.unwrap();
+        let metrics = Metrics::new().unwrap();
+        let now = 1_795_000_000_000;
+        let entry = |at: i64| {
+            format!("INSERT INTO audit_entry (at, kind, leaf) VALUES ({at}, 1, ''::bytea);")
+        };
+        let leaf = |index: i64| {
+            format!("INSERT INTO audit_leaf VALUES ({index}, {index} + 1, sha256(''));")
+        };
+        let old = now - 300_000;
+        // Each step, and after it the unsigned leaves and the age.
+        let steps = [
+            (String::new(), 0, 0.0),
+            (entry(old) + &entry(now), 0, 0.0),
+            (leaf(0) + &leaf(1), 2, 300.0),
+            (
+                format!("INSERT INTO audit_checkpoint VALUES (1, sha256(''), '', {now} - 7000)"),
+                1,
+                7.0,
+            ),
+        ];
+        for (sql, unsigned, age) in steps {
+            sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut connection).await.unwrap();
+            audit(&metrics, &mut connection, now).await.unwrap();
+            assert_eq!(metrics.audit_unsigned.get(), unsigned, "{sql}");
+            assert!((metrics.checkpoint_age.get() - age).abs() < 1e-9, "{sql}");
+        }
+    }
 
     #[test]
     fn milliseconds_become_seconds_with_their_sign_and_fraction() {

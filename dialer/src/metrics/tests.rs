@@ -71,6 +71,10 @@ fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
         assert_eq!(metrics.list_age.with_label_values(&["x"]).get(), age);
         assert_eq!(metrics.list_fresh.with_label_values(&["x"]).get(), fresh);
     }
+    metrics.keep_lists(&["x"]);
+    assert!(metrics.text().contains("age_seconds{list=\"x\"}"));
+    metrics.keep_lists(&[]);
+    assert!(!metrics.text().contains("seconds{list=\"x\"}"), "a list whose file is gone");
     metrics.feed_bound.set(Some(3600)).unwrap();
     for (as_of, age, fresh) in [(0, 0, 3600), (3600, 3600, 0), (4000, 4000, -400)] {
         metrics.show_feed(Some(UnixMillis(day(1).0 - as_of * 1000)), day(1));

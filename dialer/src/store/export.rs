@@ -7,14 +7,16 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use dialer_audit::{
     Checkpoint, Signer, Tree, dictionary, export, leaf_hash,
     manifest::{FileDigest, FileEntry, Manifest, Part},
 };
+use dialer_policy::Ruleset;
+use dialer_types::Language;
 use schema::{
     numbers::NumberKeys,
-    trail::{self, Filter, Leaf, Trail},
+    trail::{self, Filter, Leaf, Slip, Trail},
 };
 use sqlx::PgPool;
 
@@ -59,6 +61,47 @@ pub struct Written {
     pub rows: u64,
     /// Whether a filter left some out.
     pub part: bool,
+    /// Conditions of the filter that name somebody who is on no record: `number`, `person`.
+    pub nobody: Vec<&'static str>,
+}
+
+/// Refuses a filter that nothing can ever fit: its empty part would pass for proof of absence. The
+/// rules are needed only where the filter names one.
+///
+/// # Errors
+/// Every such condition by its flag, with the remedy; or that the database cannot be read.
+pub async fn refuse_slips(pool: &PgPool, rules: Option<&Ruleset>, filter: &Filter) -> Result<()> {
+    let in_packs =
+        |rule: &str| rules.is_some_and(|all| all.names_of(rule, Language::English).is_some());
+    let slips = filter.slips(pool, in_packs).await.context("the filter")?;
+    let said: Vec<String> = slips.into_iter().map(|slip| remedy(slip, rules, filter)).collect();
+    if said.is_empty() { Ok(()) } else { Err(anyhow!(said.join("\n  "))) }
+}
+
+fn remedy(slip: Slip, rules: Option<&Ruleset>, filter: &Filter) -> String {
+    match slip {
+        Slip::Interval => {
+            "--from is not before --to, so no moment lies between them: swap them, or leave one out"
+                .to_owned()
+        }
+        Slip::Campaign => {
+            let campaign = filter.campaign.map(|id| id.to_string()).unwrap_or_default();
+            format!(
+                "--campaign {campaign}: there is no such campaign; ./ringfence campaign list --json \
+                 gives the ids"
+            )
+        }
+        Slip::Rule => {
+            let rule = filter.rule.as_ref().map_or("", |rule| rule.as_str());
+            let known = rules.into_iter().flat_map(Ruleset::rule_ids).map(|rule| rule.as_str());
+            let meant = trail::meant(rule, known)
+                .map_or_else(String::new, |meant| format!("did you mean {meant}? "));
+            format!(
+                "--rule {rule}: no rule pack has this rule, and no record names it; {meant}./ringfence \
+                 audit show names the rules that were asked, schema/rules has them all"
+            )
+        }
+    }
 }
 
 /// Exports what `filter` lets through of the log up to its newest checkpoint.
@@ -110,7 +153,7 @@ pub async fn write(
     fs::write(folder.join("checkpoint"), &signed.note)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
     fs::write(folder.join("key.pub"), format!("{key}\n"))?;
-    Ok(Written { checkpoint, rows, part })
+    Ok(Written { checkpoint, rows, part, nobody: trail.nobody() })
 }
 
 /// The two files of rows.
@@ -149,23 +192,17 @@ impl Files {
 
     fn finish(self, manifest: &mut Manifest) -> Result<()> {
         manifest.files.insert("audit.jsonl".to_owned(), self.json.finish()?);
-        let cells =
-            self.cells.into_inner().map_err(|error| anyhow::anyhow!("audit.csv: {error}"))?;
+        let cells = self.cells.into_inner().map_err(|error| anyhow!("audit.csv: {error}"))?;
         manifest.files.insert("audit.csv".to_owned(), cells.finish()?);
         Ok(())
     }
 }
 
 fn write_dictionary(folder: &Path, manifest: &mut Manifest) -> Result<()> {
-    let mut text = Hashed::create(&folder.join("dictionary.md"))?;
-    text.write_all(dictionary::markdown().as_bytes())?;
-    manifest.files.insert("dictionary.md".to_owned(), text.finish()?);
-    let mut cells = csv::Writer::from_writer(Hashed::create(&folder.join("dictionary.csv"))?);
-    cells.write_record(dictionary::HEADER)?;
-    for entry in dictionary::entries() {
-        cells.write_record(entry.cells())?;
+    for (name, text) in dictionary::files() {
+        let mut file = Hashed::create(&folder.join(name))?;
+        file.write_all(text.as_bytes())?;
+        manifest.files.insert(name.to_owned(), file.finish()?);
     }
-    let cells = cells.into_inner().map_err(|error| anyhow::anyhow!("dictionary.csv: {error}"))?;
-    manifest.files.insert("dictionary.csv".to_owned(), cells.finish()?);
     Ok(())
 }

@@ -101,15 +101,16 @@ impl Stores {
         Ok(())
     }
 
-    /// Drops what a node said of the trunks: it sees them no more.
+    /// Drops what a node said of trunks and prompts: it sees them no more.
     ///
     /// # Errors
     /// If Postgres refuses.
     pub(super) async fn forget_trunks(&self, node: NodeId) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM trunk_state WHERE node = $1")
-            .bind(Uuid::from_u128(node.0))
-            .execute(&self.pool)
-            .await?;
+        for forget in
+            ["DELETE FROM trunk_state WHERE node = $1", "DELETE FROM prompt_state WHERE node = $1"]
+        {
+            sqlx::query(forget).bind(Uuid::from_u128(node.0)).execute(&self.pool).await?;
+        }
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dialer::{
-    cli::{self, audit::Verified},
+    cli::{self, audit::VerifiedRows},
     store::{
         audit::{self, Sequencer},
         export::{self, Written},
@@ -174,7 +174,7 @@ async fn part(world: &World, filter: Filter) -> Vec<u64> {
     let written = write(world, filter, &out).await;
     assert!(written.part);
     let verified = cli::audit_verify(&out, &out.join("key.pub")).unwrap();
-    let Verified::Part(report, part) = verified else { panic!("whole: {verified}") };
+    let VerifiedRows::Part(report, part) = verified.rows else { panic!("a whole export") };
     assert_eq!((report.counts.records, part.rows), (written.rows, written.rows));
     let lines = fs::read_to_string(out.join("audit.jsonl")).unwrap();
     let index = |line: &str| {
@@ -329,8 +329,9 @@ async fn the_page_of_an_attempt_tells_all_of_it() {
     let mut connection = world.stores.pool.acquire().await.unwrap();
     let name = "SELECT external_id FROM person ORDER BY subject_id LIMIT 1";
     let person: String = sqlx::query_scalar(name).fetch_one(&world.owner).await.unwrap();
-    let latest = story::latest(&mut connection, &person).await.unwrap();
-    assert_eq!(latest, Some(placed.attempt));
-    assert_eq!(story::latest(&mut connection, "nobody").await.unwrap(), None);
+    let newest = story::newest(&mut connection, &person).await.unwrap();
+    let newest: Vec<_> = newest.into_iter().map(|(attempt, _)| attempt).collect();
+    assert_eq!(newest, [placed.attempt]);
+    assert!(story::newest(&mut connection, "nobody").await.unwrap().is_empty());
     assert!(story::read(&mut connection, &keys(), nobody).await.unwrap().is_none());
 }

@@ -16,7 +16,8 @@ use dialer_engine::{Answer, Commitment, Next, Settlement, Spoken};
 use dialer_limiter::{Demand, Entry, Head};
 use dialer_types::{
     AttemptId, CampaignId, CampaignNo, ContactId, Disposition, E164, LineType, Mint, NodeId,
-    Outcome, PlacementId, Purpose, SellerId, SellerNo, SubjectId, Technology, TrunkId, UnixMillis,
+    Outcome, PlacementId, Purpose, RuleId, SellerId, SellerNo, SubjectId, Technology, TrunkId,
+    UnixMillis,
 };
 use schema::{
     numbers::NumberKeys,
@@ -221,6 +222,9 @@ impl World {
             lists: Vec::new(),
             obligations: Vec::new(),
             inputs: Vec::new(),
+            rules_passed: Some(
+                ["us.fcc.hours", "us.tsr.dnc", "house.day_cap"].map(RuleId::new).into(),
+            ),
         }
     }
 

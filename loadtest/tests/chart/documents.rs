@@ -1,10 +1,16 @@
 //! Documents against each other: who selects whom, which port is whose, what is called how.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use serde_json::{Value as Json, json};
 
-use crate::{helm::render_named, renderings};
+use crate::{
+    helm::{file, render_named, root},
+    renderings,
+};
 
 /// What one set of values brings forth.
 pub(crate) struct Documents(pub(crate) Vec<Json>);
@@ -96,10 +102,6 @@ fn services_monitors_and_probes_name_ports_that_the_pods_have() {
             let pod = documents.pod(&documents.selected(selector)[0]);
             let port = words(&monitor["spec"]["podMetricsEndpoints"][0]["port"]);
             assert_eq!(ports(pod)[&port].1, "TCP", "{name}");
-            // The operator names the job after the monitor, and the alerts select by the end of that name.
-            let component = &monitor["metadata"]["labels"]["app.kubernetes.io/component"];
-            let ending = format!("-{}", words(component));
-            assert!(words(&monitor["metadata"]["name"]).ends_with(&ending), "{name}");
         }
         for ingress in documents.of_kind("Ingress") {
             let backend = &ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"];
@@ -110,6 +112,99 @@ fn services_monitors_and_probes_name_ports_that_the_pods_have() {
             assert_eq!(named, &backend["port"]["name"], "{name}");
         }
     }
+}
+
+/// The jobs of Prometheus, by the component whose pods they scrape.
+const JOBS: [(&str, &str); 2] = [("api", "ringfence-campaign-api"), ("dialer", "ringfence-dialer")];
+
+/// Names of the jobs that queries ask for: `job="a"` and `job=~"a|b"`, without patterns.
+fn jobs_of(text: &str) -> BTreeSet<String> {
+    let text = text.replace("\\\"", "\"");
+    let after = text.split("job=").skip(1).map(|rest| rest.trim_start_matches('~'));
+    let named = after.filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
+    named.flat_map(|names| names.split('|').map(str::to_owned)).collect()
+}
+
+#[test]
+fn alerts_and_dashboards_ask_for_the_jobs_that_scrapes_have_and_for_those_of_nobody_else() {
+    let all: BTreeSet<String> = JOBS.iter().map(|(_, job)| (*job).to_owned()).collect();
+    let boards = [file("dashboards/overview.json"), file("dashboards/trunks.json")].concat();
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).unwrap();
+    for (what, text) in
+        [("rules", file("rules/ringfence.yaml")), ("dashboards", boards), ("runbook", runbook)]
+    {
+        assert_eq!(jobs_of(&text), all, "{what}");
+        // What other people's programs have, too, is never asked for without a job.
+        for metric in ["up{", "process_"] {
+            for (before, rest) in text.match_indices(metric).map(|(at, _)| text.split_at(at)) {
+                let whole =
+                    !before.ends_with(|letter: char| letter == '_' || letter.is_alphanumeric());
+                let selector = rest.split_once('{').unwrap_or_default().1;
+                assert!(!whole || selector.starts_with("job="), "{what}: {rest:.60}");
+            }
+        }
+    }
+    let mut monitors = 0;
+    for (name, _, documents) in renderings() {
+        for monitor in documents.of_kind("PodMonitor") {
+            let component = words(&monitor["metadata"]["labels"]["app.kubernetes.io/component"]);
+            let rules = &monitor["spec"]["podMetricsEndpoints"][0]["relabelings"];
+            let (_, job) = JOBS.iter().find(|(of, _)| *of == component).unwrap();
+            let named = json!([{ "action": "replace", "targetLabel": "job", "replacement": job }]);
+            assert_eq!(rules, &named, "{name}: {component}");
+            monitors += 1;
+        }
+    }
+    assert_eq!(monitors, 4);
+    let demo = fs::read_to_string(root().join("loadtest/src/stack/prometheus.rs")).unwrap();
+    for job in &all {
+        assert!(demo.contains(&format!("job_name: {job},")), "the demo does not scrape {job}");
+    }
+}
+
+#[test]
+fn a_hook_finds_what_it_needs_because_that_is_a_hook_of_less_weight() {
+    let mut found = 0;
+    for (name, values, documents) in renderings() {
+        let annotation = |document: &Json, key: &str| {
+            words(&document["metadata"]["annotations"][format!("helm.sh/{key}")])
+        };
+        for job in documents.of_kind("Job") {
+            let spec = &job["spec"]["template"]["spec"];
+            assert!(spec["serviceAccountName"].is_null(), "{name}: it comes after the hooks");
+            assert!(spec["volumes"].is_null(), "{name}: a ConfigMap comes after the hooks");
+            if values["networkPolicy"]["enabled"] == json!(false) {
+                continue;
+            }
+            let labels =
+                &job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"];
+            let policies = documents.of_kind("NetworkPolicy");
+            let policy = policies
+                .iter()
+                .find(|one| {
+                    &one["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+                        == labels
+                })
+                .unwrap();
+            assert_eq!(annotation(policy, "hook"), annotation(job, "hook"), "{name}");
+            assert_eq!(annotation(policy, "hook-delete-policy"), "before-hook-creation", "{name}");
+            let weight = |document: &Json| annotation(document, "hook-weight").parse::<i32>();
+            assert!(weight(policy).unwrap() < weight(job).unwrap(), "{name}");
+            found += 1;
+        }
+        // What the release itself needs is none: hooks are not taken back with a release.
+        for document in &documents.0 {
+            let component = &document["metadata"]["labels"]["app.kubernetes.io/component"];
+            let is_hook = !annotation(document, "hook").is_empty();
+            assert_eq!(
+                is_hook,
+                component == "migrations",
+                "{name}: {}",
+                document["metadata"]["name"]
+            );
+        }
+    }
+    assert_eq!(found, 3);
 }
 
 #[test]
@@ -131,7 +226,11 @@ fn no_two_documents_have_one_name_and_every_name_is_short_enough() {
     let long = "a-release-with-a-name-as-long-as-helm-allows-fifty-3";
     assert_eq!(long.len(), 52);
     let mut all = renderings();
-    let named = render_named(long, &json!({ "monitoring": { "podMonitor": { "enabled": true } } }));
+    let monitored = json!({
+        "monitoring": { "podMonitor": { "enabled": true } },
+        "networkPolicy": { "metricsPeers": [{ "podSelector": {} }] },
+    });
+    let named = render_named(long, &monitored);
     all.push((long.to_owned(), json!({}), Documents(named.unwrap())));
     for (name, _, documents) in all {
         let mut seen = BTreeMap::new();

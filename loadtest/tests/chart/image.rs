@@ -234,9 +234,11 @@ fn the_secrets_that_the_trial_makes_are_what_its_configuration_reads() {
         .iter()
         .map(|job| (words(&job["job_name"]), words(&job["static_configs"][0]["targets"][0])))
         .collect();
-    let target = |name: &str, port: u16| (name.to_owned(), format!("{name}:{port}"));
-    let programs =
-        [target("dialer", config.dialer.admin.port()), target("api", config.api.admin.port())];
+    let target = |job: &str, host: &str, port: u16| (job.to_owned(), format!("{host}:{port}"));
+    let programs = [
+        target("ringfence-dialer", "dialer", config.dialer.admin.port()),
+        target("ringfence-campaign-api", "api", config.api.admin.port()),
+    ];
     assert_eq!(scraped, programs, "the alerts select by these names of jobs");
     let ignored = file("trial/.gitignore");
     assert!(ignored.lines().any(|line| line == ".secrets/"), "secrets are never committed");

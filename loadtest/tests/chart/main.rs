@@ -184,6 +184,35 @@ fn values_that_make_no_sense_together_are_refused_with_the_reason() {
     assert!(said.contains("endPort must be greater"), "{said}");
     let said = refused(json!({ "dialer": { "sip": { "port": 20_500 } } }));
     assert!(said.contains("lies among the ports"), "{said}");
+    let said = refused(json!({ "api": { "port": 9101 } }));
+    assert!(said.contains("api.port and api.admin.port are the same"), "{said}");
+    let said = refused(json!({ "monitoring": { "podMonitor": { "enabled": true } } }));
+    assert!(said.contains("networkPolicy.metricsPeers is empty"), "{said}");
+    let said = refused(json!({ "api": { "ingress": { "enabled": true } } }));
+    assert!(said.contains("api.ingress.enabled: networkPolicy.apiPeers is empty"), "{said}");
+    let said = refused(json!({ "api": { "service": { "type": "NodePort" } } }));
+    assert!(said.contains("service.type NodePort: networkPolicy.apiPeers is empty"), "{said}");
+}
+
+#[test]
+fn values_that_only_look_like_a_contradiction_are_taken() {
+    let peers = json!([{ "podSelector": {} }]);
+    let open = json!({
+        "api": { "ingress": { "enabled": true }, "service": { "type": "LoadBalancer" } },
+        "monitoring": { "podMonitor": { "enabled": true } },
+    });
+    for values in [
+        // SIP is UDP, the metrics are TCP.
+        json!({ "dialer": { "admin": { "port": 5070 } } }),
+        // Without policies everybody is a peer.
+        helm::merged(&open, &json!({ "networkPolicy": { "enabled": false } })),
+        helm::merged(
+            &open,
+            &json!({ "networkPolicy": { "apiPeers": peers, "metricsPeers": peers } }),
+        ),
+    ] {
+        render(&values).unwrap_or_else(|error| panic!("{values}: {error}"));
+    }
 }
 
 #[test]
@@ -198,4 +227,7 @@ fn the_closing_words_name_the_release_and_what_is_still_open() {
         said.contains("NetworkPolicies do not hold") && said.contains("20000 to 20999"),
         "{said}"
     );
+    assert!(said.contains("UDP 5070") && said.contains("TCP 9102 from your Prometheus"), "{said}");
+    let said = notes(&json!({ "dialer": { "hostNetwork": true, "admin": { "port": 9333 } } }));
+    assert!(said.contains("TCP 9333 from your Prometheus"), "{said}");
 }

@@ -57,6 +57,25 @@ fn every_value_that_the_manuals_set_is_one_and_every_secret_is_made_as_the_chart
     }
 }
 
+/// On the network of the machine nothing but a firewall stands before a dialer's ports.
+#[test]
+fn the_firewall_of_the_machines_is_told_every_port_of_a_dialer() {
+    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let section = text.split("\n## ").find(|part| part.starts_with("With `hostNetwork`")).unwrap();
+    let values = shipped_values();
+    for (key, protocol) in [
+        ("/dialer/sip/port", "UDP"),
+        ("/dialer/rtp/firstPort", "UDP"),
+        ("/dialer/admin/port", "TCP"),
+    ] {
+        let (value, number) = (key.trim_start_matches('/').replace('/', "."), &values.pointer(key));
+        let number = number.unwrap().to_string();
+        let row = section.lines().find(|line| line.contains(&format!("{protocol} `{value}`")));
+        let row = row.unwrap_or_else(|| panic!("no row of {value}"));
+        assert!(row.contains(&number), "{row}: {number}");
+    }
+}
+
 #[test]
 fn every_value_in_code_marks_is_one() {
     let values = values_files().iter().fold(shipped_values(), |all, (_, more)| merged(&all, more));

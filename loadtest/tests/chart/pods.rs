@@ -307,6 +307,8 @@ fn a_change_of_configuration_changes_the_pods() {
     let house = sums(json!({ "rules": { "house": "# another" } }));
     let twice = sums(json!({ "rules": { "house": "# yet another" } }));
     assert!(before.0 != house.0 && house.0 != twice.0);
+    // The API reads the house rules at its start, too.
+    assert!(before.1 != house.1 && house.1 != twice.1);
 }
 
 #[test]

@@ -60,6 +60,34 @@ fn a_campaign_without_a_trunk_is_refused_and_the_error_names_it() {
 }
 
 #[test]
+fn a_campaign_whose_prompt_is_missing_places_no_call_until_the_file_is_there() {
+    let _turn = common::turn();
+    let mut stack = common::stack();
+    let (api, campaign) = over_carrier(&mut stack, 3);
+    let (prompt, away) =
+        (stack.path().join("prompts/demo.wav"), stack.path().join("prompts/.away"));
+    std::fs::rename(&prompt, &away).unwrap();
+    stack.start_dialer().unwrap();
+    common::start(&api, &campaign);
+    let limit = Duration::from_secs(20);
+    let said = |stalled: &Value| stalled["reason"] == "no_prompt";
+    let stalled =
+        common::wait_for(limit, || common::show(&api, &campaign)["stalled"].clone(), said);
+    assert!(
+        stalled["sentence"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("stalled: no prompt (demo.wav: ")),
+        "{stalled}"
+    );
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(placements(&stack), 0, "nobody is called with nothing to say");
+    std::fs::rename(&away, &prompt).unwrap();
+    let shown = common::wait_for(limit, || common::show(&api, &campaign), common::is_done);
+    assert_eq!(shown["stalled"], json!(null), "{shown}");
+    assert_eq!(placements(&stack), 3, "{}", dialer_log(&stack));
+}
+
+#[test]
 fn a_trunk_that_never_answers_stalls_the_campaign_after_at_most_twenty_invites() {
     let _turn = common::turn();
     let mut stack = common::stack();

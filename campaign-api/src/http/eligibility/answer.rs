@@ -1,8 +1,12 @@
 //! An opinion of the gate, told.
 
+use std::collections::BTreeSet;
+
 use dialer_judge::cause;
-use dialer_policy::{Denial, Obligation, Verdict, explain, local_time, obligation_sentence};
-use dialer_types::{Language, Say, SubjectId, UnixMillis, say};
+use dialer_policy::{
+    Deferral, Denial, Obligation, Verdict, explain, obligation_sentence, times_in,
+};
+use dialer_types::{Filling, Language, Say, SubjectId, UnixMillis, say};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -134,20 +138,15 @@ fn word_of(known: &Known) -> &'static str {
 }
 
 /// Where a contact stands, after "it".
-pub(super) fn stands(known: &Known, allowed: i16) -> Say {
+pub(super) fn stands(known: &Known, allowed: i16, when: &When) -> Say {
     let used = known.made;
     match word_of(known) {
         "waiting" => codes::state("waiting"),
-        "due" => match (known.due_at, &known.because) {
-            (Some(at), Some(because)) => {
-                say!(
-                    "is tried at {at}: {because}",
-                    at = Time(at).text(),
-                    because = codes::because(because)
-                )
-            }
-            (Some(at), None) => say!("is tried at {at}", at = Time(at).text()),
-            (None, _) => "is tried next".into(),
+        // Before the rules allow a call, to come due is to be judged again.
+        "due" => match when {
+            When::Now => tried(known),
+            When::At(first) if known.due_at.is_some_and(|at| at >= *first) => tried(known),
+            When::At(_) | When::Never => judged_again(known),
         },
         "leased" => codes::state("leased"),
         "parked" => {
@@ -167,6 +166,22 @@ pub(super) fn stands(known: &Known, allowed: i16) -> Say {
     }
 }
 
+fn tried(known: &Known) -> Say {
+    match (known.due_at.map(|at| Time(at).text()), known.because.as_deref().map(codes::because)) {
+        (Some(at), Some(because)) => say!("is tried at {at}: {because}", at, because),
+        (Some(at), None) => say!("is tried at {at}", at),
+        (None, _) => "is tried next".into(),
+    }
+}
+
+fn judged_again(known: &Known) -> Say {
+    match (known.due_at.map(|at| Time(at).text()), known.because.as_deref().map(codes::because)) {
+        (Some(at), Some(because)) => say!("is judged again at {at}: {because}", at, because),
+        (Some(at), None) => say!("is judged again at {at}", at),
+        (None, _) => "is judged next".into(),
+    }
+}
+
 /// The verdict over all numbers, and the first lawful moment.
 pub(super) fn conclusion(when: &When) -> (&'static str, Option<UnixMillis>) {
     match when {
@@ -176,21 +191,66 @@ pub(super) fn conclusion(when: &When) -> (&'static str, Option<UnixMillis>) {
     }
 }
 
-/// The whole answer in a sentence.
-pub(super) fn sentence(opinion: &Opinion, state: &Standing, status: &str) -> Say {
+/// How the answer tells of a number.
+#[derive(Debug)]
+pub(super) struct View {
+    /// The question was about this one.
+    pub(super) asked: bool,
+    /// Nobody will call the contact, whatever the rules say.
+    pub(super) finished: bool,
+    pub(super) gap: Option<Gap>,
+}
+
+/// The rules that deny now end before the first lawful moment.
+#[derive(Debug)]
+pub(super) struct Gap {
+    /// When the last of them ends.
+    pub(super) ended: UnixMillis,
+    /// The rules that deny then, by title.
+    pub(super) rules: BTreeSet<String>,
+}
+
+impl Gap {
+    fn say(&self) -> Say {
+        let ended = Time(self.ended).text();
+        if self.rules.is_empty() {
+            return say!(
+                "the rules that deny now end at {ended}, and this is the next moment at which all allow the call",
+                ended
+            );
+        }
+        let rules = self.rules.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        say!(
+            "the rules that deny now end at {ended}, and then it is {rules} that denies",
+            ended,
+            rules
+        )
+    }
+}
+
+/// The whole answer in a sentence. `later`: the number that may be called first, if only later.
+pub(super) fn sentence(
+    opinion: &Opinion,
+    state: &Standing,
+    status: &str,
+    later: Option<(&Deferral, Option<Gap>)>,
+) -> Say {
+    if state.word == "finished" {
+        // What the rules would say of it now concerns nobody any more.
+        return Say::of("nobody will call it any more: it {stands}")
+            .with("stands", state.sentence.clone());
+    }
     let rules = match (opinion, opinion.when()) {
         (Opinion::Unknown(why), _) => {
             Say::of("refused, because what the rules need is unknown: {why}")
                 .with("why", why.clone())
         }
         (_, When::Now) => "no rule denies a call now".into(),
-        (_, When::At(at)) => {
-            say!("not now; the first lawful moment is {at}", at = first_moment(opinion, at))
-        }
+        (_, When::At(at)) => not_now(at, later),
         (_, When::Never) => "the rules refuse, and no passing of time changes that".into(),
     };
     let held: Option<Say> = match (state.word.as_str(), status) {
-        ("leased" | "finished" | "unknown", _) => None,
+        ("leased" | "unknown", _) => None,
         (_, "running") => None,
         (_, "draft") => Some("the campaign has not been started: nobody is called".into()),
         (_, "paused") => Some("the campaign is paused: nobody is called".into()),
@@ -205,21 +265,20 @@ pub(super) fn sentence(opinion: &Opinion, state: &Standing, status: &str) -> Say
     }
 }
 
-/// The moment with the local times at the party.
-fn first_moment(opinion: &Opinion, at: UnixMillis) -> String {
-    let zones = opinion.verdicts().iter().find_map(|(_, verdict)| match verdict {
-        Verdict::Defer(deferral) if deferral.until == at => Some(&deferral.evidence.zones),
-        _ => None,
-    });
-    let mut local: Vec<String> = zones
-        .into_iter()
-        .flatten()
-        .map(|zone| format!("{} {}", local_time(*zone, at, language()), zone.name()))
-        .collect();
-    local.dedup();
-    match local.as_slice() {
-        [] => Time(at).text(),
-        local => format!("{} ({})", Time(at).text(), local.join(", ")),
+/// The first lawful moment with the local times at the party, and why it is not earlier.
+fn not_now(at: UnixMillis, later: Option<(&Deferral, Option<Gap>)>) -> Say {
+    let (deferral, gap) = later.unzip();
+    let zones = deferral.map_or(&[][..], |deferral| &deferral.evidence.zones);
+    let utc = Time(at).text();
+    let moment: Filling = match times_in(zones, at, language()) {
+        Some(times) => say!("{utc} ({times})", utc).with("times", times).into(),
+        None => Filling::Text(utc),
+    };
+    match gap.flatten() {
+        Some(gap) => Say::of("not now; the first lawful moment is {at}: {why}")
+            .with("at", moment)
+            .with("why", gap.say()),
+        None => Say::of("not now; the first lawful moment is {at}").with("at", moment),
     }
 }
 
@@ -227,7 +286,7 @@ fn first_moment(opinion: &Opinion, at: UnixMillis) -> String {
 pub(super) fn numbers(
     case: &Case,
     opinion: &Opinion,
-    is_asked: impl Fn(SubjectId) -> bool,
+    view: impl Fn(SubjectId, Option<&Verdict>) -> View,
     language: Language,
 ) -> Vec<NumberAnswer> {
     let masked = |subject| {
@@ -240,20 +299,22 @@ pub(super) fn numbers(
         Opinion::Judged(judged) => judged
             .iter()
             .map(|(subject, verdict)| {
-                judged_number(masked(*subject), is_asked(*subject), verdict, language)
+                let view = view(*subject, Some(verdict));
+                judged_number(masked(*subject), &view, verdict, language)
             })
             .collect(),
         Opinion::Unknown(why) => case
             .order
             .iter()
-            .map(|subject| unknown_number(masked(*subject), is_asked(*subject), why, language))
+            .map(|subject| (masked(*subject), view(*subject, None)))
+            .map(|(number, view)| unknown_number(number, view.asked, why, language))
             .collect(),
     }
 }
 
 fn judged_number(
     number: String,
-    asked: bool,
+    view: &View,
     verdict: &Verdict,
     language: Language,
 ) -> NumberAnswer {
@@ -265,32 +326,49 @@ fn judged_number(
         Verdict::Permit(permit) => permit.obligations(),
         Verdict::Defer(_) | Verdict::Refuse(_) => &[],
     };
-    let rules = verdict.denials().len();
-    let said = match (verdict, first) {
-        (Verdict::Permit(_), _) => "may be called now".into(),
-        (Verdict::Defer(_), Some(at)) => {
-            say!(
-                "may be called from {at} on; rules that deny until then: {rules}",
-                at = Time(at).text(),
-                rules
-            )
-        }
-        _ => {
-            say!(
-                "may not be called; time alone does not change it. Rules that deny: {rules}",
-                rules
-            )
-        }
-    };
+    let said = number_sentence(verdict, view);
     NumberAnswer {
         number,
-        asked,
+        asked: view.asked,
         verdict: verdict.word().to_owned(),
         first_lawful_at: first.map(Time),
         sentence: in_language(&said, language),
         reasons: verdict.denials().iter().map(|denial| reason(denial, language)).collect(),
         obligations: duties.iter().map(|duty| duty_of(duty, language)).collect(),
     }
+}
+
+fn number_sentence(verdict: &Verdict, view: &View) -> Say {
+    let rules = verdict.denials().len();
+    let said = match (verdict, &view.gap) {
+        (Verdict::Permit(_), _) => "may be called now".into(),
+        (Verdict::Defer(deferral), gap) => {
+            let at = Time(deferral.until).text();
+            match gap {
+                None => {
+                    say!(
+                        "may be called from {at} on; rules that deny until then: {rules}",
+                        at,
+                        rules
+                    )
+                }
+                Some(gap) => say!(
+                    "may be called from {at} on; rules that deny now: {rules}; {why}",
+                    at,
+                    rules
+                )
+                .with("why", gap.say()),
+            }
+        }
+        (Verdict::Refuse(_), _) => say!(
+            "may not be called; time alone does not change it. Rules that deny: {rules}",
+            rules
+        ),
+    };
+    if view.finished {
+        return Say::of("by the rules alone: {said}").with("said", said);
+    }
+    said
 }
 
 fn unknown_number(number: String, asked: bool, why: &Say, language: Language) -> NumberAnswer {

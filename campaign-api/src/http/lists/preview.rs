@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    begin, limited, remarks,
+    begin,
+    remarks::remarks,
     told::{Params, Reading, named},
+    upload::{Upload, counted},
 };
 use crate::{
     app::App,
@@ -95,10 +97,15 @@ pub struct PreviewRow {
 pub(crate) async fn preview(
     _: May<CampaignRight>,
     State(app): State<Arc<App>>,
-    reading: Reading,
+    reading: Result<Reading, Problem>,
     body: Body,
 ) -> Result<Json<Preview>, Problem> {
-    let (mut source, sheet) = begin(limited(body), &reading.told, &app.keys).await?;
+    let upload = Upload::of(body);
+    upload.answered(async { look(&app, reading?, upload.stream()).await }).await
+}
+
+async fn look(app: &App, reading: Reading, body: Upload) -> Result<Json<Preview>, Problem> {
+    let (mut source, sheet) = begin(counted(body), &reading.told, &app.keys).await?;
     let mut sample = Sample::default();
     for _ in 0..RECORDS {
         if sample.rows.len() >= ROWS {
@@ -109,7 +116,7 @@ pub(crate) async fn preview(
         sample.take(&sheet, record, app.now());
     }
     if let Some(campaign) = reading.campaign {
-        sample.know(&app, campaign).await?;
+        sample.know(app, campaign).await?;
     }
     let count = |verdict: &str| sample.rows.iter().filter(|row| row.verdict == verdict).count();
     let said = remarks(&sheet, source.delimiter, sample.blank);
@@ -218,7 +225,7 @@ fn shown(row: &Row) -> Map<String, Value> {
             fields.insert(name.to_owned(), Value::String(value));
         }
     };
-    put("external_id", Some(masked(&row.external_id)));
+    put("external_id", Some(id(&row.external_id)));
     for (place, (number, line)) in (1..).zip(&row.numbers) {
         put(&format!("phone_{place}"), Some(E164::to_string(number)));
         put(&format!("line_{place}"), Some(line.to_string()));
@@ -227,7 +234,7 @@ fn shown(row: &Row) -> Map<String, Value> {
     put("region", row.region.clone());
     put("postal_code", row.postal_code.as_deref().map(masked));
     put("time_zone", row.time_zone.clone());
-    put("account", row.account.as_deref().map(masked));
+    put("account", row.account.as_deref().map(id));
     put("party_type", Some(row.party_type.to_string()));
     put("party_role", Some(row.party_role.to_string()));
     if let Some((kind, since)) = row.relationship {
@@ -239,6 +246,9 @@ fn shown(row: &Row) -> Map<String, Value> {
         put(&format!("consent_{place}_purpose"), Some(consent.purpose.to_string()));
         let at = crate::http::time::Time(consent.at).text();
         put(&format!("consent_{place}_at"), Some(at));
+    }
+    if row.do_not_call {
+        put("do_not_call", Some("yes".to_owned()));
     }
     for (name, value) in &row.own {
         put(name, value.as_str().map(hidden));
@@ -252,10 +262,22 @@ fn raw(sheet: &Sheet<'_>, record: Record<'_>) -> Map<String, Value> {
         let text = String::from_utf8_lossy(record.get(at)?);
         let text = text.trim();
         let number = matches!(column.is, Is::Ours(name) if is_phone(name));
-        let text = if number { masked(text) } else { hidden(text) };
+        let text = match column.is {
+            _ if number => masked(text),
+            Is::Ours("external_id" | "account") => id(text),
+            _ => hidden(text),
+        };
         (!text.is_empty()).then(|| (column.name().to_owned(), Value::String(text)))
     });
     cells.collect()
+}
+
+/// An id as it will be stored. One of digits alone may be somebody's number; in one with letters they
+/// are the id's own, as in the codes that the import makes.
+fn id(text: &str) -> String {
+    let letters = text.chars().any(char::is_alphabetic);
+    let single = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    if letters && single { text.to_owned() } else { masked(text) }
 }
 
 /// Digits may be somebody's number; those of a date are not.

@@ -21,6 +21,8 @@ pub(super) struct Tally {
     pub(super) needs_several: u64,
     pub(super) for_good: u64,
     pub(super) unlock: BTreeMap<String, u64>,
+    /// What no fact unlocks, by its word.
+    pub(super) barred: BTreeMap<String, u64>,
     pub(super) blocked: BTreeMap<RuleId, Held>,
 }
 
@@ -78,25 +80,22 @@ impl Tally {
             self.unreadable += 1;
             return;
         }
-        let (mut alone, mut with_others) = (BTreeSet::new(), false);
-        for (_, verdict) in opinion.verdicts() {
-            let waits: BTreeSet<&Wait> =
-                verdict.denials().iter().filter_map(|denial| denial.waits_for.as_ref()).collect();
-            match waits.iter().next() {
-                _ if waits.contains(&Wait::Never) => {}
-                Some(wait) if waits.len() == 1 => {
-                    alone.insert(cause(wait));
-                }
-                _ => with_others = true,
+        let ways: Vec<Way> =
+            opinion.verdicts().iter().map(|(_, verdict)| Way::of(verdict)).collect();
+        let facts: BTreeSet<&String> = ways.iter().filter_map(Way::fact).collect();
+        let barred: BTreeSet<&String> = ways.iter().flat_map(Way::barred).collect();
+        if !facts.is_empty() {
+            for word in facts {
+                *self.unlock.entry(word.clone()).or_default() += 1;
             }
-        }
-        match (alone.is_empty(), with_others) {
-            (false, _) => {}
-            (true, true) => self.needs_several += 1,
-            (true, false) => self.for_good += 1,
-        }
-        for word in alone {
-            *self.unlock.entry(word).or_default() += 1;
+        } else if ways.contains(&Way::Facts) {
+            self.needs_several += 1;
+        } else if !barred.is_empty() {
+            for word in barred {
+                *self.barred.entry(word.clone()).or_default() += 1;
+            }
+        } else {
+            self.for_good += 1;
         }
     }
 
@@ -113,6 +112,54 @@ impl Tally {
                 held.contacts += 1;
             }
         }
+    }
+}
+
+/// What would bring a lawful call to a number that is refused.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// This one fact.
+    Fact(String),
+    /// Two facts or more.
+    Facts,
+    /// Nothing that anybody could supply: a do-not-call entry stands, say. By their words.
+    Barred(BTreeSet<String>),
+    /// Nothing at all.
+    Never,
+}
+
+impl Way {
+    fn of(verdict: &Verdict) -> Self {
+        let waits: BTreeSet<&Wait> =
+            verdict.denials().iter().filter_map(|denial| denial.waits_for.as_ref()).collect();
+        if waits.is_empty() || waits.contains(&Wait::Never) {
+            return Self::Never;
+        }
+        let barred: BTreeSet<String> =
+            waits.iter().filter(|wait| !is_fact(wait)).map(|wait| cause(wait)).collect();
+        match waits.first() {
+            _ if !barred.is_empty() => Self::Barred(barred),
+            Some(wait) if waits.len() == 1 => Self::Fact(cause(wait)),
+            _ => Self::Facts,
+        }
+    }
+
+    const fn fact(&self) -> Option<&String> {
+        if let Self::Fact(word) = self { Some(word) } else { None }
+    }
+
+    fn barred(&self) -> impl Iterator<Item = &String> {
+        let words = if let Self::Barred(words) = self { Some(words) } else { None };
+        words.into_iter().flatten()
+    }
+}
+
+/// Whether somebody can supply what is waited for. An opt-out, a rule or what a build cannot do is
+/// not to be had by asking.
+const fn is_fact(wait: &Wait) -> bool {
+    match wait {
+        Wait::Consent | Wait::List(_) | Wait::Feed | Wait::Address | Wait::Contact => true,
+        Wait::Suppression | Wait::Pack | Wait::Obligation(_) | Wait::Never => false,
     }
 }
 

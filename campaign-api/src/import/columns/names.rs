@@ -2,7 +2,7 @@
 
 /// Our column and its other names. A telephone number takes the first free of `phone_1` to
 /// `phone_4`, and its names may end in a digit.
-pub(super) const NAMES: [(&str, &[&str]); 19] = [
+pub(super) const NAMES: [(&str, &[&str]); 20] = [
     (
         "phone_1",
         &[
@@ -284,6 +284,32 @@ pub(super) const NAMES: [(&str, &[&str]); 19] = [
             "unsubscribedat",
             "撤回日期",
             "撤回时间",
+        ],
+    ),
+    (
+        "do_not_call",
+        &[
+            "donotcall",
+            "donotcontact",
+            "donotphone",
+            "dnc",
+            "dncflag",
+            "dncstatus",
+            "isdnc",
+            "dontcall",
+            "nocall",
+            "optout",
+            "optedout",
+            "phoneoptout",
+            "calloptout",
+            "unsubscribed",
+            "unsubscribe",
+            "拒绝来电",
+            "拒接来电",
+            "拒绝联系",
+            "勿扰",
+            "免打扰",
+            "请勿致电",
         ],
     ),
 ];

@@ -9,6 +9,8 @@ use crate::{
     import::{dates, row::Fields},
 };
 
+pub(crate) use crate::http::extract::free_text::holds_number;
+
 /// A consent that came with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowConsent {
@@ -88,9 +90,4 @@ fn moment(
         fields.fault(column, "is in the future");
     }
     Some(moment)
-}
-
-/// What the audit refuses: a plus and seven digits.
-pub(crate) fn holds_number(text: &str) -> bool {
-    text.split('+').skip(1).any(|rest| rest.bytes().take_while(u8::is_ascii_digit).count() >= 7)
 }

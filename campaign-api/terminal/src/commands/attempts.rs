@@ -1,6 +1,6 @@
 //! Attempts: listed, shown with their evidence, corrected.
 
-use dialer_types::say;
+use dialer_types::{Language, say};
 use serde_json::{Value, json};
 
 use super::{facts::more, trunks::items};
@@ -22,7 +22,7 @@ pub(crate) fn run(desk: &Desk, asked: &Attempts) -> Result<(), Trouble> {
             if desk.json {
                 return print(&format!("{}\n", json!({ "story": story })));
             }
-            print(&story)
+            print(&told(&desk.page, &story))
         }
         Some(AttemptWord::Show { attempt, story: false }) => {
             let answer = desk.api.get(&format!("/v1/attempts/{}", encoded(attempt)), &[])?;
@@ -39,6 +39,14 @@ pub(crate) fn run(desk: &Desk, asked: &Attempts) -> Result<(), Trouble> {
             })
         }
     }
+}
+
+/// The audit is written in one language, whoever reads it: who asked in another one is told.
+fn told(page: &Page, story: &str) -> String {
+    if page.tongue.0 == Language::English {
+        return story.to_owned();
+    }
+    format!("{}\n{story}", page.tell(&say!("The record below is kept in English only.")))
 }
 
 fn list(desk: &Desk, which: &AttemptsOf) -> Result<(), Trouble> {
@@ -159,10 +167,15 @@ fn list_of(value: &Value) -> impl Iterator<Item = &Value> {
 
 #[cfg(test)]
 mod tests {
-    use dialer_types::Language;
-
     use super::*;
     use crate::page::tests::page;
+
+    #[test]
+    fn a_story_says_in_chinese_that_it_is_kept_in_english() {
+        assert_eq!(told(&page(Language::English), "ATTEMPT\n"), "ATTEMPT\n");
+        let chinese = told(&page(Language::Chinese), "ATTEMPT\n");
+        assert_eq!(chinese, "以下记录仅以英文保存。\nATTEMPT\n");
+    }
 
     #[test]
     fn a_corrected_attempt_shows_both_versions() {

@@ -140,8 +140,12 @@ fn show(page: &Page, campaign: &Value) -> String {
             page.tell(&say!("{disposition} after {seconds} s", disposition, seconds))
         })
         .collect();
-    let announces: Vec<&str> =
-        campaign["announces"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let announces: Vec<String> = campaign["announces"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|word| page.word_of(word).0)
+        .collect();
     let mut out = page.facts(vec![
         (say!("Campaign"), said(&campaign["name"]).into()),
         (say!("ID"), said(&campaign["id"]).into()),
@@ -187,7 +191,7 @@ pub(crate) fn counted(page: &Page, numbers: &Value) -> String {
     ]));
     out.push_str(&page.heading(&say!("Attempts")));
     out.push_str(&page.facts(vec![
-        (say!("Made"), said(&numbers["attempts"]).into()),
+        (say!("Attempts made"), said(&numbers["attempts"]).into()),
         (say!("Answered"), said(&numbers["answered"]).into()),
     ]));
     for (heading, member, first) in groups() {
@@ -238,7 +242,7 @@ mod tests {
     fn campaign() -> Value {
         json!({ "id": "01J", "name": "Spring", "status": "running", "stalled": "stalled: no trunk (a: 503)",
             "seller": "01S", "purpose": "telemarketing", "technology": "prerecorded",
-            "caller_id": "+13055550100", "announces": ["identity"], "prompt": "offer.wav",
+            "caller_id": "+13055550100", "announces": ["identity", "callback_number"], "prompt": "offer.wav",
             "calls_per_second": 2.5, "max_concurrent": 10, "max_tries": 3, "ring_timeout_seconds": 30,
             "retry": { "busy": 600 }, "trunks": ["01T"], "created_at": "2026-11-24T01:02:03.000Z",
             "counts": { "contacts": 12_345, "waiting": 0, "due": 3, "leased": 0,
@@ -253,6 +257,8 @@ mod tests {
         for line in [
             " Stalled               stalled: no trunk (a: 503)",
             " Tries again           busy after 600 s",
+            " Announces             identity, callback number",
+            " Attempts made  20",
             " All                    12,345",
             " Disposition  Count",
             " no answer       15",
@@ -265,10 +271,21 @@ mod tests {
     #[test]
     fn a_campaign_is_shown_in_chinese() {
         let shown = show(&page(Language::Chinese), &campaign());
-        for text in ["状态", "运行中", "被叫忙", "无人接听", "12,345", "同意"] {
+        for text in [
+            "状态",
+            "运行中",
+            "被叫忙",
+            "无人接听",
+            "12,345",
+            "同意",
+            "开头表明主叫身份, 告知回拨号码",
+        ] {
             assert!(shown.contains(text), "{text} in\n{shown}");
         }
         assert!(!shown.contains("no answer") && !shown.contains("Status"), "{shown}");
+        let said =
+            |start: &str| shown.lines().filter(|line| line.trim().starts_with(start)).count();
+        assert_eq!((said("创建时间"), said("拨打次数  20")), (1, 1), "{shown}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dialer_types::{E164, say};
+use dialer_types::say;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -49,6 +49,8 @@ const TRIES: u32 = 20;
 /// Both files and the checkpoint that they reach up to, all of one moment.
 struct Begun {
     note: String,
+    /// What the manifest says of the filter; `None` if nothing is left out.
+    filter: Option<Value>,
     json: Response<Body>,
     csv: Response<Body>,
 }
@@ -68,11 +70,17 @@ fn begin(desk: &Desk, filter: &[(&str, Option<&str>)]) -> Result<Begun, Trouble>
             size.to_str().ok().map(str::to_owned)
         };
         if of(&json).as_deref() == Some(&size) && of(&csv).as_deref() == Some(&size) {
-            return Ok(Begun { note, json, csv });
+            return Ok(Begun { note, filter: filter_said(&json), json, csv });
         }
         thread::sleep(Duration::from_millis(100));
     }
     Err(desk.api.unreachable(&"new checkpoints were signed while the export began"))
+}
+
+/// The filter in surrogate ids, as the API resolved it: the folder must not name people.
+fn filter_said(response: &Response<Body>) -> Option<Value> {
+    let said = response.headers().get("x-ringfence-filter")?;
+    serde_json::from_slice(said.as_bytes()).ok()
 }
 
 fn save(desk: &Desk, folder: &Path, filter: &[(&str, Option<&str>)]) -> Result<(), Trouble> {
@@ -93,22 +101,19 @@ fn save(desk: &Desk, folder: &Path, filter: &[(&str, Option<&str>)]) -> Result<(
         fs::write(&path, text).map_err(|error| config::trouble(&path, &error))
     };
     let key = desk.api.get_text("/v1/audit/key", &[])?;
-    // An older API has none; the records verify without it.
-    match desk.api.get_text("/v1/audit/dictionary", &[]) {
-        Ok(dictionary) => {
-            write("dictionary.md", &dictionary)?;
-            let hash = hex(&Sha256::digest(dictionary.as_bytes()));
-            let about = json!({ "bytes": dictionary.len(), "sha256": hash });
-            files.insert("dictionary.md".to_owned(), about);
-        }
-        Err(Trouble::Refused { status: 404, .. }) => {}
-        Err(other) => return Err(other),
+    for format in ["md", "csv"] {
+        let dictionary = desk.api.get_text("/v1/audit/dictionary", &[("format", Some(format))])?;
+        let name = format!("dictionary.{format}");
+        write(&name, &dictionary)?;
+        let hash = hex(&Sha256::digest(dictionary.as_bytes()));
+        files.insert(name, json!({ "bytes": dictionary.len(), "sha256": hash }));
     }
     write("checkpoint", &begun.note)?;
     write("key.pub", &key)?;
     let mut manifest = manifest(&begun.note, files);
-    if let Some(part) = part(filter, rows) {
-        manifest["part"] = part;
+    let nobody = begun.filter.as_ref().is_some_and(names_nobody);
+    if let Some(filter) = begun.filter {
+        manifest["part"] = json!({ "rows": rows, "filter": filter, "proves": PART_PROVES });
     }
     write("manifest.json", &manifest.to_string())?;
     let shown = folder.display().to_string();
@@ -117,6 +122,11 @@ fn save(desk: &Desk, folder: &Path, filter: &[(&str, Option<&str>)]) -> Result<(
     }
     let count = grouped(i64::try_from(rows).unwrap_or(i64::MAX));
     desk.tell(&say!("{count} records saved in {folder}.", count, folder = shown))?;
+    if nobody {
+        desk.tell(&say!(
+            "Nobody with this id or number is known: erased, or never called. manifest.json says so."
+        ))?;
+    }
     desk.tell(&say!(
         "Verify them anywhere, offline: ./ringfence audit verify {folder} --key {folder}/key.pub",
         folder = shown
@@ -157,23 +167,10 @@ fn manifest(note: &str, files: serde_json::Map<String, Value>) -> Value {
     json!({ "origin": origin, "size": size, "root": hex(&root), "files": files })
 }
 
-/// What the manifest says of an export that is not whole.
-fn part(filter: &[(&str, Option<&str>)], rows: u64) -> Option<Value> {
-    let given: serde_json::Map<String, Value> = filter
-        .iter()
-        .filter_map(|(name, value)| {
-            let value = (*value)?;
-            let shown = match *name {
-                // Display masks; what is no number was refused by the API.
-                "number" => {
-                    value.parse::<E164>().map_or_else(|_| "*".to_owned(), |it| it.to_string())
-                }
-                _ => value.to_owned(),
-            };
-            Some(((*name).to_owned(), json!(shown)))
-        })
-        .collect();
-    (!given.is_empty()).then(|| json!({ "rows": rows, "filter": given, "proves": PART_PROVES }))
+/// Whether a condition of the filter names somebody who is on no record.
+fn names_nobody(filter: &Value) -> bool {
+    let said = ["number_subject", "person_subjects"].map(|name| filter[name].as_str());
+    said.into_iter().flatten().any(|said| said.starts_with("nobody"))
 }
 
 /// As `ringfence audit export` writes it.

@@ -12,7 +12,7 @@ use crate::{
     desk::Desk,
     find::{Kind, find},
     page::{Cell, Page, Tone, counts, said, text},
-    trouble::Trouble,
+    trouble::{DONE, REFUSED, Trouble},
 };
 
 pub(crate) fn contacts(desk: &Desk, word: &Contact) -> Result<(), Trouble> {
@@ -73,27 +73,33 @@ pub(crate) fn more(page: &Page, answer: &Value) -> String {
     format!("{}\n", page.tone(&page.tell(&there_is), Tone::Faint))
 }
 
-pub(crate) fn earlier(desk: &Desk, word: &Earlier) -> Result<(), Trouble> {
+/// Gives the exit code: a file of which nothing could be recorded is no success.
+pub(crate) fn earlier(desk: &Desk, word: &Earlier) -> Result<u8, Trouble> {
     let Earlier::Import { file } = word;
     let source = File::open(file).map_err(|error| config::trouble(file, &error))?;
     let length = source.metadata().map_err(|error| config::trouble(file, &error))?.len();
     let bar = desk.bar(length, "{bar:40.green} {bytes}/{total_bytes} {bytes_per_sec}");
     let answer = desk.api.upload("/v1/earlier-attempts", &[], &mut bar.wrap_read(source))?;
     bar.finish_and_clear();
-    desk.show(&answer, |page, report| {
-        let columns = [counts(say!("Line")), text(say!("Field")), text(say!("Reason"))];
-        let faults = report["faults"].as_array().into_iter().flatten();
-        let rows: Vec<Vec<Cell>> = faults
-            .map(|fault| ["line", "field", "reason"].map(|name| said(&fault[name]).into()).to_vec())
-            .collect();
-        let mut out = page.facts(vec![
-            (say!("Recorded"), said(&report["recorded"]).into()),
-            (say!("Rejected"), said(&report["rejected"]).into()),
-        ]);
-        if !rows.is_empty() {
-            out.push_str(&page.heading(&say!("What was not recorded, and why")));
-            out.push_str(&page.table(&columns, rows, &say!("none")));
-        }
-        out
-    })
+    desk.show(&answer, earlier_report)?;
+    let report = &answer.value;
+    let nothing = report["recorded"] == 0 && report["rejected"].as_i64() > Some(0);
+    Ok(if nothing { REFUSED } else { DONE })
+}
+
+fn earlier_report(page: &Page, report: &Value) -> String {
+    let columns = [counts(say!("Line")), text(say!("Field")), text(say!("Reason"))];
+    let faults = report["faults"].as_array().into_iter().flatten();
+    let rows: Vec<Vec<Cell>> = faults
+        .map(|fault| ["line", "field", "reason"].map(|name| said(&fault[name]).into()).to_vec())
+        .collect();
+    let mut out = page.facts(vec![
+        (say!("Recorded"), said(&report["recorded"]).into()),
+        (say!("Rejected"), said(&report["rejected"]).into()),
+    ]);
+    if !rows.is_empty() {
+        out.push_str(&page.heading(&say!("What was not recorded, and why")));
+        out.push_str(&page.table(&columns, rows, &say!("none")));
+    }
+    out
 }

@@ -13,7 +13,7 @@ use crate::{
     desk::{Desk, print},
     find::{Kind, find, find_if},
     page::{Cell, Page, Tone, counts, said, text},
-    trouble::Trouble,
+    trouble::{DONE, REFUSED, Trouble},
 };
 
 /// What of a file is sent for a preview: some thousand rows.
@@ -21,10 +21,10 @@ const PREVIEW: u64 = 256 * 1024;
 /// Between looks at a list that is still being stored.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub(crate) fn run(desk: &Desk, word: &List) -> Result<(), Trouble> {
+pub(crate) fn run(desk: &Desk, word: &List) -> Result<u8, Trouble> {
     match word {
         List::Import { file, campaign, name, reading } => {
-            import(desk, file, campaign, name.as_deref(), reading)
+            return import(desk, file, campaign, name.as_deref(), reading);
         }
         List::Preview { file, campaign, reading } => {
             preview(desk, file, campaign.as_deref(), reading)
@@ -33,19 +33,22 @@ pub(crate) fn run(desk: &Desk, word: &List) -> Result<(), Trouble> {
             let answer = desk.api.get(&format!("/v1/lists/{}", encoded(list)), &[])?;
             desk.show(&answer, show)
         }
-        List::Faults { list, out } => faults(desk, list, out.as_deref()),
+        List::Faults { list, about, out } => faults(desk, list, about, out.as_deref()),
         List::Summary { list } => {
             let answer = desk.api.get(&format!("/v1/lists/{}/summary", encoded(list)), &[])?;
             desk.show(&answer, |page, value| summary(page, value) + &blocked_by(page, value))
         }
-        List::Template => {
-            let template = desk.api.get_text("/v1/lists/template", &[])?;
-            if desk.json {
-                return print(&format!("{}\n", json!({ "template": template })));
-            }
-            print(&template)
-        }
+        List::Template => template(desk),
     }
+    .map(|()| DONE)
+}
+
+fn template(desk: &Desk) -> Result<(), Trouble> {
+    let template = desk.api.get_text("/v1/lists/template", &[])?;
+    if desk.json {
+        return print(&format!("{}\n", json!({ "template": template })));
+    }
+    print(&template)
 }
 
 /// The query that says how a file is to be read.
@@ -90,13 +93,14 @@ fn open(file: &Path) -> Result<(File, u64), Trouble> {
     Ok((source, about.len()))
 }
 
+/// Gives the exit code.
 fn import(
     desk: &Desk,
     file: &Path,
     campaign: &str,
     name: Option<&str>,
     reading: &Reading,
-) -> Result<(), Trouble> {
+) -> Result<u8, Trouble> {
     let (source, length) = open(file)?;
     let campaign = find(&desk.api, Kind::Campaign, campaign)?;
     let own = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -110,21 +114,35 @@ fn import(
     if answer.value["state"] == "importing" {
         answer = stored(desk, &answer)?;
     }
-    desk.show(&answer, |page, list| {
-        let id = said(&list["id"]);
-        let mut out = show(page, list);
-        for remark in list_of(&list["remarks"]) {
-            out.push_str(&format!("{}\n", said(remark)));
-        }
-        if list["rejected"].as_i64().unwrap_or(0) > 0 || list["repaired"].as_i64().unwrap_or(0) > 0
-        {
-            let next = say!("What was wrong with which row: ./ringfence list faults {id}", id);
-            out.push_str(&format!("{}\n", page.tell(&next)));
-        }
-        let next = say!("Who of them can be called, and when: ./ringfence list summary {id}", id);
+    desk.show(&answer, imported)?;
+    Ok(if is_refused(&answer.value) { REFUSED } else { DONE })
+}
+
+/// Whether nothing of a file was taken. A row that is in already is no failure: importing the same
+/// file again does no harm.
+fn is_refused(list: &Value) -> bool {
+    let none = |member: &str| list[member] == 0;
+    list["state"] == "failed" || (!none("rejected") && none("imported") && none("duplicates"))
+}
+
+fn imported(page: &Page, list: &Value) -> String {
+    let id = said(&list["id"]);
+    let mut out = show(page, list);
+    for remark in list_of(&list["remarks"]) {
+        out.push_str(&format!("{}\n", said(remark)));
+    }
+    let told = ["rejected", "repaired", "duplicates"];
+    if told.iter().any(|member| list[*member].as_i64().unwrap_or(0) > 0) {
+        let next = say!("What was wrong with which row: ./ringfence list faults {id}", id);
         out.push_str(&format!("{}\n", page.tell(&next)));
-        out
-    })
+    }
+    if is_refused(list) && list["imported"] == 0 {
+        let nothing = page.tell(&say!("No row became a contact."));
+        out.push_str(&format!("{}\n", page.tone(&nothing, Tone::Bad)));
+        return out;
+    }
+    let next = say!("Who of them can be called, and when: ./ringfence list summary {id}", id);
+    out + &format!("{}\n", page.tell(&next))
 }
 
 /// Waits until the last row of a list is stored.
@@ -255,10 +273,11 @@ fn row_table(page: &Page, answer: &Value) -> String {
     page.table(&columns, rows, &say!("The file has no rows."))
 }
 
-fn faults(desk: &Desk, list: &str, out: Option<&Path>) -> Result<(), Trouble> {
+fn faults(desk: &Desk, list: &str, about: &str, out: Option<&Path>) -> Result<(), Trouble> {
     let path = format!("/v1/lists/{}/faults", encoded(list));
+    let query = [("about", Some(about))];
     if let Some(out) = out {
-        let mut report = desk.api.get_raw(&path, &[])?.into_body().into_reader();
+        let mut report = desk.api.get_raw(&path, &query)?.into_body().into_reader();
         let mut file = File::create(out).map_err(|error| config::trouble(out, &error))?;
         std::io::copy(&mut report, &mut file).map_err(|error| config::trouble(out, &error))?;
         let out = out.display().to_string();
@@ -267,12 +286,10 @@ fn faults(desk: &Desk, list: &str, out: Option<&Path>) -> Result<(), Trouble> {
         }
         return desk.tell(&say!("saved in {out}", out));
     }
-    let report = desk.api.get_text(&path, &[])?;
+    let report = desk.api.get_text(&path, &query)?;
     let mut reader = csv::Reader::from_reader(report.as_bytes());
     let records: Vec<csv::StringRecord> =
         reader.records().collect::<Result<_, _>>().map_err(|error| desk.api.unreachable(&error))?;
-    let cell =
-        |record: &csv::StringRecord, at: usize| record.get(at).unwrap_or_default().to_owned();
     if desk.json {
         let items: Vec<Value> = records
             .iter()
@@ -283,14 +300,74 @@ fn faults(desk: &Desk, list: &str, out: Option<&Path>) -> Result<(), Trouble> {
             .collect();
         return print(&format!("{}\n", json!({ "items": items })));
     }
+    print(&fault_table(&desk.page, &records, about))
+}
+
+fn cell(record: &csv::StringRecord, at: usize) -> String {
+    record.get(at).unwrap_or_default().to_owned()
+}
+
+fn fault_table(page: &Page, records: &[csv::StringRecord], about: &str) -> String {
     let columns =
         [counts(say!("Line")), text(say!("Column")), text(say!("Kind")), text(say!("Reason"))];
     let rows = records
         .iter()
         .map(|record| {
             let shown = |at| Cell::from(said(&json!(cell(record, at))));
-            vec![shown(0), shown(1), desk.page.word(&cell(record, 3)), shown(2)]
+            vec![shown(0), shown(1), kind(page, &cell(record, 3)), shown(2)]
         })
         .collect();
-    print(&desk.page.table(&columns, rows, &say!("Every row was good.")))
+    let empty = match about {
+        "rejected" => say!("No row was rejected."),
+        "repaired" => say!("No row was repaired."),
+        "duplicate" => say!("No row is a duplicate."),
+        _ => say!("Every row was good."),
+    };
+    page.table(&columns, rows, &empty)
+}
+
+/// What became of the row, in the words of the list's counts.
+fn kind(page: &Page, word: &str) -> Cell {
+    match word {
+        "fault" => page.word("rejected"),
+        "repair" => page.word("repaired"),
+        "card" => Cell(page.tell(&say!("card number, held back")), Tone::Bad),
+        other => page.word(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dialer_types::Language;
+
+    use super::*;
+    use crate::page::tests::page;
+
+    #[test]
+    fn every_fault_is_shown_with_what_became_of_its_row() {
+        let english = page(Language::English);
+        let records = ["fault", "card", "repair", "duplicate"]
+            .map(|kind| csv::StringRecord::from(vec!["2", "phone_1", "why", kind]));
+        let shown = fault_table(&english, &records, "all");
+        for kind in ["rejected", "card number, held back", "repaired", "duplicate"] {
+            assert!(shown.contains(&format!("phone_1  {kind} ")), "{kind} in\n{shown}");
+        }
+        assert_eq!(fault_table(&english, &[], "all"), "Every row was good.\n");
+        assert_eq!(fault_table(&english, &[], "rejected"), "No row was rejected.\n");
+        assert_eq!(fault_table(&english, &[], "duplicate"), "No row is a duplicate.\n");
+    }
+
+    #[test]
+    fn only_a_list_of_which_nothing_was_taken_is_refused() {
+        let list = |imported, rejected, duplicates| {
+            let counts = json!({ "state": "imported", "imported": imported, "rejected": rejected,
+                "duplicates": duplicates });
+            is_refused(&counts)
+        };
+        assert!(list(0, 5, 0));
+        assert!(!list(1, 4, 0), "some rows were good");
+        assert!(!list(0, 3, 39), "imported again: who is in stays in");
+        assert!(!list(0, 0, 0), "a header and nothing else");
+        assert!(is_refused(&json!({ "state": "failed", "imported": 7 })));
+    }
 }

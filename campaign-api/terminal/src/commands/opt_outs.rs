@@ -7,7 +7,7 @@ use crate::{
     arguments::{Consent, Suppress},
     desk::Desk,
     find::{Kind, find, find_if},
-    page::{Page, said},
+    page::{Page, Tone, said},
     trouble::Trouble,
 };
 
@@ -51,10 +51,39 @@ pub(crate) fn consent(desk: &Desk, word: &Consent) -> Result<(), Trouble> {
 /// What an event moved.
 fn recorded(page: &Page, done: &Say, answer: &Value) -> String {
     let subjects = answer["subjects"].as_array().map_or(0, Vec::len).to_string();
-    format!("{}\n", page.tell(done))
-        + &page.facts(vec![
-            (say!("Event"), said(&answer["event"]).into()),
-            (say!("Numbers and persons concerned"), subjects.into()),
-            (say!("Contacts that are due now"), said(&answer["woken"]).into()),
-        ])
+    let mut out = format!("{}\n", page.tell(done));
+    // A person whom no list has: recorded all the same, and likely a slip of the hand.
+    let note = said(&answer["note"]);
+    if answer["known"] == false && !note.is_empty() {
+        out.push_str(&format!("{}\n", page.tone(&note, Tone::Warn)));
+    }
+    out + &page.facts(vec![
+        (say!("Event"), said(&answer["event"]).into()),
+        (say!("Numbers and persons concerned"), subjects.into()),
+        (say!("Contacts that are due now"), said(&answer["woken"]).into()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use dialer_types::Language;
+
+    use super::*;
+    use crate::page::tests::page;
+
+    #[test]
+    fn an_entry_about_somebody_unknown_comes_with_a_warning() {
+        let shown = |known: bool| {
+            let answer = json!({ "event": "01E", "subjects": [7], "woken": 0, "known": known,
+                "note": "nobody has this number" });
+            let colored = Page { colors: true, ..page(Language::English) };
+            recorded(&colored, &say!("The consent is on record."), &answer)
+        };
+        assert!(
+            shown(false).contains("record.\n\u{1b}[33mnobody has this number"),
+            "{:?}",
+            shown(false)
+        );
+        assert!(!shown(true).contains("nobody"), "{:?}", shown(true));
+    }
 }

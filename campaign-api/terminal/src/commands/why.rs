@@ -22,7 +22,9 @@ pub(crate) fn run(desk: &Desk, asked: &Why) -> Result<(), Trouble> {
             ("contact", asked.contact.as_deref()),
         ],
     )?;
-    desk.show(&answer, render)
+    desk.show(&answer, |page, answer| {
+        render(page, answer) + &others(page, &answer["others"], &asked.campaign)
+    })
 }
 
 fn rows(value: &Value) -> &[Value] {
@@ -97,6 +99,79 @@ fn one_number(page: &Page, number: &Value) -> String {
     out
 }
 
+/// Most others that the API names.
+const MOST_OTHERS: usize = 20;
+
+/// Who else has the number, and how to ask about each of them.
+fn others(page: &Page, others: &Value, campaign: &str) -> String {
+    let others = rows(others);
+    if others.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        text(say!("Person")),
+        text(say!("Verdict")),
+        text(say!("From when")),
+        text(say!("State")),
+        text(say!("Contact")),
+    ];
+    let lines = others
+        .iter()
+        .map(|other| {
+            vec![
+                said(&other["person"]).into(),
+                page.word_of(&other["verdict"]),
+                page.moment(&other["first_lawful_at"]).into(),
+                page.word_of(&other["state"]["word"]),
+                said(&other["contact"]).into(),
+            ]
+        })
+        .collect();
+    let mut out = page.heading(&say!("Others with the same number"));
+    out.push_str(&page.table(&columns, lines, &say!("none")));
+    let mut tell = |say: &Say| out.push_str(&format!("{}\n", page.tell(say)));
+    tell(&say!(
+        "About each of them: ./ringfence why --contact CONTACT --campaign \"{campaign}\"",
+        campaign
+    ));
+    if others.len() >= MOST_OTHERS {
+        tell(&say!("No more than {most} are named; there may be more.", most = MOST_OTHERS));
+    }
+    out
+}
+
+/// Zones of one cell: a number without a state may be in any of some forty.
+const MOST_ZONES: usize = 3;
+
+fn local_times(page: &Page, times: &[Value]) -> String {
+    let shown: Vec<String> = times
+        .iter()
+        .take(MOST_ZONES)
+        .map(|time| format!("{} {}", said(&time["text"]), said(&time["zone"])))
+        .collect();
+    let shown = shown.join("; ");
+    match times.len().saturating_sub(MOST_ZONES) {
+        0 => shown,
+        more => page.tell(&say!("{shown}; and {more} more", shown, more)),
+    }
+}
+
+/// From when a rule allows the call where time alone changes nothing: by what it waits for.
+fn until(page: &Page, waits_for: &Value) -> String {
+    let told = match waits_for.as_str() {
+        None | Some("never") => say!("never"),
+        Some("suppression") => say!("not as long as the do-not-call entry stands"),
+        Some("pack") => say!("once a rule pack covers it"),
+        Some(word) => match word.strip_prefix("obligation:") {
+            Some(duty) => {
+                say!("once the campaign can do: {duty}", duty = page.tongue.word(duty))
+            }
+            None => say!("once there is: {waits}", waits = page.word(word).0),
+        },
+    };
+    page.tell(&told)
+}
+
 fn reason_table(page: &Page, reasons: &[Value]) -> String {
     let columns = [
         text(say!("Rule")),
@@ -108,21 +183,15 @@ fn reason_table(page: &Page, reasons: &[Value]) -> String {
     let rows = reasons
         .iter()
         .map(|reason| {
-            let local: Vec<String> = rows(&reason["local_times"])
-                .iter()
-                .map(|time| format!("{} {}", said(&time["text"]), said(&time["zone"])))
-                .collect();
-            let waits = page.word_of(&reason["waits_for"]).0;
             let from = match page.moment(&reason["first_lawful_at"]) {
-                moment if !moment.is_empty() => moment,
-                _ if waits.is_empty() => page.tell(&say!("never")),
-                _ => page.tell(&say!("once there is: {waits}", waits)),
+                moment if moment.is_empty() => until(page, &reason["waits_for"]),
+                moment => moment,
             };
             vec![
                 said(&reason["rule"]).into(),
                 said(&reason["sentence"]).into(),
                 Cell(said(&reason["citation"]), Tone::Faint),
-                local.join("; ").into(),
+                local_times(page, rows(&reason["local_times"])).into(),
                 from.into(),
             ]
         })
@@ -242,6 +311,59 @@ mod tests {
         for text in ["不得拨打", "规则", "理由", "法律依据", "等待", "同意"] {
             assert!(chinese.contains(text), "{text} in\n{chinese}");
         }
+    }
+
+    #[test]
+    fn what_a_rule_waits_for_is_a_sentence_by_its_kind() {
+        let english = page(Language::English);
+        for (word, expected) in [
+            (json!("suppression"), "not as long as the do-not-call entry stands"),
+            (json!("never"), "never"),
+            (Value::Null, "never"),
+            (json!("pack"), "once a rule pack covers it"),
+            (json!("obligation:ai_disclosure"), "once the campaign can do: ai disclosure"),
+            (json!("consent"), "once there is: consent"),
+            (json!("list:us.dnc"), "once there is: list: us.dnc"),
+            (json!("feed"), "once there is: feed"),
+            (json!("address"), "once there is: address"),
+            (json!("contact"), "once there is: contact"),
+        ] {
+            assert_eq!(until(&english, &word), expected);
+            assert!(!until(&page(Language::Chinese), &word).contains("once"), "{word}");
+        }
+        let chinese = until(&page(Language::Chinese), &json!("obligation:ai_disclosure"));
+        assert_eq!(chinese, "待外呼活动具备：告知由机器通话");
+    }
+
+    #[test]
+    fn others_with_the_number_are_named_with_how_to_ask_about_them() {
+        let other = json!({ "contact": "01KOTHER", "person": "bob", "verdict": "defer",
+            "first_lawful_at": "2026-11-25T14:00:00.000Z", "state": { "word": "due" } });
+        let wide = Page { width: 200, ..page(Language::English) };
+        let shown = others(&wide, &json!([other]), "Spring");
+        for text in [
+            "Others with the same number",
+            " bob     defer    2026-11-25 14:00:00Z  due    01KOTHER",
+            "./ringfence why --contact CONTACT --campaign \"Spring\"",
+        ] {
+            assert!(shown.contains(text), "{text:?} in\n{shown}");
+        }
+        assert!(!shown.contains("there may be more"), "{shown}");
+        let many = others(&wide, &Value::Array(vec![other; 20]), "Spring");
+        assert!(many.contains("there may be more"), "{many}");
+        assert_eq!(others(&wide, &json!([]), "Spring"), "");
+    }
+
+    #[test]
+    fn a_cell_names_three_zones_and_counts_the_others() {
+        let times = |count: usize| -> Vec<Value> {
+            (0..count).map(|n| json!({ "zone": format!("Zone/{n}"), "text": "09:00" })).collect()
+        };
+        let english = page(Language::English);
+        let three = "09:00 Zone/0; 09:00 Zone/1; 09:00 Zone/2";
+        assert_eq!(local_times(&english, &times(3)), three);
+        assert_eq!(local_times(&english, &times(42)), format!("{three}; and 39 more"));
+        assert_eq!(local_times(&english, &[]), "");
     }
 
     #[test]

@@ -32,6 +32,44 @@ fn without_an_address_a_key_or_an_api_it_says_where_they_come_from() {
 }
 
 #[test]
+fn a_command_line_that_cannot_be_followed_ends_with_2_and_is_a_problem_for_scripts() {
+    let folder = folder();
+    let of = |words: &[&str]| run(program(&folder).args(words));
+    let missing = ["why", "--campaign", "c", "--json"];
+    let unknown = ["campaign", "list", "--nonsense", "--json"];
+    let word = ["nonsense", "--json"];
+    for (words, told) in [
+        (missing.as_slice(), "--contact"),
+        (&unknown, "--nonsense"),
+        (&word, "nonsense"),
+        (&["campaign", "--json"], "subcommand"),
+    ] {
+        let done = of(words);
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
+        let problem: Value = serde_json::from_str(&done.err).unwrap();
+        assert_eq!(problem["code"], "usage", "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{problem}");
+    }
+    let whom = of(&["suppress", "--reason", "asked"]);
+    assert!(whom.code == 2 && whom.err.contains("NUMBER|--person"), "{whom:?}");
+    let french = of(&["campaign", "list", "--language", "fr"]);
+    assert!(french.code == 2 && french.err.contains("possible: en, zh"), "{french:?}");
+    assert_eq!(of(&["campaign", "list", "--help", "--json"]).code, 0);
+    fs::remove_dir_all(folder).ok();
+}
+
+#[test]
+fn the_script_ends_with_2_at_a_word_that_it_does_not_know() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ringfence");
+    let done = run(std::process::Command::new(script).arg("foo"));
+    assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
+    assert!(done.err.contains("unknown word: foo"), "{done:?}");
+    let json = run(std::process::Command::new(script).args(["foo", "--json"]));
+    let problem: Value = serde_json::from_str(&json.err).unwrap();
+    assert_eq!((json.code, &problem["code"]), (2, &"usage".into()), "{json:?}");
+}
+
+#[test]
 fn what_the_api_refuses_is_told_with_every_fault_and_the_next_step() {
     let world = World::start();
     world.campaign("Spring");

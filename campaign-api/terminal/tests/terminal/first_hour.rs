@@ -24,10 +24,7 @@ fn a_campaign_is_made_filled_started_watched_paused_and_stopped() {
         (&json["imported"], &json["rejected"], &json["duplicates"]),
         (&2.into(), &1.into(), &1.into())
     );
-    let faults = world.does(&["list", "faults", &list]);
-    assert!(faults.contains("phone_1"), "{faults}");
-    world.does(&["list", "faults", &list, "--out", "faults.csv"]);
-    assert!(std::fs::read_to_string(world.folder.join("faults.csv")).unwrap().starts_with("line,"));
+    told_of_every_row(&world, &list);
     assert!(world.json(&["list", "faults", &list])["items"][0]["line"].is_u64());
     assert!(world.does(&["list", "template"]).starts_with("external_id,"));
 
@@ -62,6 +59,21 @@ fn a_campaign_is_made_filled_started_watched_paused_and_stopped() {
     for text in ["stopped", "busy after 600 s", "no answer after 14,400 s", "Contacts"] {
         assert!(shown.contains(text), "{text} in\n{shown}");
     }
+}
+
+/// The faults of a list with one rejected row and one duplicate.
+fn told_of_every_row(world: &World, list: &str) {
+    let faults = world.does(&["list", "faults", list]);
+    assert!(faults.contains("phone_1") && faults.contains("rejected"), "{faults}");
+    assert!(faults.contains("duplicate"), "a duplicate is no good row:\n{faults}");
+    let repaired = world.does(&["list", "faults", list, "--about", "repaired"]);
+    assert_eq!(repaired, "No row was repaired.\n");
+    let saved = |about: &[&str]| {
+        world.does(&[&["list", "faults", list, "--out", "faults.csv"], about].concat());
+        std::fs::read_to_string(world.folder.join("faults.csv")).unwrap()
+    };
+    assert!(saved(&[]).starts_with("line,") && saved(&[]).contains(",duplicate"));
+    assert!(!saved(&["--about", "rejected"]).contains(",duplicate"));
 }
 
 #[test]
@@ -130,4 +142,47 @@ fn why_and_summary_say_what_stands_in_the_way() {
     let summary = world.does(&["campaign", "summary", "Spring"]);
     assert!(summary.contains("Never, as things stand"), "{summary}");
     assert_eq!(world.json(&["campaign", "summary", "Spring"])["contacts"], 2);
+}
+
+#[test]
+fn a_list_of_which_nothing_was_taken_ends_with_1() {
+    let world = World::start();
+    world.campaign("Spring");
+    world.file("bad.csv", "external_id,phone_1\nann,12\nbob,13\n");
+    let import = ["list", "import", "bad.csv", "--campaign", "Spring"];
+    let done = world.run_as("campaign_manager", &import);
+    assert_eq!((done.code, done.err.as_str()), (1, ""), "{done:?}");
+    assert!(done.out.contains("No row became a contact."), "{done:?}");
+    let json = world.run_as("campaign_manager", &[import.as_slice(), &["--json"]].concat());
+    assert_eq!((json.code, &json.json()["rejected"]), (1, &2.into()), "{json:?}");
+    world.file("good.csv", PEOPLE);
+    let good = ["list", "import", "good.csv", "--campaign", "Spring"];
+    world.does(&good);
+    // Everybody is in already: no harm, no failure.
+    world.does(&good);
+    world.file("other.csv", "Kunde,phone_1\nann,+13055550101\n");
+    let other =
+        world.run_as("campaign_manager", &["list", "import", "other.csv", "--campaign", "Spring"]);
+    assert_eq!(other.code, 1, "{other:?}");
+    for flag in ["--column 'NAME=external_id'", "--identify-by-number"] {
+        assert!(other.err.contains(flag), "{flag} in {other:?}");
+    }
+}
+
+#[test]
+fn why_names_the_others_who_share_a_number_and_how_to_ask_about_them() {
+    let world = World::start();
+    world.campaign("Spring");
+    world.file("two.csv", "external_id,phone_1\nann,+13055550101\nbob,+13055550101\n");
+    world.does(&["list", "import", "two.csv", "--campaign", "Spring"]);
+    let why = world.does(&["why", "+13055550101", "--campaign", "Spring"]);
+    for text in
+        ["Others with the same number", "bob", "why --contact CONTACT --campaign \"Spring\""]
+    {
+        assert!(why.contains(text), "{text} in\n{why}");
+    }
+    let json = world.json(&["why", "+13055550101", "--campaign", "Spring"]);
+    let other = json["others"][0]["contact"].as_str().unwrap();
+    assert!(why.contains(other), "{other} in\n{why}");
+    assert!(world.does(&["why", "--contact", other, "--campaign", "Spring"]).contains("bob"));
 }

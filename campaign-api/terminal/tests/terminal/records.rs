@@ -19,6 +19,7 @@ fn opt_outs_and_consents_are_recorded_by_name_or_number() {
     let seller = "Seller of Spring";
     let told = world.does(&["suppress", "--person", "ann", "--seller", seller, "--reason", "mail"]);
     assert!(told.contains("for this seller"), "{told}");
+    assert!(told.contains("check the id"), "no list has her, which may be a slip:\n{told}");
     let json = world.json(&["suppress", "+13055550199", "--reason", "x", "--lift"]);
     assert!(json["event"].is_string(), "{json}");
     let of = ["ann", "--seller", seller, "--purpose", "telemarketing", "--source", "form 12"];
@@ -86,6 +87,12 @@ fn attempts_made_elsewhere_are_imported_and_faults_named_by_line() {
     assert!(done.out.contains("number") && done.out.contains('3'), "{done:?}");
     let json = world.run_as("compliance", &["earlier", "import", "earlier.csv", "--json"]).json();
     assert_eq!((&json["recorded"], &json["rejected"]), (&1.into(), &1.into()));
+    world.file(
+        "bad.csv",
+        &format!("seller,number,at,outcome,purpose,technology\n{seller},nobody,2026-01-02T03:04:05Z,no_answer,telemarketing,prerecorded\n"),
+    );
+    let none = world.run_as("compliance", &["earlier", "import", "bad.csv"]);
+    assert_eq!((none.code, none.err.as_str()), (1, ""), "nothing was recorded: {none:?}");
 }
 
 /// What the dialer's sequencer does: leaves, a tree, a signed checkpoint.

@@ -96,6 +96,7 @@ impl Source {
             }),
             obligations: self.list(Self::text),
             inputs: self.list(|s| Input { name: s.text(), value: s.text() }),
+            rules_passed: self.maybe(|s| s.list(Self::rule)),
         }
     }
 
@@ -234,13 +235,33 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
         decode(&leaf).unwrap_err()
     };
     assert_eq!(changed(2, 0), CanonicalError::Version(0));
-    assert_eq!(changed(2, 3), CanonicalError::Version(3));
+    assert_eq!(changed(2, 4), CanonicalError::Version(4));
+    assert_eq!(changed(2, 3), CanonicalError::KindVersion { kind: 4, version: 3 });
     assert_eq!(changed(2, 2), CanonicalError::KindVersion { kind: 4, version: 2 });
     assert_eq!(changed(6, 11), CanonicalError::KindVersion { kind: 11, version: 1 });
     assert_eq!(changed(6, 12), CanonicalError::Kind(12));
-    assert!(changed(6, 12).to_string().contains("layout version 2"));
+    assert!(changed(6, 12).to_string().contains("layout version 3"));
     assert_eq!(changed(27, 2), CanonicalError::UnknownField { of: "NotSent", key: 2 });
     assert_eq!(encode(&Record { version: 2, ..sample() }), Err(CanonicalError::Version(2)));
+}
+
+#[test]
+fn a_decision_of_an_earlier_layout_stays_readable_and_a_new_one_names_what_passed() {
+    let made = |passed: Option<Vec<RuleId>>| {
+        let decision = Decision { rules_passed: passed, ..Source(vec![].into_iter()).decision() };
+        let record = Record::new(None, decision.into(), UnixMillis(5));
+        (encode(&record).unwrap(), record)
+    };
+    let (old, record) = made(None);
+    assert_eq!((old[2], decode(&old)), (1, Ok(record)));
+    let (new, record) = made(Some(vec![RuleId::new("us.fcc.hours")]));
+    assert_eq!((new[2], decode(&new)), (3, Ok(record)));
+    assert!(new.windows(12).any(|bytes| bytes == b"us.fcc.hours"));
+    for (mut leaf, version) in [(old, 3), (new, 1)] {
+        leaf[2] = version;
+        let kind_version = CanonicalError::KindVersion { kind: 1, version: u64::from(version) };
+        assert_eq!(decode(&leaf), Err(kind_version));
+    }
 }
 
 #[test]

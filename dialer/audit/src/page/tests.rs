@@ -22,6 +22,8 @@ fn judged(verdict: Verdict) -> Decision {
               still too early in Los Angeles for a call of this kind"
             .into(),
     };
+    let mut passed = vec!["house.person_day_cap", "us.tcpa.identify"];
+    passed.extend(permit.then_some("us.tcpa.calling_hours"));
     Decision {
         attempt: AttemptId { contact: ContactId(4), try_no: 2 },
         placement: permit.then_some(PlacementId(77)),
@@ -34,7 +36,7 @@ fn judged(verdict: Verdict) -> Decision {
         verdict,
         until: (!permit).then(|| at(1_800_000)),
         denied_by: if permit { vec![] } else { vec![denial] },
-        rules_asked: 23,
+        rules_asked: 3,
         ruleset: Hash([0xab; 32]),
         places: vec![Place {
             jurisdiction: "US-CA".into(),
@@ -50,6 +52,7 @@ fn judged(verdict: Verdict) -> Decision {
         }],
         obligations: if permit { vec!["us.tcpa.identify".into()] } else { vec![] },
         inputs: vec![Input { name: "consents".into(), value: "1".into() }],
+        rules_passed: Some(passed.iter().map(|rule| RuleId::new(rule)).collect()),
     }
 }
 
@@ -147,7 +150,29 @@ fn an_attempt_that_was_only_denied_says_that_no_call_was_placed() {
     let page = write(&denied);
     assert!(page.contains("no call was placed"), "{page}");
     assert!(page.contains("none covers all of them yet"), "{page}");
-    assert!(page.contains("us.tcpa.calling_hours (47 CFR 64.1200(c)(1))"), "{page}");
+    assert!(page.contains("rule us.tcpa.calling_hours   denied: outside the hours"), "{page}");
+    assert!(page.contains("by the law    47 CFR 64.1200(c)(1)\n"), "{page}");
+}
+
+#[test]
+fn each_rule_that_was_asked_has_a_line_with_what_it_said() {
+    let plain = |page: &str| -> Vec<String> {
+        page.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let mut permit = story();
+    permit.records.retain(|told| told.index == Some(41));
+    let page = plain(&write(&permit));
+    for rule in ["house.person_day_cap", "us.tcpa.identify", "us.tcpa.calling_hours"] {
+        assert!(page.contains(&format!("rule {rule} passed")), "{page:#?}");
+    }
+    let Body::Decision(decision) = &mut permit.records[0].record.body else { unreachable!() };
+    decision.rules_passed = Some(vec![RuleId::new(&"r".repeat(70))]);
+    let page = write(&permit);
+    assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");
+    assert!(page.contains(&format!("rule {}\n", "r".repeat(70))), "{page}");
+    let Body::Decision(decision) = &mut permit.records[0].record.body else { unreachable!() };
+    decision.rules_passed = None;
+    assert!(write(&permit).contains("rules passed    not named: an earlier version"));
 }
 
 #[test]

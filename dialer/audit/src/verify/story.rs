@@ -38,6 +38,18 @@ pub enum StoryFault {
     /// A denial without a rule.
     #[error("a denial names no rule")]
     DenialWithoutRule,
+    /// Another number of rules than it names, or one that both passed and denied.
+    #[error(
+        "a decision says that {asked} rules were asked; it names {passed} that passed and {denied} that denied"
+    )]
+    RulesDoNotAddUp {
+        /// As it says.
+        asked: u32,
+        /// How many passed.
+        passed: usize,
+        /// How many denied.
+        denied: usize,
+    },
     /// An intent that no decision permitted (G1).
     #[error("placement {0} has an intent, and no earlier decision permits it")]
     IntentWithoutPermit(PlacementId),
@@ -318,7 +330,25 @@ fn consistent_decision(decision: &Decision) -> Result<(), StoryFault> {
         let (rule, count, cap) = (full.rule.clone(), full.count, full.cap);
         return Err(StoryFault::PermitOverCap { rule, count, cap });
     }
-    Ok(())
+    rules_add_up(decision)
+}
+
+/// Whether every rule that was asked is named once. Records of earlier layouts name no passed ones.
+fn rules_add_up(decision: &Decision) -> Result<(), StoryFault> {
+    let Some(passed) = &decision.rules_passed else { return Ok(()) };
+    let asked = decision.rules_asked;
+    let (passed, denied) = (passed.len(), decision.denied_by.len());
+    let said: BTreeSet<&RuleId> = decision
+        .denied_by
+        .iter()
+        .map(|denial| &denial.rule)
+        .chain(decision.rules_passed.iter().flatten())
+        .collect();
+    if said.len() == passed + denied && u32::try_from(said.len()) == Ok(asked) {
+        Ok(())
+    } else {
+        Err(StoryFault::RulesDoNotAddUp { asked, passed, denied })
+    }
 }
 
 fn sorted(subjects: impl Iterator<Item = SubjectId>) -> Vec<SubjectId> {

@@ -54,6 +54,8 @@ pub(super) struct Line {
     has_answered: bool,
     told: Option<Standing>,
     pub(super) pace: Pace,
+    /// When it was chosen for a call that is yet to be reserved and committed.
+    pub(super) chosen: Pace,
 }
 
 impl Line {
@@ -72,6 +74,7 @@ impl Line {
             has_answered: false,
             told: None,
             pace: Pace::default(),
+            chosen: Pace::default(),
         }
     }
 

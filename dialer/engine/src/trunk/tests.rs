@@ -311,3 +311,22 @@ fn while_draining_nothing_is_asked() {
     assert_eq!(bench.trunks.next(), None);
     assert!(bench.trunks.expire(bench.now + SECOND * 600).is_empty());
 }
+
+#[test]
+fn calls_beyond_a_trunks_rate_go_by_the_next_one() {
+    const OTHER: TrunkId = TrunkId(2);
+    let now = Instant::now();
+    let mut trunks = Trunks::new(true);
+    let slow = |id| Trunk { id, milli_cps: 5_000, ..trunk(5060) };
+    trunks.replace(vec![slow(ID), slow(OTHER)], now);
+    let mut by = Vec::new();
+    for _ in 0..10 {
+        let id = trunks.pick(&[OTHER, ID], now).unwrap();
+        trunks.chosen(id, now);
+        by.push(id);
+    }
+    assert_eq!(by, [[OTHER; 5], [ID; 5]].concat(), "in the order of the campaign");
+    assert!(trunks.pick(&[OTHER, ID], now).is_some(), "what is more waits for a turn");
+    let later = now + Duration::from_secs(1);
+    assert_eq!(trunks.pick(&[OTHER, ID], later), Some(OTHER));
+}

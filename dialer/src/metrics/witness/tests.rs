@@ -72,6 +72,7 @@ fn commitment(no: u128, count: u32, key: u64) -> Commitment {
         lists: Vec::new(),
         obligations: Vec::new(),
         inputs: Vec::new(),
+        rules_passed: None,
     };
     Commitment {
         demand: Arc::new(demand),

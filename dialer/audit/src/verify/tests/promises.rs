@@ -80,6 +80,16 @@ fn evidence_that_contradicts_its_verdict_is_found() {
     assert_eq!(fault_of(vec![Decision { placement: None, ..permit() }.into()]), PermitForNothing);
     let silent = Decision { denied_by: vec![], ..decision(1, Verdict::Defer) };
     assert_eq!(fault_of(vec![silent.into()]), DenialWithoutRule);
+    let named = |rules: &[&str]| Some(rules.iter().map(|rule| RuleId::new(rule)).collect());
+    for passed in [named(&["a", "b"]), named(&["a", "b", "b"]), named(&["a", "b", "c", "d"])] {
+        let more = passed.as_ref().map_or(0, Vec::len);
+        let fault = fault_of(vec![Decision { rules_passed: passed, ..permit() }.into()]);
+        assert_eq!(fault, RulesDoNotAddUp { asked: 3, passed: more, denied: 0 });
+    }
+    let both = named(&["a", "house.person_day_cap"]);
+    let both = Decision { rules_passed: both, ..decision(1, Verdict::Refuse) };
+    let fault = fault_of(vec![both.into()]);
+    assert_eq!(fault, RulesDoNotAddUp { asked: 3, passed: 2, denied: 1 });
     let fewer = Intent { heads: intent(1).heads[..1].to_vec(), ..intent(1) };
     assert_eq!(fault_of(vec![permit().into(), fewer.into()]), OtherSubjects(PlacementId(1)));
     let other = Intent { attempt: attempt(2), ..intent(1) };
