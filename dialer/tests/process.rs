@@ -158,6 +158,22 @@ fn free_block() -> u16 {
     panic!("no forty free UDP ports in a row");
 }
 
+/// `hello.wav`: two seconds, which are a hundred packets.
+fn write_prompt(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(folder.join("hello.wav"), spec).unwrap();
+    for sample in dialer_media::tone(440, 2_000) {
+        writer.write_sample(sample).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
 impl Rig {
     async fn new() -> Self {
         let postgres = PrivatePostgres::start(PostgresOptions::default()).unwrap();
@@ -168,6 +184,7 @@ impl Rig {
         let redis = PrivateRedis::start().unwrap();
         let folder = std::env::temp_dir().join(format!("rf-process-{database}"));
         fs::create_dir_all(folder.join("lists")).unwrap();
+        write_prompt(&folder.join("prompts"));
         let mut random = [0; 96];
         getrandom::fill(&mut random).unwrap();
         fs::write(folder.join("keys.toml"), Keys::generate(&random, "ringfence.test/audit"))

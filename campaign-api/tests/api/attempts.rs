@@ -180,10 +180,19 @@ async fn a_part_of_the_export_verifies_row_by_row_and_a_changed_row_does_not() {
     assert_eq!(report.counts.records, 1, "the one suppression of that number: {part}");
     assert!(part.contains("\"kind\":\"suppression\"") && all > 2);
     assert!(check(&part.replace("asked", "never")).is_err());
-    for nothing in
-        ["number=%2B13055559999", "person=nobody", "rule=us.x", "from=2999-01-01T00:00:00Z"]
-    {
+    for nothing in ["number=%2B13055559999", "person=nobody", "from=2999-01-01T00:00:00Z"] {
         assert_eq!(world.text(&format!("/v1/audit/export?{nothing}")).await, "", "{nothing}");
+    }
+    // An empty part would pass for proof of absence where the question was a slip of the pen.
+    for (slip, said) in [
+        ("rule=us.regf.hour", "did you mean us.regf.hours?"),
+        ("rule=us.x", "no rule pack has this rule"),
+        ("campaign=01ARZ3NDEKTSV4RRFFQ69G5FAV", "no campaign has this id"),
+        ("from=2026-12-02T00:00:00Z&to=2026-12-01T00:00:00Z", "must be before 'to'"),
+    ] {
+        let (status, problem) = world.get(&format!("/v1/audit/export?{slip}")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{slip}: {problem}");
+        assert!(problem.to_string().contains(said), "{slip}: {problem}");
     }
     let csv = world.text("/v1/audit/export?format=csv&person=nobody").await;
     assert!(csv.trim_end().ends_with(",proof"), "a header alone: {csv}");
