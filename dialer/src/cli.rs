@@ -1,6 +1,7 @@
 //! The command line, and the commands that need no running dialer.
 
 pub mod audit;
+pub mod campaign;
 
 use std::{
     fs::File,

@@ -96,25 +96,25 @@ impl Outbox {
                 self.metrics.trunk_probes.with_label_values(&[trunk.as_str(), result]).inc();
             }
             Output::Deny(denied) => {
-                self.done(denied.campaign);
+                self.loads.refused(denied.campaign, denied.attempt);
                 for rule in &denied.rules {
                     self.metrics.denied.with_label_values(&[rule.as_str()]).inc();
                 }
                 self.owe(Item::Deny(denied));
             }
             Output::Return(returned) => {
-                self.done(returned.campaign);
+                self.loads.end(returned.campaign, returned.attempt);
                 self.metrics.returned.with_label_values(&[returned.because]).inc();
                 self.owe(Item::Return(returned));
             }
             Output::Release(released) => {
-                self.done(released.campaign);
+                self.loads.end(released.campaign, released.attempt);
                 self.live.end(released.placement);
                 self.metrics.released.inc();
                 self.owe(Item::Release(released));
             }
             Output::Settle(settlement) => {
-                self.done(settlement.campaign);
+                self.loads.end(settlement.campaign, settlement.attempt);
                 self.live.end(settlement.placement);
                 self.metrics
                     .dispositions
@@ -159,10 +159,6 @@ impl Outbox {
     fn seller_of(&self, campaign: CampaignId) -> SellerNo {
         let campaigns = self.campaigns.load();
         campaigns.get(&campaign).map_or(SellerNo(0), |running| running.terms.seller_no)
-    }
-
-    fn done(&self, campaign: CampaignId) {
-        self.loads.end(campaign);
     }
 
     fn owe(&mut self, item: Item) {

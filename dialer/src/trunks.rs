@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::store::{StoreError, Stores};
 
-/// Pause between two contacts taken to try a trunk: the rules may deny the first.
+/// Pause between two contacts taken to try a trunk: what became of the first is not heard of here,
+/// unless the rules refused it.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether contacts may be taken for some trunks.
@@ -22,8 +23,9 @@ const TRY_EVERY: Duration = Duration::from_secs(1);
 pub enum Admission {
     /// No: no trunk is up, or its queue is full.
     None,
-    /// One, to try a trunk whose breaker is open.
-    One,
+    /// One, to try this trunk, whose breaker is open: say so with [`Shares::trying`] once a contact
+    /// is taken for it.
+    One(TrunkId),
     /// As many as the pace allows.
     Any,
 }
@@ -118,10 +120,10 @@ impl Shares {
     }
 
     /// Whether a campaign with these trunks can place calls now: one of them is there, its breaker
-    /// is closed, and no more wait for its slots than half a second gives.
+    /// is closed, and no more wait for its slots than half a second gives. Asking spends nothing.
     #[must_use]
     pub fn admit(&self, trunks: &[TrunkId], now: Instant) -> Admission {
-        let mut rates = self.rates();
+        let rates = self.rates();
         let nodes = u64::try_from(rates.nodes.max(1)).unwrap_or(1);
         let mut admission = Admission::None;
         for trunk in trunks {
@@ -131,19 +133,47 @@ impl Shares {
             if share == 0 || waiting * 2_000 > share.max(2_000) {
                 continue;
             }
-            let Some(health) = rates.health.get_mut(trunk) else {
+            let Some(health) = rates.health.get(trunk) else {
                 return Admission::Any; // the engine answers for it
             };
             match health.standing.admits {
                 Admits::Any => return Admission::Any,
                 Admits::One if admission == Admission::None && health.try_at <= now => {
-                    health.try_at = now + TRY_EVERY;
-                    admission = Admission::One;
+                    admission = Admission::One(*trunk);
                 }
                 Admits::One | Admits::None => {}
             }
         }
         admission
+    }
+
+    /// Whether a contact may still be taken to try this trunk.
+    #[must_use]
+    pub fn may_try(&self, trunk: TrunkId, now: Instant) -> bool {
+        let rates = self.rates();
+        let health = rates.health.get(&trunk);
+        health.is_some_and(|held| held.standing.admits == Admits::One && held.try_at <= now)
+    }
+
+    /// A contact was taken to try this trunk: no other one is for the next second. A campaign that
+    /// may try and has nobody due leaves the try to the others.
+    pub fn trying(&self, trunk: TrunkId, now: Instant) {
+        if let Some(health) = self.rates().health.get_mut(&trunk) {
+            health.try_at = now + TRY_EVERY;
+        }
+    }
+
+    /// The rules refused who was taken to try this trunk: somebody else may at once.
+    pub fn not_tried(&self, trunk: TrunkId, now: Instant) {
+        if let Some(health) = self.rates().health.get_mut(&trunk) {
+            health.try_at = health.try_at.min(now);
+        }
+    }
+
+    /// A trunk of this rate.
+    #[cfg(test)]
+    pub(crate) fn configure(&self, trunk: TrunkId, milli_cps: u64) {
+        self.rates().milli_cps.insert(trunk, milli_cps);
     }
 }
 
@@ -285,9 +315,15 @@ mod tests {
         assert_eq!(shares.admit(&[one, two], at(20).mono), Admission::Any, "there is another");
         assert!(!shares.stand(one, standing(Admits::One, true), at(30)), "still open");
         assert_eq!(shares.health().get(&one).unwrap().since, UnixMillis(10));
-        assert_eq!(shares.admit(&[one], at(30).mono), Admission::One);
-        assert_eq!(shares.admit(&[one], at(31).mono), Admission::None, "one at a time");
-        assert_eq!(shares.admit(&[one], at(1_030).mono), Admission::One, "the rules denied it");
+        assert_eq!(shares.admit(&[one], at(30).mono), Admission::One(one));
+        assert_eq!(shares.admit(&[one], at(31).mono), Admission::One(one), "nobody was due");
+        shares.trying(one, at(31).mono);
+        assert_eq!(shares.admit(&[one], at(32).mono), Admission::None, "one at a time");
+        assert_eq!(
+            shares.admit(&[one], at(1_031).mono),
+            Admission::One(one),
+            "the rules denied it"
+        );
         assert!(shares.stand(one, standing(Admits::Any, false), at(1_100)));
         assert_eq!(shares.admit(&[one], at(1_100).mono), Admission::Any);
         shares.rates().milli_cps.remove(&one);

@@ -395,6 +395,17 @@ async fn a_campaign_is_called_through_every_layer_and_its_audit_verifies() {
     let key = out.join("key.pub");
     let verified = dialer(&["audit", "verify", text(&out), "--key", text(&key)]);
     assert!(verified.0 && verified.1.contains("5 sent"), "{}", verified.1);
+
+    // Of one campaign, by its name as people write it.
+    let (config, part) = (rig.config(), rig.folder.join("part"));
+    let of = |name: &str| {
+        let out = text(&part);
+        dialer(&["audit", "export", "--config", text(&config), "--out", out, "--campaign", name])
+    };
+    let refused = of("recall");
+    assert!(!refused.0 && refused.1.contains("no campaign is called so"), "{}", refused.1);
+    let exported = of("Camp");
+    assert!(exported.0 && exported.1.contains("each with the proof"), "{}", exported.1);
 }
 
 #[tokio::test]
@@ -431,6 +442,44 @@ async fn a_suppression_cancels_what_rings_and_nothing_rings_again() {
     assert_eq!(carrier.cancels.load(Ordering::Acquire), 3);
     rig.reaches("SELECT count(*) FROM parked WHERE cause = 'suppression'", 3, &running).await;
     assert_eq!(carrier.invites.load(Ordering::Acquire), 3);
+    assert!(running.signal("-TERM"), "{}", running.log());
+}
+
+/// A list that goes stale parks the contacts that need it, and the others are called: parking does
+/// not cost the campaign's pace.
+#[tokio::test]
+async fn those_who_may_not_be_called_do_not_hold_up_those_who_may() {
+    let mut rig = Rig::new().await;
+    let carrier = Carrier::start(false);
+    rig.campaign(carrier.sip, 102).await;
+    // At one call a second; a hundred contacts stand before the two who may be called.
+    rig.sql(
+        "UPDATE campaign SET milli_cps = 1000;
+         UPDATE due SET due_at = 1 WHERE contact_id IN
+             (SELECT c.id FROM contact c ORDER BY c.id DESC LIMIT 2)",
+    )
+    .await;
+    let mut connection = rig.owner.acquire().await.unwrap();
+    let refused: Vec<i64> = sqlx::query_scalar(
+        "SELECT c.person_subject FROM contact c JOIN due d ON d.contact_id = c.id AND d.due_at = 0",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let people: Vec<_> = refused.into_iter().map(SubjectId).collect();
+    assert_eq!(people.len(), 100);
+    let token = Token(rig.mint.ulid(UnixMillis(1)));
+    schema::heads::move_heads(&mut connection, &people, |_, head| {
+        head.with_mark(token, Mark::suppressed(Some(SellerNo(1)))).ok()
+    })
+    .await
+    .unwrap();
+    let mut running = rig.run();
+    // A hundred seconds if every refusal cost a call's pace, and nobody waits here for so long.
+    let parked = "SELECT count(*) FROM parked WHERE cause = 'suppression'";
+    rig.reaches(parked, 100, &running).await;
+    rig.reaches("SELECT count(*) FROM outcome WHERE disposition = 1", 2, &running).await;
+    assert_eq!(carrier.invites.load(Ordering::Acquire), 2);
     assert!(running.signal("-TERM"), "{}", running.log());
 }
 

@@ -120,6 +120,9 @@ affinity:
 {{- if and (ne .advertise "podIP") (ne .advertise "hostIP") (gt (int .replicas) 1) }}
 {{- fail "dialer.advertise: one literal address serves one replica only; use podIP or hostIP" }}
 {{- end }}
+{{- if and (eq .advertise "hostIP") (not .hostNetwork) }}
+{{- fail "dialer.advertise: hostIP needs hostNetwork: true, because nothing listens on the machine's address otherwise; or use podIP" }}
+{{- end }}
 {{- end }}
 {{- /* SIP is UDP and dialer.admin is TCP: those two may have one number. */}}
 {{- if eq (int .Values.api.port) (int .Values.api.admin.port) }}

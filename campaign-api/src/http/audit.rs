@@ -9,19 +9,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dialer_audit::{Tree, dictionary as meanings, export};
-use dialer_types::{E164, Language, RuleId, say};
+use dialer_types::{E164, Language, RuleId, Say, say};
 use futures_util::stream;
 use schema::trail::{self, Filter, Leaf, Signed, Slip, Trail, TrailError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    auth::{Audit as AuditRight, May},
+    auth::{Export as ExportRight, May},
     error::Problem,
     extract::{Asked, Faults},
     time::Time,
 };
-use crate::app::App;
+use crate::{app::App, users::Role};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
@@ -122,11 +122,16 @@ fn unread(error: TrailError) -> Problem {
     responses((status = 200, description = "rows, one a leaf", body = String),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn export(
-    _: May<AuditRight>,
+    May(caller, _): May<ExportRight>,
     State(app): State<Arc<App>>,
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     let filter = which.filter()?;
+    if caller.role == Role::CampaignManager && filter.campaign.is_none() {
+        return Err(Problem::role(Say::of(
+            "a campaign manager exports one campaign at a time: name it (campaign=ULID)",
+        )));
+    }
     refuse_slips(&app, &filter).await?;
     let nothing = Signed { size: 0, root: Tree::new().root().0.to_vec(), note: String::new() };
     let signed = trail::newest(&app.pool).await.map_err(Problem::internal)?.unwrap_or(nothing);
@@ -239,7 +244,7 @@ pub(super) fn csv_line<T: AsRef<[u8]>>(cells: &[T]) -> Result<Vec<u8>, csv::Erro
     responses((status = 200, body = String, content_type = "text/plain"),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn checkpoint(
-    _: May<AuditRight>,
+    _: May<ExportRight>,
     State(app): State<Arc<App>>,
 ) -> Result<String, Problem> {
     sqlx::query_scalar("SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
@@ -252,7 +257,7 @@ pub(super) async fn checkpoint(
 #[utoipa::path(get, path = "/v1/audit/key", tag = "audit",
     responses((status = 200, body = String, content_type = "text/plain"),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
-pub(super) async fn key(_: May<AuditRight>, State(app): State<Arc<App>>) -> String {
+pub(super) async fn key(_: May<ExportRight>, State(app): State<Arc<App>>) -> String {
     std::future::ready(format!("{}\n", app.verifier)).await
 }
 
@@ -282,7 +287,7 @@ pub struct Meanings {
     responses((status = 200, content((String = "text/markdown"), (String = "text/csv"))),
               (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn dictionary(
-    _: May<AuditRight>,
+    _: May<ExportRight>,
     Asked(Meanings { format }): Asked<Meanings>,
 ) -> Response {
     let (kind, text) = match format {

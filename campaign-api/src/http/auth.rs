@@ -66,8 +66,10 @@ rights! {
     Earlier = [CampaignManager, Compliance];
     /// What was placed and how it ended: a campaign manager's daily work, too.
     Attempts = [CampaignManager, Compliance];
-    /// Corrections of it; the audit.
+    /// Corrections of it.
     Audit = [Compliance];
+    /// The audit: a campaign manager takes the part of one campaign at a time.
+    Export = [CampaignManager, Compliance];
     /// Asking why somebody is not called, and summaries of it.
     Why = [CampaignManager, Compliance];
     /// Trunks.

@@ -12,7 +12,8 @@ use dialer_audit::{
 };
 use dialer_policy::Ability;
 use dialer_types::{
-    CampaignId, Disposition, E164, PlacementId, Purpose, Say, SellerId, Technology, TrunkId, say,
+    CampaignId, Disposition, E164, PlacementId, Purpose, Say, SellerId, Technology, TrunkId,
+    UnixMillis, say,
 };
 use schema::rows::{self, AuditEntry};
 use serde::{Deserialize, Serialize};
@@ -317,7 +318,8 @@ pub(super) async fn pause(
     change(&app, caller, id, Change::Pause).await
 }
 
-/// Stops a campaign: nothing of it is due any more. It can be started again.
+/// Stops a campaign: nothing of it is due any more. It can be started again; whoever waits for
+/// another try then waits on.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns",
     params(("id" = String, Path, description = "ULID")),
     responses((status = 200, body = Campaign), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
@@ -336,12 +338,23 @@ enum Change {
     Stop,
 }
 
+/// Whoever was tried before a stop keeps the moment of the next try: its end and the campaign's wait.
 const START: &str = "WITH woken AS (
-        UPDATE contact SET state = 2 WHERE campaign_id = $1 AND state = 1 RETURNING id)
-    INSERT INTO due (contact_id, campaign_id, due_at) SELECT id, $1, $2 FROM woken
+        UPDATE contact SET state = 2 WHERE campaign_id = $1 AND state = 1
+        RETURNING id, try_no, last_disposition),
+    retried AS (
+        SELECT w.id, d.word, max(o.ended_at) + 1000 * (c.retry ->> d.word)::bigint AS at
+        FROM woken w JOIN unnest($3::smallint[], $4::text[]) AS d(code, word)
+            ON d.code = w.last_disposition
+        JOIN campaign c ON c.id = $1 AND c.retry ? d.word
+        JOIN placement p ON p.contact_id = w.id AND p.try_no = w.try_no - 1
+        JOIN outcome o ON o.placement_id = p.id GROUP BY w.id, d.word, c.retry)
+    INSERT INTO due (contact_id, campaign_id, due_at, because)
+    SELECT w.id, $1, greatest($2, r.at), CASE WHEN r.at > $2 THEN r.word END
+    FROM woken w LEFT JOIN retried r ON r.id = w.id
     ON CONFLICT (contact_id) DO NOTHING";
 const STOP: &str = "WITH stopped AS (DELETE FROM due WHERE campaign_id = $1 RETURNING contact_id)
-    UPDATE contact SET state = 1 FROM stopped WHERE id = contact_id AND $2 > 0";
+    UPDATE contact SET state = 1 FROM stopped WHERE id = contact_id";
 
 async fn change(
     app: &App,
@@ -360,10 +373,10 @@ async fn change(
     .await?
     .ok_or_else(|| Problem::not_found(say!("no campaign {id}", id)))?;
     let status: String = row.try_get(0)?;
-    let (to, action, sql) = match change {
-        Change::Start => ("running", Action::Started, Some(START)),
-        Change::Pause => ("paused", Action::Paused, None),
-        Change::Stop => ("stopped", Action::Stopped, Some(STOP)),
+    let (to, action) = match change {
+        Change::Start => ("running", Action::Started),
+        Change::Pause => ("paused", Action::Paused),
+        Change::Stop => ("stopped", Action::Stopped),
     };
     if change == Change::Start && !row.try_get::<bool, _>(2)? {
         let detail = "the campaign has no trunk to call by; make one with a trunk";
@@ -380,19 +393,31 @@ async fn change(
             .bind(to)
             .execute(&mut *transaction)
             .await?;
-        if let Some(sql) = sql {
-            sqlx::query(sql)
-                .bind(Uuid::from_u128(id.0))
-                .bind(app.now().0)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        move_contacts(&mut transaction, id, change, app.now()).await?;
         let seller = SellerId(row.try_get::<Uuid, _>(1)?.as_u128());
         record(&mut transaction, app, caller, id, seller, action).await?;
     }
     transaction.commit().await?;
     announce(app, id, to).await;
     load(app, id).await.map(Json)
+}
+
+/// What becomes of those who wait or are due.
+async fn move_contacts(
+    connection: &mut PgConnection,
+    id: CampaignId,
+    change: Change,
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    let id = Uuid::from_u128(id.0);
+    let (codes, words): (Vec<i16>, Vec<&str>) =
+        Disposition::ALL.iter().map(|it| (i16::from(it.code()), it.as_str())).unzip();
+    let change = match change {
+        Change::Start => sqlx::query(START).bind(id).bind(now.0).bind(codes).bind(words),
+        Change::Stop => sqlx::query(STOP).bind(id),
+        Change::Pause => return Ok(()),
+    };
+    change.execute(connection).await.map(drop)
 }
 
 /// Dialers that do not hear of it find out when they next look at the table.

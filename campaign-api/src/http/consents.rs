@@ -63,6 +63,8 @@ pub struct NewConsent {
     pub person: String,
     /// E.164, if it concerns one number only.
     pub number: Option<String>,
+    /// Of which country the number is, if it stands without its country code: two letters.
+    pub region: Option<String>,
     /// `grant` or `revoke`.
     pub kind: ConsentKind,
     /// `prior_express`, `prior_express_written` or `opt_in`.
@@ -143,7 +145,8 @@ fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
     if new.at.is_some_and(|at| at.0 > now) {
         faults.add("at", "must not be in the future");
     }
-    let number = new.number.as_deref().and_then(|number| faults.parse("number", number));
+    let region = new.region.as_deref();
+    let number = new.number.as_deref().and_then(|text| faults.number("number", text, region));
     faults.finish().map(|()| number)
 }
 

@@ -240,9 +240,9 @@ fn reason(correction: &Correction) -> Result<Option<String>, Refusal> {
     Ok(Some(reason.to_owned()))
 }
 
-/// Where the contact goes now, if that try was its last and it waits for the next: as the campaign's
-/// retry rules have it for the right disposition. Who was reached is not called again for a "no
-/// answer" that was none.
+/// Where the contact goes now, if that try was its last: as the campaign's retry rules have it for
+/// the right disposition. Who was reached is not called again for a "no answer" that was none, and
+/// who was done with for an answer that was none is tried again.
 async fn follow_up(
     connection: &mut PgConnection,
     id: AttemptId,
@@ -251,42 +251,51 @@ async fn follow_up(
     now: UnixMillis,
 ) -> Result<(), sqlx::Error> {
     let contact = Uuid::from_u128(id.contact.0);
-    let retry: Option<Option<i64>> = sqlx::query_scalar(
-        "SELECT (a.retry ->> $3)::bigint FROM contact c JOIN campaign a ON a.id = c.campaign_id
-         WHERE c.id = $1 AND c.try_no = $2 + 1 AND c.state = 2 FOR UPDATE OF c",
+    let stands = sqlx::query(
+        "SELECT c.state = 5 AND c.made >= a.max_tries, (a.retry ->> $3)::bigint
+         FROM contact c JOIN campaign a ON a.id = c.campaign_id
+         WHERE c.id = $1 AND c.try_no = $2 + 1 AND c.state IN (1, 2, 5) FOR UPDATE OF c",
     )
     .bind(contact)
     .bind(try_of(id))
     .bind(disposition.as_str())
     .fetch_optional(&mut *connection)
     .await?;
-    let (sql, seconds) = match retry {
-        None => return Ok(()),
-        Some(None) => (FINISH, 0),
-        Some(Some(seconds)) => (RETRY, seconds),
+    let Some(stands) = stands else { return Ok(()) };
+    let (used_up, seconds): (bool, Option<i64>) = (stands.try_get(0)?, stands.try_get(1)?);
+    let change = match seconds {
+        Some(seconds) if !used_up => sqlx::query(RETRY)
+            .bind(contact)
+            .bind(i16::from(disposition.code()))
+            .bind(disposition.as_str())
+            .bind(seconds.saturating_mul(1_000))
+            .bind(now.0)
+            .bind(Uuid::from_u128(placement.0)),
+        _ => {
+            let answered = disposition == Disposition::Answered;
+            let why = if used_up && !answered { "tries_used_up" } else { disposition.as_str() };
+            sqlx::query(FINISH).bind(contact).bind(i16::from(disposition.code())).bind(why)
+        }
     };
-    sqlx::query(sql)
-        .bind(contact)
-        .bind(i16::from(disposition.code()))
-        .bind(disposition.as_str())
-        .bind(seconds.saturating_mul(1_000))
-        .bind(now.0)
-        .bind(Uuid::from_u128(placement.0))
-        .execute(connection)
-        .await?;
+    change.execute(connection).await?;
     Ok(())
 }
 
 const FINISH: &str = "
     WITH gone AS (DELETE FROM due WHERE contact_id = $1)
-    UPDATE contact SET state = 5, finished = $3, last_disposition = $2
-    WHERE id = $1 AND $4::bigint IS NOT NULL AND $5::bigint IS NOT NULL AND $6::uuid IS NOT NULL";
+    UPDATE contact SET state = 5, finished = $3, last_disposition = $2 WHERE id = $1";
+/// In a campaign that is stopped nobody is due: the start finds the moment.
 const RETRY: &str = "
-    WITH later AS (
-        UPDATE due SET because = $3, due_at = greatest($5::bigint, $4::bigint + (
-            SELECT max(ended_at) FROM outcome WHERE placement_id = $6::uuid))
-        WHERE contact_id = $1)
-    UPDATE contact SET last_disposition = $2 WHERE id = $1";
+    WITH back AS (
+        UPDATE contact c SET last_disposition = $2, finished = NULL,
+            state = CASE WHEN a.status IN ('running', 'paused') THEN 2 ELSE 1 END
+        FROM campaign a WHERE c.id = $1 AND a.id = c.campaign_id
+        RETURNING c.id, c.campaign_id, c.state)
+    INSERT INTO due (contact_id, campaign_id, due_at, because)
+    SELECT id, campaign_id, greatest($5::bigint, $4::bigint + (
+        SELECT max(ended_at) FROM outcome WHERE placement_id = $6::uuid)), $3
+    FROM back WHERE state = 2
+    ON CONFLICT (contact_id) DO UPDATE SET due_at = excluded.due_at, because = excluded.because";
 
 /// Adds the revision; returns what was on record before.
 async fn revise(

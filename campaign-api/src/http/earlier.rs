@@ -25,7 +25,7 @@ use schema::{
     rows::{self, AuditEntry},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Row as _};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -87,6 +87,9 @@ pub struct Earlier {
 pub struct Report {
     /// Recorded.
     pub recorded: u64,
+    /// On record already, or twice in the file: an earlier attempt with the same seller, number,
+    /// person, account, moment, direction, outcome, purpose and technology. Counted once.
+    pub duplicates: u64,
     /// Not recorded: see `faults`.
     pub rejected: u64,
     /// The first thousand faults, with their lines.
@@ -134,13 +137,14 @@ pub(super) async fn record(
     }
     let mut connection = app.pool.acquire().await?;
     let mut transaction = connection.begin().await?;
-    let (stored, faults) = store(&app, &mut transaction, &items).await?;
+    let Stored { moved, recorded, faults } = store(&app, &mut transaction, &items).await?;
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
     transaction.commit().await?;
-    events::follow(&app, &stored).await;
-    Ok(Json(Report { recorded: count(items.len()), ..Report::default() }))
+    events::follow(&app, &moved).await;
+    let duplicates = count(items.len()).saturating_sub(recorded);
+    Ok(Json(Report { recorded, duplicates, ..Report::default() }))
 }
 
 fn count(items: usize) -> u64 {
@@ -187,10 +191,11 @@ impl Report {
 async fn flush(app: &App, items: &mut Vec<Item>, report: &mut Report) -> Result<(), Problem> {
     let mut connection = app.pool.acquire().await?;
     let mut transaction = connection.begin().await?;
-    let (moved, faults) = store(app, &mut transaction, items).await?;
+    let Stored { moved, recorded, faults } = store(app, &mut transaction, items).await?;
     transaction.commit().await?;
     events::follow(app, &moved).await;
-    report.recorded += count(items.len().saturating_sub(faults.len()));
+    report.recorded += recorded;
+    report.duplicates += count(items.len().saturating_sub(faults.len())).saturating_sub(recorded);
     for fault in faults {
         report.reject(vec![fault]);
     }
@@ -256,19 +261,67 @@ fn check(line: u64, said: Earlier, now: UnixMillis) -> Result<Item, Fault> {
 }
 
 /// The subjects of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Subjects {
     number: SubjectId,
     person: Option<SubjectId>,
     account: Option<SubjectId>,
 }
 
-/// Records the items in the caller's transaction; those whose history is full are faults and are
-/// not recorded.
+/// What became of some items. Those that are neither recorded nor faults were known already.
+struct Stored {
+    moved: Vec<Moved>,
+    recorded: u64,
+    faults: Vec<Fault>,
+}
+
+/// What makes two records the same: nobody calls one number twice in a millisecond.
+type Same = (SellerId, Subjects, i64, bool, Outcome, Purpose, Technology);
+
+/// Those of these items that are on record. The heads are locked: another import waits.
+async fn on_record(
+    connection: &mut PgConnection,
+    items: &[Item],
+    subjects: &[Subjects],
+) -> Result<BTreeSet<Same>, Problem> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT e.seller_id, e.number_subject, e.person_subject, e.account_subject, e.at,
+                e.inbound, e.outcome, e.purpose, e.technology
+         FROM unnest($1::bigint[], $2::bigint[]) AS n(number, at)
+         JOIN earlier_contact e ON e.number_subject = n.number AND e.at = n.at",
+    )
+    .bind(subjects.iter().map(|subjects| subjects.number.0).collect::<Vec<_>>())
+    .bind(items.iter().map(|item| item.said.at.0.0).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let mut found = BTreeSet::new();
+    for row in &rows {
+        let code = |at: usize| -> Result<u8, sqlx::Error> {
+            Ok(u8::try_from(row.try_get::<i16, _>(at)?).unwrap_or(u8::MAX))
+        };
+        let words = Outcome::from_code(code(6)?)
+            .zip(Purpose::from_code(code(7)?))
+            .zip(Technology::from_code(code(8)?));
+        let Some(((outcome, purpose), technology)) = words else { continue };
+        let seller = SellerId(row.try_get::<Uuid, _>(0)?.as_u128());
+        let subjects = Subjects {
+            number: SubjectId(row.try_get(1)?),
+            person: row.try_get::<Option<i64>, _>(2)?.map(SubjectId),
+            account: row.try_get::<Option<i64>, _>(3)?.map(SubjectId),
+        };
+        let (at, inbound) = (row.try_get(4)?, row.try_get(5)?);
+        found.insert((seller, subjects, at, inbound, outcome, purpose, technology));
+    }
+    Ok(found)
+}
+
+/// Records the items in the caller's transaction, each once; those whose history is full are faults
+/// and are not recorded.
 async fn store(
     app: &App,
     connection: &mut PgConnection,
     items: &[Item],
-) -> Result<(Vec<Moved>, Vec<Fault>), Problem> {
+) -> Result<Stored, Problem> {
     let now = app.now();
     let mut sellers: BTreeMap<SellerId, i32> = BTreeMap::new();
     let named: BTreeSet<SellerId> = items.iter().map(|item| item.said.seller).collect();
@@ -280,8 +333,12 @@ async fn store(
     let before: BTreeMap<SubjectId, Head> =
         lock_heads(connection, &all).await?.into_iter().collect();
     let mut heads = before.clone();
+    let mut known = on_record(connection, items, &subjects).await?;
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
     for (item, subjects) in items.iter().zip(&subjects) {
+        if !known.insert(item.same(*subjects)) {
+            continue;
+        }
         let id = PlacementId(app.ulid());
         let no = sellers.get(&item.said.seller).copied().unwrap_or(0);
         if enter(&mut heads, subjects, id, item, no, now) {
@@ -310,7 +367,14 @@ async fn store(
         })
         .collect();
     rows::append_audit(connection, &entries).await?;
-    Ok((moved, faults))
+    Ok(Stored { moved, recorded: count(kept.len()), faults })
+}
+
+impl Item {
+    const fn same(&self, subjects: Subjects) -> Same {
+        let Earlier { seller, at, inbound, outcome, purpose, technology, .. } = &self.said;
+        (*seller, subjects, at.0.0, *inbound, *outcome, *purpose, *technology)
+    }
 }
 
 impl Subjects {

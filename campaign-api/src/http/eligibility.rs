@@ -39,8 +39,10 @@ const MOST: i64 = 20;
 pub struct Question {
     /// ULID of the campaign.
     pub campaign: String,
-    /// A telephone number in E.164, for example `+13055550123` (the plus sign as `%2B`).
+    /// A telephone number, for example `+13055550123` (the plus sign as `%2B`).
     pub number: Option<String>,
+    /// Of which country the number is, if it stands without its country code: two letters.
+    pub region: Option<String>,
     /// The seller's own id of a person, or the telephone number that it is.
     pub person: Option<String>,
     /// ULID of a contact.
@@ -133,12 +135,7 @@ impl Question {
         let campaign: Option<CampaignId> = faults.parse("campaign", &self.campaign);
         let whom = match (&self.number, &self.person, &self.contact) {
             (Some(number), None, None) => {
-                // A plus sign that was not encoded arrives as a blank.
-                let number = match number.strip_prefix(' ') {
-                    Some(digits) => format!("+{digits}"),
-                    None => number.clone(),
-                };
-                faults.parse("number", &number).map(Whom::Number)
+                faults.number("number", number, self.region.as_deref()).map(Whom::Number)
             }
             (None, Some(person), None) => Some(Whom::Person(person.clone())),
             (None, None, Some(contact)) => faults.parse("contact", contact).map(Whom::Contact),

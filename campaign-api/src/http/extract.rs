@@ -12,12 +12,15 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use dialer_types::{Say, say};
+use dialer_types::{E164, Say, say};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{Fault, Problem};
-use crate::import::cards::holds_card;
+use crate::import::{
+    cards::holds_card,
+    phones::{self, Region},
+};
 
 /// A JSON body.
 #[derive(Debug)]
@@ -55,7 +58,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// card is refused before.
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-        Problem::malformed(say!("the body is not JSON: {reason}", reason = error))
+        let (line, column) = (error.line(), error.column());
+        Problem::malformed(say!(
+            "the body is not JSON: it cannot be read from line {line}, character {column} on",
+            line,
+            column
+        ))
     })?;
     let cards = cards::in_value(&value);
     if !cards.is_empty() {
@@ -129,6 +137,30 @@ impl Faults {
         text: &str,
     ) -> Option<T> {
         text.parse().map_err(|error: T::Err| self.add(field, error)).ok()
+    }
+
+    /// A telephone number as people write it; without its country code only if `region` says whose
+    /// it is.
+    pub(crate) fn number(&mut self, field: &str, text: &str, region: Option<&str>) -> Option<E164> {
+        // A plus sign of a query that was not encoded arrives as a blank.
+        let whole = text.strip_prefix(' ').map(|digits| format!("+{digits}"));
+        let text = whole.as_deref().unwrap_or(text);
+        let country = region.and_then(Region::read);
+        if region.is_some() && country.is_none() {
+            self.add("region", "must be two letters (ISO 3166-1) of a country, like US");
+            return None;
+        }
+        match phones::read(text, country) {
+            Ok(read) => Some(read.number),
+            Err(_) if country.is_none() && !text.contains('+') => {
+                self.add(field, "has no country code: begin with '+', as in +13055550123, or say of which country it is (region, as in US)");
+                None
+            }
+            Err(reason) => {
+                self.add(field, reason);
+                None
+            }
+        }
     }
 
     /// A text of 1 to `most` characters without control characters.

@@ -6,7 +6,7 @@ mod tally;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
-use dialer_types::{CampaignId, ListId, say};
+use dialer_types::{CampaignId, ListId, UnixMillis, say};
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
 use tokio::time::timeout;
@@ -38,6 +38,8 @@ const TURN: Duration = Duration::from_secs(30);
 pub struct Summary {
     /// The moment it speaks of.
     pub at: Time,
+    /// `draft`, `running`, `paused`, `stopped` or `ended`: only a running campaign calls anybody.
+    pub campaign_status: String,
     /// All of them.
     pub contacts: u64,
     /// No rule denies a call now. It may take a while until their turn comes.
@@ -173,10 +175,15 @@ async fn make(app: &App, id: CampaignId, list: Option<ListId>) -> Result<Summary
             break;
         }
     }
-    Ok(told_of(&tally, &states, one_in, now))
+    Ok(told_of(&tally, &states, one_in, (now, campaign.status)))
 }
 
-fn told_of(tally: &Tally, states: &States, one_in: i64, now: dialer_types::UnixMillis) -> Summary {
+fn told_of(
+    tally: &Tally,
+    states: &States,
+    one_in: i64,
+    (now, campaign_status): (UnixMillis, String),
+) -> Summary {
     let judged = tally.judged();
     let parts = [tally.callable_now, tally.later_today, tally.later, tally.never];
     let [callable_now, later_today, later, never] = scaled(parts, states.open);
@@ -213,6 +220,7 @@ fn told_of(tally: &Tally, states: &States, one_in: i64, now: dialer_types::UnixM
     blocked_by.sort_by_key(|it| std::cmp::Reverse(it.contacts));
     Summary {
         at: Time(now),
+        campaign_status,
         contacts: states.open + states.under_way + states.finished,
         callable_now,
         later_today,

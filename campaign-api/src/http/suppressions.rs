@@ -47,8 +47,10 @@ pub struct NewSuppression {
     /// For one seller (ULID); absent: for every seller.
     #[schema(value_type = Option<String>)]
     pub seller: Option<SellerId>,
-    /// E.164. A number that nobody has yet is kept: it holds when somebody gets it.
+    /// A telephone number. One that nobody has yet is kept: it holds when somebody gets it.
     pub number: Option<String>,
+    /// Of which country the number is, if it stands without its country code: two letters.
+    pub region: Option<String>,
     /// The seller's own id of a person: the person and every number of theirs. Needs `seller`. An id
     /// that is a telephone number means the person that the import named by its code.
     pub person: Option<String>,
@@ -176,7 +178,8 @@ fn check(new: &NewSuppression, now: UnixMillis) -> Result<Option<E164>, Problem>
     if new.at.is_some_and(|at| at.0 > now) {
         faults.add("at", "must not be in the future: an entry holds at once");
     }
-    let number = new.number.as_deref().and_then(|number| faults.parse("number", number));
+    let region = new.region.as_deref();
+    let number = new.number.as_deref().and_then(|text| faults.number("number", text, region));
     faults.finish().map(|()| number)
 }
 

@@ -90,7 +90,8 @@ pub(crate) fn field_of(header: &str) -> Option<&'static str> {
     let meaning = |name: &str| {
         names::NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(field, _)| *field)
     };
-    meaning(&folded).or_else(|| {
+    let numbered = numbered(&folded).and_then(|(name, no)| consent_part(meaning(&name)?, no));
+    numbered.or_else(|| meaning(&folded)).or_else(|| {
         let bare = folded.trim_end_matches(|c: char| c.is_ascii_digit());
         meaning(bare).filter(|field| is_phone(field) && !bare.is_empty())
     })
@@ -101,6 +102,22 @@ fn ours(name: &str) -> Option<&'static str> {
     let first = name.strip_prefix("consent_1_").map(|part| format!("consent_{part}"));
     let name = first.as_deref().unwrap_or(name);
     COLUMNS.into_iter().chain(CONSENTS.into_iter().flatten()).find(|known| *known == name)
+}
+
+/// A name with one number in it, `consent2form`: without it, and the number.
+fn numbered(folded: &str) -> Option<(String, usize)> {
+    let digits = |c: char| c.is_ascii_digit();
+    let begin = folded.find(digits)?;
+    let (before, rest) = folded.split_at_checked(begin)?;
+    let after = rest.trim_start_matches(digits);
+    let number = rest.strip_suffix(after)?.parse().ok()?;
+    (!after.contains(digits)).then(|| (format!("{before}{after}"), number))
+}
+
+/// The same part of the `no`-th consent, counted from 1.
+fn consent_part(field: &str, no: usize) -> Option<&'static str> {
+    let part = CONSENTS.first()?.iter().position(|part| *part == field)?;
+    CONSENTS.get(no.checked_sub(1)?)?.get(part).copied()
 }
 
 /// Whether a column is called after payment cards.
@@ -307,9 +324,11 @@ impl<'a> Guess<'a> {
             let why = "is a usual name for a telephone number".into();
             return Some(Column { header, is: Is::Ours(free), sure: true, why });
         }
-        if !self.taken.insert(field) {
-            return None;
-        }
+        // A block of consents that is there again is the next consent.
+        let again = (2..=CONSENTS.len()).filter_map(|no| consent_part(field, no));
+        let mut free = std::iter::once(field).chain(again);
+        let field = free.find(|field| !self.taken.contains(field))?;
+        self.taken.insert(field);
         let why = say!("is a usual name for {field}", field);
         Some(Column {
             header,

@@ -213,6 +213,12 @@ pub(crate) enum List {
         #[command(flatten)]
         reading: Reading,
     },
+    /// The lists of a campaign, the latest first
+    List {
+        /// Of which campaign: name or ULID
+        #[arg(long)]
+        campaign: String,
+    },
     /// One list: rows, imported, rejected, duplicates
     Show {
         /// ULID of the list
@@ -270,8 +276,11 @@ pub(crate) struct Part {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("whom").args(["number", "person"]).multiple(true).required(true))]
 pub(crate) struct Suppress {
-    /// Number in international form: +13055550123
+    /// Number, as people write it: +1 305 555 0123
     pub(crate) number: Option<String>,
+    /// Of which country the number is, if it stands without its country code: US
+    #[arg(long, requires = "number")]
+    pub(crate) region: Option<String>,
     /// The seller's own id of a person: the person with every number of theirs
     #[arg(long, requires = "seller")]
     pub(crate) person: Option<String>,
@@ -330,8 +339,11 @@ pub(crate) struct ConsentEvent {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("whom").args(["number", "person", "contact"]).required(true))]
 pub(crate) struct Why {
-    /// Number in international form: +13055550123
+    /// Number, as people write it: +1 305 555 0123
     pub(crate) number: Option<String>,
+    /// Of which country the number is, if it stands without its country code: US
+    #[arg(long, requires = "number")]
+    pub(crate) region: Option<String>,
     /// The seller's own id of the person
     #[arg(long)]
     pub(crate) person: Option<String>,

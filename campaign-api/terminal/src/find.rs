@@ -33,6 +33,12 @@ impl Kind {
     }
 }
 
+/// A name as it may be repeated: what is as long as a card number is not.
+pub(crate) fn quoted(name: &str) -> String {
+    let digits = name.chars().filter(char::is_ascii_digit).count();
+    if digits > 12 { "\"…\"".to_owned() } else { format!("{name:?}") }
+}
+
 /// Whether it is a whole ULID, which needs no looking up.
 fn is_ulid(text: &str) -> bool {
     text.len() == 26
@@ -48,10 +54,10 @@ pub(crate) fn find(api: &Api, kind: Kind, name: &str) -> Result<String, Trouble>
     let items = answer.value["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     match choose(items, name) {
         Choice::One(id) => Ok(id),
-        Choice::None => Err(Trouble::Usage(kind.none(&format!("{name:?}")))),
+        Choice::None => Err(Trouble::Usage(kind.none(&quoted(name)))),
         Choice::Several(found) => {
             let which = found.join(", ");
-            let name = format!("{name:?}");
+            let name = quoted(name);
             Err(Trouble::Usage(say!("{name} may be any of: {which}; give the ULID", name, which)))
         }
     }

@@ -27,7 +27,10 @@ use desk::print_error;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return ExitCode::from(usage::complain(&error, config::tongue(None))),
+        Err(error) => {
+            let tongue = config::tongue(usage::asked_language().as_deref());
+            return ExitCode::from(usage::complain(&error, tongue));
+        }
     };
     let tongue = config::tongue(arguments.global.language.as_deref());
     match commands::run(&arguments, tongue) {

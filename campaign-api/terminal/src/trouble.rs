@@ -85,12 +85,14 @@ impl Trouble {
                 ("usage", say!("The command line cannot be followed"), page.tell(say))
             }
             Self::Unreachable { place, reason } => {
+                let reason = page.tell(&plain(reason));
                 ("unreachable", say!("The API does not answer"), format!("{place}: {reason}"))
             }
             Self::Cut { place } => {
                 ("unreachable", say!("The API does not answer"), page.tell(&cut(place)))
             }
             Self::File { path, reason } => {
+                let reason = page.tell(&plain(reason));
                 ("file", say!("A file cannot be used"), format!("{path}: {reason}"))
             }
             Self::Unread => return String::new(),
@@ -107,11 +109,14 @@ impl Trouble {
             Self::Unread => return String::new(),
             Self::Usage(say) => (page.tell(say), String::new()),
             Self::Unreachable { place, reason } => {
+                let reason = page.tell(&plain(reason));
                 let what = say!("the API at {place} does not answer: {reason}", place, reason);
                 (page.tell(&what), String::new())
             }
             Self::Cut { place } => (page.tell(&cut(place)), String::new()),
-            Self::File { path, reason } => (format!("{path}: {reason}"), String::new()),
+            Self::File { path, reason } => {
+                (format!("{path}: {}", page.tell(&plain(reason))), String::new())
+            }
             Self::Refused { problem, .. } => {
                 let (title, detail) = (said(&problem["title"]), said(&problem["detail"]));
                 let what = match page.tongue.0 {
@@ -162,7 +167,7 @@ impl Trouble {
             }
             Self::Cut { .. } => {
                 return Some(say!(
-                    "The rows stored before stay. Wait a minute and run the command again: whoever is in already counts as a duplicate, and earlier attempts that are recorded twice only make the caps stricter."
+                    "The rows stored before stay. Wait a minute and run the command again: whoever is in already counts as a duplicate, and so does an earlier attempt that is on record."
                 ));
             }
             Self::Refused { status, problem, .. } => {
@@ -211,6 +216,28 @@ impl Trouble {
             _ => return None,
         })
     }
+}
+
+/// What the operating system says, in words that say what to do. What it seldom says stays as it is.
+fn plain(reason: &str) -> Say {
+    let known: [(&str, fn() -> Say); 8] = [
+        ("No such file or directory", || {
+            say!("there is no such file or folder; check its name and where you are")
+        }),
+        ("Permission denied", || {
+            say!("you may not use it; ask whoever owns it, or take another place")
+        }),
+        ("a folder, not a file", || say!("a folder, not a file; name the file in it")),
+        ("Is a directory", || say!("a folder, not a file; name the file in it")),
+        ("No space left on device", || {
+            say!("the disk is full; make room and run the command again")
+        }),
+        ("Connection refused", || say!("nothing listens there")),
+        ("timed out", || say!("no answer came in time")),
+        ("timeout", || say!("no answer came in time")),
+    ];
+    let found = known.iter().find(|(said, _)| reason.contains(said));
+    found.map_or_else(|| Say::raw(reason.to_owned()), |(_, say)| say())
 }
 
 fn cut(place: &str) -> Say {

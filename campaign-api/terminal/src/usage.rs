@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use dialer_types::Say;
+use dialer_types::{Language, Say, say};
 
 use crate::{arguments::Global, config, trouble::Trouble, words::Tongue};
 
@@ -13,13 +13,21 @@ pub(crate) fn complain(error: &clap::Error, tongue: Tongue) -> u8 {
         error.print().unwrap_or_default();
         return u8::try_from(error.exit_code()).unwrap_or(2);
     }
-    let trouble = Trouble::Usage(Say::raw(detail(error)));
+    // clap speaks English only.
+    let chinese = (tongue.0 == Language::Chinese).then(|| sentence(error, tongue)).flatten();
+    let trouble = Trouble::Usage(chinese.clone().unwrap_or_else(|| Say::raw(detail(error))));
+    let page = config::page(&Global::default(), tongue, true);
     // Nothing was parsed, so the flag is looked for by hand.
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     if json {
-        let page = config::page(&Global::default(), tongue, true);
         let problem = format!("{}\n", trouble.json(&page));
         io::stderr().lock().write_all(problem.as_bytes()).unwrap_or_default();
+    } else if chinese.is_some() {
+        let mut text = trouble.render(&page);
+        if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
+            text.push_str(&format!("\n{usage}\n"));
+        }
+        io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();
     } else {
         error.print().unwrap_or_default();
         if let Some(tip) = tip(error) {
@@ -27,6 +35,71 @@ pub(crate) fn complain(error: &clap::Error, tongue: Tongue) -> u8 {
         }
     }
     trouble.exit_code()
+}
+
+/// The language that the command line asks for: where it cannot be parsed, by looking for the flag.
+pub(crate) fn asked_language() -> Option<String> {
+    let mut words = std::env::args().take_while(|word| word != "--");
+    while let Some(word) = words.next() {
+        if word == "--language" {
+            return words.next();
+        }
+        if let Some(language) = word.strip_prefix("--language=") {
+            return Some(language.to_owned());
+        }
+    }
+    None
+}
+
+/// The complaint as a sentence of ours; `None` for what is seldom said.
+fn sentence(error: &clap::Error, tongue: Tongue) -> Option<Say> {
+    let of = |kind| error.get(kind).map(listed);
+    let argument = of(ContextKind::InvalidArg);
+    let value = of(ContextKind::InvalidValue).unwrap_or_default();
+    Some(match error.kind() {
+        ErrorKind::InvalidValue => match of(ContextKind::ValidValue).filter(|it| !it.is_empty()) {
+            Some(possible) => {
+                say!(
+                    "{argument} cannot be {value}; possible: {possible}",
+                    argument = argument?,
+                    value,
+                    possible
+                )
+            }
+            None => say!("{argument} cannot be {value}", argument = argument?, value),
+        },
+        ErrorKind::ValueValidation => {
+            let reason = std::error::Error::source(error).map(ToString::to_string);
+            let reason = tongue.tell(&Say::of(&reason.unwrap_or_default()));
+            say!("{argument} cannot be {value}: {reason}", argument = argument?, value, reason)
+        }
+        ErrorKind::UnknownArgument => {
+            say!("there is no {argument} here; --help shows what there is", argument = argument?)
+        }
+        ErrorKind::InvalidSubcommand => say!(
+            "there is no {word} here; --help shows what there is",
+            word = of(ContextKind::InvalidSubcommand)?
+        ),
+        ErrorKind::MissingRequiredArgument => {
+            say!("missing: {argument}; --help shows what each word takes", argument = argument?)
+        }
+        ErrorKind::ArgumentConflict => say!(
+            "{argument} does not go with {other}",
+            argument = argument?,
+            other = of(ContextKind::PriorArg).unwrap_or_default()
+        ),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            say!("the command is not whole; --help shows how it goes on")
+        }
+        _ => return None,
+    })
+}
+
+fn listed(value: &ContextValue) -> String {
+    match value {
+        ContextValue::Strings(all) => all.join(", "),
+        other => other.to_string(),
+    }
 }
 
 /// The complaint in one line, without the usage below it.
@@ -81,6 +154,29 @@ mod tests {
             ["consent", "grant", "--seller", "s", "--purpose", "telemarketing", "--source", "x"];
         let consent = detail(&refused(&consent));
         assert!(consent.contains("--person") && consent.contains("NUMBER"), "{consent}");
+    }
+
+    #[test]
+    fn complaints_are_told_in_chinese() {
+        let tongue = Tongue(Language::Chinese);
+        let told = |words: &[&str]| tongue.tell(&sentence(&refused(words), tongue).unwrap());
+        for (words, parts) in [
+            (&["campaign", "list", "--nonsense"] as &[&str], ["--nonsense", "没有"]),
+            (&["nonsense"], ["nonsense", "没有"]),
+            (&["why", "--campaign", "c"], ["NUMBER", "缺少"]),
+            (
+                &["suppress", "+1", "--reason", "x", "--seller", "s", "--everyone"],
+                ["--everyone", "不能"],
+            ),
+            (&["list", "faults", "x", "--about", "y"], ["rejected", "可选"]),
+        ] {
+            let told = told(words);
+            for part in parts {
+                assert!(told.contains(part), "{part} in {told}");
+            }
+        }
+        let retry = ["campaign", "create", "c", "--retry", "busy=5x"];
+        assert!(told(&retry).contains("请写成"), "{}", told(&retry));
     }
 
     #[test]

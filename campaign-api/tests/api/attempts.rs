@@ -115,7 +115,7 @@ async fn who_was_reached_after_all_is_not_called_again_and_the_same_correction_i
         .execute(
             "UPDATE contact SET state = 2, try_no = 2, last_disposition = 19;
              INSERT INTO due SELECT id, campaign_id, 0, 9, 'outcome_unknown' FROM contact;
-             UPDATE campaign SET retry = '{\"busy\": 600}';",
+             UPDATE campaign SET status = 'running', retry = '{\"busy\": 600}';",
         )
         .await;
     let (status, said) = world.post(&path, &json!({ "disposition": "busy" })).await;
@@ -127,6 +127,65 @@ async fn who_was_reached_after_all_is_not_called_again_and_the_same_correction_i
     assert_eq!(status, StatusCode::OK, "{said}");
     assert_eq!(waits().await, (None, "finished".to_owned()));
     assert_eq!(world.sql::<String>("SELECT finished FROM contact").await, "answered");
+    // Nobody answered after all: the next try is due as the campaign has it.
+    world.execute("UPDATE contact SET made = 1").await;
+    let (status, said) = world.post(&path, &json!({ "disposition": "busy" })).await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    assert_eq!(waits().await, (Some("busy".to_owned()), "due".to_owned()));
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM contact WHERE finished IS NULL").await, 1);
+    // Not if its tries are used up, and what finished it is said as it is now.
+    world.post(&path, &json!({ "disposition": "answered" })).await;
+    world.execute("UPDATE contact SET made = 100").await;
+    world.post(&path, &json!({ "disposition": "busy" })).await;
+    assert_eq!(waits().await, (None, "finished".to_owned()));
+    assert_eq!(world.sql::<String>("SELECT finished FROM contact").await, "tries_used_up");
+}
+
+#[tokio::test]
+async fn who_waits_for_another_try_waits_on_after_a_stop_and_a_start() {
+    let world = World::start().await;
+    placed(&world).await;
+    let campaign =
+        world.get("/v1/campaigns").await.1["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/campaigns/{campaign}");
+    // Its end at 2000, and three thousand million seconds: far ahead.
+    world
+        .execute(
+            "UPDATE contact SET state = 2, try_no = 2, last_disposition = 2;
+             INSERT INTO due SELECT id, campaign_id, 0, 3000000002000, 'busy' FROM contact;
+             UPDATE campaign SET status = 'running', retry = '{\"busy\": 3000000000}';",
+        )
+        .await;
+    world.post(&format!("{path}/stop"), &json!({})).await;
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM due").await, 0);
+    world.post(&format!("{path}/start"), &json!({})).await;
+    assert_eq!(world.sql::<i64>("SELECT due_at FROM due").await, 3_000_000_002_000);
+    assert_eq!(world.sql::<String>("SELECT because FROM due").await, "busy");
+    // A wait that is over, or that the campaign no longer has, holds nobody up.
+    world.post(&format!("{path}/stop"), &json!({})).await;
+    world.execute("UPDATE campaign SET retry = '{\"busy\": 60}'").await;
+    world.post(&format!("{path}/start"), &json!({})).await;
+    assert!(world.sql::<i64>("SELECT due_at FROM due").await < 3_000_000_002_000);
+    assert_eq!(world.sql::<i64>("SELECT count(because) FROM due").await, 0);
+}
+
+#[tokio::test]
+async fn a_campaign_manager_exports_one_campaign_at_a_time() {
+    let world = World::start().await;
+    placed(&world).await;
+    signed(&world).await;
+    let campaign =
+        world.get("/v1/campaigns").await.1["items"][0]["id"].as_str().unwrap().to_owned();
+    let ask = async |path: String| {
+        let request = world.request(Some("campaign_manager"), Method::GET, &path);
+        request.send().await.unwrap()
+    };
+    let whole = ask("/v1/audit/export".to_owned()).await;
+    assert_eq!(whole.status(), StatusCode::FORBIDDEN);
+    assert!(whole.text().await.unwrap().contains("one campaign at a time"));
+    let part = ask(format!("/v1/audit/export?campaign={campaign}")).await;
+    assert_eq!(part.status(), StatusCode::OK);
+    assert!(part.text().await.unwrap().contains("\"kind\":\"campaign\""));
 }
 
 /// What the dialer's sequencer does; returns how many leaves there are.

@@ -71,6 +71,31 @@ async fn earlier_attempts_use_up_a_cap_by_json_and_by_csv() {
 }
 
 #[tokio::test]
+async fn the_same_earlier_attempt_counts_once_however_often_it_is_recorded() {
+    let world = World::start().await;
+    let (seller, campaign) = collections(&world).await;
+    let mut csv = "seller,number,person,account,at,outcome,purpose,technology\n".to_owned();
+    let [ten, twenty] = [10, 20].map(|minutes| ago(&world, minutes));
+    for at in [&ten, &twenty, &twenty] {
+        csv += &format!("{seller},+13055550101,ann,loan-1,{at},no_answer,debt_collection,manual\n");
+    }
+    for (recorded, duplicates) in [(2, 1), (0, 3), (0, 3), (0, 3)] {
+        let (status, report) = world.csv("/v1/earlier-attempts", csv.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{report}");
+        let counts = (&report["recorded"], &report["duplicates"], &report["rejected"]);
+        assert_eq!(counts, (&json!(recorded), &json!(duplicates), &json!(0)), "{report}");
+    }
+    let again = [earlier(&seller, &ten, "no_answer", false)];
+    let (_, report) = world.post("/v1/earlier-attempts", &json!(again)).await;
+    assert_eq!((&report["recorded"], &report["duplicates"]), (&json!(0), &json!(1)), "{report}");
+    assert!(!denying(&world, &campaign).await.contains(CAP), "two of seven");
+    // Another outcome at the same moment is another record.
+    let other = [earlier(&seller, &ten, "voicemail", false)];
+    let (_, report) = world.post("/v1/earlier-attempts", &json!(other)).await;
+    assert_eq!(report["recorded"], 1, "{report}");
+}
+
+#[tokio::test]
 async fn an_inbound_conversation_starts_the_seven_days_and_counts_in_no_cap() {
     let world = World::start().await;
     let (seller, campaign) = collections(&world).await;

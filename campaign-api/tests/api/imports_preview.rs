@@ -11,6 +11,25 @@ use tokio::{
 use crate::{imports_cards::dump, world::World};
 
 #[tokio::test]
+async fn consents_are_found_by_name_and_number_and_a_block_that_is_there_again_is_the_next() {
+    let world = World::start().await;
+    let header = "id,tel,Consent 1 form,Consent-1-Purpose,consent_1_at,Consent 2 type,Consent Date 2,\
+                  Consent form,Consent purpose,Consent 9 form";
+    let (_, preview) = world.csv("/v1/lists/preview", format!("{header}\n1,+13055550101\n")).await;
+    let fields: Vec<_> = preview["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| column["field"].as_str().unwrap_or("-"))
+        .collect();
+    assert_eq!(
+        fields.join(" "),
+        "external_id phone_1 consent_form consent_purpose consent_at consent_2_form consent_2_at \
+         consent_3_form consent_2_purpose -"
+    );
+}
+
+#[tokio::test]
 async fn a_preview_guesses_columns_judges_rows_masks_numbers_and_stores_nothing() {
     let world = World::start().await;
     let seller = world.seller("one").await;

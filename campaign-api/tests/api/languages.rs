@@ -89,7 +89,7 @@ async fn faults_say_in_chinese_what_is_wrong_with_each_field() {
         told.body["faults"],
         json!([
             { "field": "reason", "reason": "不得为空" },
-            { "field": "number", "reason": "号码须为国际格式，以“+”开头" },
+            { "field": "number", "reason": "缺少国家代码：请以“+”开头，例如 +13055550123，或说明属于哪个国家（region，例如 US）" },
         ])
     );
     assert_eq!(told.body["detail"], "共 2 处错误");

@@ -40,6 +40,35 @@ fn marked(heads: &[(i16, Head)], mark: Mark) -> usize {
 }
 
 #[tokio::test]
+async fn a_number_is_taken_as_people_write_it() {
+    let world = World::start().await;
+    let (_, campaign) = seller_with_list(&world).await;
+    for (number, region) in [
+        ("+1 305-555-0101", Value::Null),
+        ("+1 (305) 555 0101", Value::Null),
+        ("(305) 555-0101", json!("US")),
+        ("13055550101", json!("us")),
+    ] {
+        let entry = json!({ "number": number, "region": region, "reason": "asked" });
+        let (status, said) = world.post("/v1/suppressions", &entry).await;
+        assert_eq!(status, StatusCode::OK, "{number}: {said}");
+        let region = region.as_str().map(|it| format!("&region={it}")).unwrap_or_default();
+        let number = number.replace('+', "%2B").replace(' ', "%20");
+        let path = format!("/v1/eligibility?campaign={campaign}&number={number}{region}");
+        let (status, answer) = world.get(&path).await;
+        assert_eq!((status, &answer["person"]), (StatusCode::OK, &json!("ann")), "{answer}");
+    }
+    assert_eq!(world.sql::<i64>("SELECT count(*) FROM number").await, 2, "always the same one");
+    let entry = json!({ "number": "305 555 0102", "reason": "asked" });
+    let (status, said) = world.post("/v1/suppressions", &entry).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(said.to_string().contains("begin with '+', as in +13055550123"), "{said}");
+    let entry = json!({ "number": "305 555 0102", "region": "XX", "reason": "asked" });
+    let (_, said) = world.post("/v1/suppressions", &entry).await;
+    assert_eq!(said["faults"][0]["field"], "region", "{said}");
+}
+
+#[tokio::test]
 async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis() {
     let world = World::start().await;
     let (seller, _) = seller_with_list(&world).await;

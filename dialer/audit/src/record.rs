@@ -410,6 +410,10 @@ macro_rules! bodies {
     ($($(#[$doc:meta])* $variant:ident($type:ident) = $code:literal, $word:literal;)+) => {
         /// What happened, by kind.
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(
+            clippy::large_enum_variant,
+            reason = "most records are decisions, the largest, and records that wait are boxed whole"
+        )]
         pub enum Body { $($(#[$doc])* $variant($type),)+ }
 
         words! {

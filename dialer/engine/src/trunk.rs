@@ -9,6 +9,9 @@
 //! "Late enough": where OPTIONS failed, too, its first good answer is news, and [`RETURN_FIRST`]
 //! after opening will do; where it was answered all the time it says nothing of INVITEs, and
 //! [`PAUSE_FIRST`] is waited. Both double with every failed try, up to [`PAUSE_MOST`].
+//!
+//! A trunk that asked for a rest (Retry-After) gets nothing until that is over, and then one INVITE
+//! at a time until a called party shows: what else was judged for it would be committed in vain.
 
 mod line;
 mod pace;
@@ -47,6 +50,9 @@ const RETURN_FIRST: Duration = Duration::from_secs(5);
 const PAUSE_MOST: Duration = Duration::from_secs(600);
 /// The longest Retry-After that is honoured: a wrong header must not end a day's work.
 const REST_MOST: Duration = Duration::from_secs(60);
+/// How long the one try of a trunk is promised to a call that is being reserved and committed. What
+/// takes longer has mostly failed.
+const PROMISE: Duration = Duration::from_secs(1);
 /// A half-open trunk that nobody had a call for in so long is not reported as down any more.
 const SETTLED: Duration = Duration::from_secs(10);
 /// A trunk that has carried calls and never answered OPTIONS is tried so long after it opened: some
@@ -140,6 +146,9 @@ impl Trunks {
                 continue;
             }
             let Some(line) = self.lines.get_mut(id) else { continue };
+            if self.breaker && line.is_promised(now) {
+                continue;
+            }
             let Some(turn) = line.chosen.turn(line.trunk.milli_cps, now) else { return Some(*id) };
             if soonest.is_none_or(|(before, _)| turn < before) {
                 soonest = Some((turn, *id));
@@ -151,7 +160,7 @@ impl Trunks {
     /// A permit was given for a call by this trunk.
     pub(crate) fn chosen(&mut self, trunk: TrunkId, now: Instant) {
         if let Some(line) = self.lines.get_mut(&trunk) {
-            line.chosen.count(now);
+            line.promise(now);
         }
     }
 

@@ -188,6 +188,9 @@ impl Folder {
         if found == self.stamps {
             return Vec::new();
         }
+        for path in self.held.keys().filter(|path| !found.contains_key(*path)) {
+            tracing::warn!(file = %path.display(), "a national list was taken away: its copy is no longer used");
+        }
         self.held.retain(|path, _| found.contains_key(path));
         self.feeds.retain(|path, _| found.contains_key(path));
         for (path, stamp) in &found {

@@ -5,13 +5,22 @@
 //! to rounding however often it is asked.
 #![warn(missing_docs)]
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// Credit of one call: a thousand milli-calls, for a billion nanoseconds each.
 const CALL: u128 = 1_000 * 1_000_000_000;
 
 /// When to look again if only an event (a call ends, settings change) can help.
 const IDLE_REVISIT: Duration = Duration::from_secs(1);
+
+/// How long after it was granted a launch can be taken back: a judgement takes some milliseconds,
+/// and one that waits longer for a store is given up and starts no call.
+const TAKE_BACK_WITHIN: Duration = Duration::from_secs(3);
+/// Grants that are remembered at most: those of so long, asked every ten milliseconds.
+const REMEMBERED: usize = 300;
 
 /// What keeps the quota from being larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +67,9 @@ pub struct Pacer {
     credit: u128,
     /// Up to when credit has been earned; `None` before the first question.
     earned_until: Option<Instant>,
+    /// When launches were granted, and the least room that credit had below the burst ever since:
+    /// what could have been kept, had they not been charged.
+    granted: VecDeque<(Instant, u128)>,
 }
 
 impl Pacer {
@@ -66,7 +78,13 @@ impl Pacer {
     /// so that a restart does not begin with one.
     #[must_use]
     pub fn new(rate_milli_cps: u32, burst: u32) -> Self {
-        Self { rate: rate_milli_cps, burst: burst.max(1), credit: CALL, earned_until: None }
+        Self {
+            rate: rate_milli_cps,
+            burst: burst.max(1),
+            credit: CALL,
+            earned_until: None,
+            granted: VecDeque::new(),
+        }
     }
 
     /// The smallest burst that loses nothing of the rate if the pacer is asked every `tick`: the
@@ -103,6 +121,9 @@ impl Pacer {
             (by_rate, Binding::Rate)
         };
         self.credit -= u128::from(launches) * CALL;
+        if launches > 0 {
+            self.remember(now);
+        }
         let wait = if binding == Binding::Rate { self.until_next_call() } else { IDLE_REVISIT };
         Quota { launches, revisit_at: now + wait, binding }
     }
@@ -111,6 +132,36 @@ impl Pacer {
     /// before the next [`Pacer::quota`]: what does not fit the burst is lost.
     pub fn give_back(&mut self, launches: u32) {
         self.add(u128::from(launches) * CALL);
+    }
+
+    /// Returns one launch granted at `granted_at`, the moment of that question, of which no call came
+    /// in the end. The pacer stands afterwards as if it had never been charged, or a little below:
+    /// what credit would not have fitted the burst since then is lost, so that calls that did start
+    /// keep the promise of the rate. A grant of three seconds ago is forgotten by the next one.
+    pub fn take_back(&mut self, granted_at: Instant) {
+        let found = self.granted.iter().find(|(at, _)| *at == granted_at);
+        let Some(back) = found.map(|(_, room)| (*room).min(CALL)) else { return };
+        // Without this launch credit would have been higher by up to a call ever since.
+        for (_, room) in &mut self.granted {
+            *room = room.saturating_sub(CALL);
+        }
+        self.add(back);
+    }
+
+    fn remember(&mut self, now: Instant) {
+        let old = |at: Instant| now.saturating_duration_since(at) > TAKE_BACK_WITHIN;
+        while self.granted.len() >= REMEMBERED
+            || self.granted.front().is_some_and(|(at, _)| old(*at))
+        {
+            self.granted.pop_front();
+        }
+        let room = self.room();
+        self.granted.push_back((now, room));
+    }
+
+    /// What credit lacks of the burst.
+    fn room(&self) -> u128 {
+        (u128::from(self.burst) * CALL).saturating_sub(self.credit)
     }
 
     fn earn(&mut self, now: Instant) {
@@ -122,6 +173,10 @@ impl Pacer {
 
     fn add(&mut self, credit: u128) {
         self.credit = self.credit.saturating_add(credit).min(u128::from(self.burst) * CALL);
+        let least = self.room();
+        for (_, room) in &mut self.granted {
+            *room = (*room).min(least);
+        }
     }
 
     fn until_next_call(&self) -> Duration {

@@ -103,9 +103,46 @@ fn a_clock_that_steps_back_grants_nothing_extra() {
     assert_eq!(pacer.quota(0, 100, now + SECOND).launches, 1);
 }
 
+#[test]
+fn a_launch_of_which_no_call_came_is_taken_back_and_another_starts_in_its_place() {
+    let start = Instant::now();
+    let mut pacer = Pacer::new(5_000, 2);
+    // A judgement takes 20 ms. Nobody may be called, for a whole second: every launch comes back.
+    let (mut now, mut judged) = (start, 0);
+    for _ in 0..50 {
+        let launches = pacer.quota(0, 99, now).launches;
+        judged += launches;
+        for _ in 0..launches {
+            pacer.take_back(now);
+        }
+        now += SECOND / 50;
+    }
+    assert!(judged >= 50, "{judged} judged in a second");
+    assert!(pacer.quota(0, 99, now).launches <= 2, "the burst is kept");
+    assert_eq!(pacer.quota(0, 99, now).launches, 0);
+}
+
+#[test]
+fn what_comes_back_late_is_no_more_than_what_could_have_been_kept() {
+    let start = Instant::now();
+    let mut pacer = Pacer::new(5_000, 2);
+    assert_eq!(pacer.quota(0, 99, start).launches, 1);
+    // Credit has been full since: with or without that launch two may start now, not three.
+    let later = start + SECOND;
+    assert_eq!(pacer.quota(0, 99, later).launches, 2);
+    pacer.take_back(start);
+    assert_eq!(pacer.quota(0, 99, later).launches, 0);
+    pacer.take_back(later);
+    assert_eq!(pacer.quota(0, 99, later).launches, 1);
+    // Never granted, or too long ago.
+    pacer.take_back(later + SECOND);
+    assert_eq!(pacer.quota(0, 99, later).launches, 0);
+}
+
 /// What happens to a pacer, and how long after what happened before.
 #[derive(Debug, Clone)]
 enum Step {
+    Back { after: u64, which: usize },
     Ask { after: u64, live: usize, max_live: usize, unused: u32 },
     Rate { after: u64, rate: u32 },
 }
@@ -117,6 +154,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (after.clone(), 0_usize..50, 0_usize..10_000, 0_u32..4).prop_map(
             |(after, live, max_live, unused)| Step::Ask { after, live, max_live, unused }
         ),
+        4 => (after.clone(), 0_usize..20).prop_map(|(after, which)| Step::Back { after, which }),
         1 => (after, rate).prop_map(|(after, rate)| Step::Rate { after, rate }),
     ]
 }
@@ -131,6 +169,7 @@ proptest! {
         let (mut rate, mut allowed) = (first_rate, 0_u128);
         // The naive log: what the rates so far allowed, and how many started.
         let mut log: Vec<(u128, u128)> = Vec::new();
+        let mut asked: Vec<Instant> = Vec::new();
         let mut pass = |after, rate| {
             now += Duration::from_nanos(after);
             allowed += u128::from(rate) * u128::from(after);
@@ -138,6 +177,15 @@ proptest! {
         };
         for step in steps {
             match step {
+                // One of the launches of an earlier question starts no call after all.
+                Step::Back { after, which } => {
+                    pass(after, rate);
+                    let back = which.checked_rem(log.len()).map(|back| log.len() - 1 - back);
+                    if let Some(back) = back.filter(|back| log[*back].1 > 0) {
+                        log[back].1 -= 1;
+                        pacer.take_back(asked[back]);
+                    }
+                }
                 Step::Rate { after, rate: new } => {
                     pacer.set_rate(new, pass(after, rate).0);
                     rate = new;
@@ -151,6 +199,7 @@ proptest! {
                     let unused = unused.min(quota.launches);
                     pacer.give_back(unused);
                     log.push((allowed, u128::from(quota.launches - unused)));
+                    asked.push(now);
                 }
             }
         }

@@ -16,14 +16,14 @@ use dialer_audit::{
     page,
 };
 use dialer_facts::rules;
-use dialer_types::{AttemptId, CampaignId, E164, RuleId, UnixMillis};
+use dialer_types::{AttemptId, E164, RuleId, UnixMillis};
 use schema::{
     config::Config,
     numbers::NumberKeys,
     story,
     trail::{Filter, NOBODY_KNOWN},
 };
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::read;
 use crate::store::{export, postgres};
@@ -37,9 +37,9 @@ pub struct Which {
     /// Recorded before this moment, RFC 3339.
     #[arg(long, value_parser = moment)]
     pub to: Option<UnixMillis>,
-    /// Of this campaign (ULID).
+    /// Of this campaign: its name, a beginning of it that no other has, or its ULID.
     #[arg(long)]
-    pub campaign: Option<CampaignId>,
+    pub campaign: Option<String>,
     /// About this number (E.164, for example +13055550123).
     #[arg(long, allow_hyphen_values = true)]
     pub number: Option<E164>,
@@ -57,10 +57,19 @@ fn moment(text: &str) -> Result<UnixMillis, String> {
         .map_err(|error| format!("{error}; write it as 2026-11-24T00:00:00Z"))
 }
 
-impl From<Which> for Filter {
-    fn from(which: Which) -> Self {
-        let Which { from, to, campaign, number, person, rule } = which;
-        Self { from, to, campaign, number, person, rule: rule.map(|rule| RuleId::new(&rule)) }
+impl Which {
+    /// The filter; a campaign's name is looked up.
+    ///
+    /// # Errors
+    /// If no campaign is called so, or several are.
+    pub async fn filter(self, pool: &PgPool) -> Result<Filter> {
+        let Self { from, to, campaign, number, person, rule } = self;
+        let campaign = match campaign {
+            Some(named) => Some(super::campaign::find(pool, &named).await?),
+            None => None,
+        };
+        let rule = rule.map(|rule| RuleId::new(&rule));
+        Ok(Filter { from, to, campaign, number, person, rule })
     }
 }
 
@@ -74,7 +83,7 @@ pub async fn audit_export(config: &Path, which: Which, out: &Path) -> Result<Str
     let pool = postgres::connect(&config.postgres).await?;
     let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)?;
     let keys = &config.keys.numbers;
-    let filter = Filter::from(which);
+    let filter = which.filter(&pool).await?;
     let packs = match &filter.rule {
         Some(_) => {
             Some(rules::load(config.dialer.packs.as_deref(), config.dialer.house.as_deref())?)

@@ -180,6 +180,8 @@ fn values_that_make_no_sense_together_are_refused_with_the_reason() {
     };
     let said = refused(json!({ "dialer": { "advertise": "192.0.2.1", "replicas": 2 } }));
     assert!(said.contains("one literal address serves one replica only"), "{said}");
+    let said = refused(json!({ "dialer": { "advertise": "hostIP" } }));
+    assert!(said.contains("hostIP needs hostNetwork: true"), "{said}");
     let said = refused(json!({ "dialer": { "rtp": { "firstPort": 30_000, "endPort": 30_000 } } }));
     assert!(said.contains("endPort must be greater"), "{said}");
     let said = refused(json!({ "dialer": { "sip": { "port": 20_500 } } }));
@@ -204,6 +206,8 @@ fn values_that_only_look_like_a_contradiction_are_taken() {
     for values in [
         // SIP is UDP, the metrics are TCP.
         json!({ "dialer": { "admin": { "port": 5070 } } }),
+        json!({ "dialer": { "advertise": "hostIP", "hostNetwork": true } }),
+        json!({ "dialer": { "advertise": "podIP", "hostNetwork": true } }),
         // Without policies everybody is a peer.
         helm::merged(&open, &json!({ "networkPolicy": { "enabled": false } })),
         helm::merged(

@@ -257,7 +257,7 @@ fn images_are_pinned_and_a_digest_goes_before_the_tag() {
         let last = image.rsplit('/').next().unwrap();
         assert!(last.contains(':') && !last.ends_with(":latest"), "{name}: {image}");
     }
-    assert!(image(&rendering("production.yaml")).contains("@sha256:"));
+    assert!(image(&rendering("bare.yaml")).contains("@sha256:"));
     let chart = yaml::one(&crate::helm::file("Chart.yaml")).unwrap();
     assert_eq!(
         chart["appVersion"],

@@ -254,7 +254,9 @@ pub(super) fn sentence(
         (_, "running") => None,
         (_, "draft") => Some("the campaign has not been started: nobody is called".into()),
         (_, "paused") => Some("the campaign is paused: nobody is called".into()),
-        (_, "stopped") => Some("the campaign is stopped: nobody is called any more".into()),
+        (_, "stopped") => {
+            Some("the campaign is stopped: nobody is called until it is started again".into())
+        }
         (_, _) => Some("the campaign has ended: nobody is called any more".into()),
     };
     let said = Say::of("{rules}; it {stands}").with("rules", rules);

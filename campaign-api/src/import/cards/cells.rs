@@ -147,6 +147,10 @@ fn is_day(digits: &[u8]) -> bool {
         && (1..=31).contains(&x.saturating_mul(10).saturating_add(*y))
 }
 
+/// Digits of each group of a cell that holds several, `4111 1111`: dates, telephone numbers and amounts
+/// have groups of two and three.
+const GROUP: std::ops::RangeInclusive<usize> = 4..=8;
+
 /// The digits of a cell that is nothing else, whatever a spreadsheet or a person put around them.
 fn take(cell: &str, digits: &mut Vec<u8>) -> bool {
     if cell.len() > 200 {
@@ -156,14 +160,21 @@ fn take(cell: &str, digits: &mut Vec<u8>) -> bool {
     let bare =
         [".0", ".00", ",0", ",00"].iter().find_map(|end| bare.strip_suffix(end)).unwrap_or(bare);
     let before = digits.len();
+    let (mut group, mut grouped) = (0, false);
     for character in bare.chars() {
         match digit(character) {
-            Some(digit) => digits.push(digit),
+            Some(digit) => {
+                digits.push(digit);
+                group += 1;
+            }
             None if kind(character) == Kind::Nothing => {}
+            None if kind(character) == Kind::Between && GROUP.contains(&group) => {
+                (group, grouped) = (0, true);
+            }
             None => return false,
         }
     }
-    digits.len() > before
+    digits.len() > before && (!grouped || GROUP.contains(&group))
 }
 
 #[cfg(test)]
@@ -196,6 +207,9 @@ mod tests {
             ("37828224,6310005", 0),
             ("４１１１,１１１１,１１１１,１１１１", 0),
             ("4111,1111,1111,1111,12,28,123", 0),
+            ("x,4111 1111,1111 1111", 1),
+            ("4111-1111-,1111-1111", 0),
+            ("3782 822463,10005", 0),
         ] {
             assert_eq!(found(&row.split(',').collect::<Vec<_>>()), Some(at), "{row}");
         }
@@ -204,6 +218,7 @@ mod tests {
             "4111,1111,1111,1112",
             "4111,,1111,1111,1111",
             "41,1,111111,1111111",
+            "411 111 111,111 1111",
         ] {
             assert_eq!(found(&row.split(',').collect::<Vec<_>>()), None, "{row}");
         }

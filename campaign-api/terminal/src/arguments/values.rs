@@ -1,12 +1,12 @@
 //! How single values of the command line are read.
 
 use clap::builder::PossibleValuesParser;
-use dialer_types::{Disposition, Purpose, Technology};
+use dialer_types::{Disposition, Purpose, Technology, say};
 
 pub(super) fn known_zone(name: &str) -> Result<String, String> {
-    crate::page::zone(name)
-        .map(|_| name.to_owned())
-        .ok_or_else(|| "no zone of that name; use one like America/New_York or UTC".to_owned())
+    crate::page::zone(name).map(|_| name.to_owned()).ok_or_else(|| {
+        say!("no zone of that name; use one like America/New_York or UTC").to_string()
+    })
 }
 
 /// A language by its tag or its locale. Another one is refused: English instead of French would
@@ -14,7 +14,7 @@ pub(super) fn known_zone(name: &str) -> Result<String, String> {
 pub(super) fn known_language(text: &str) -> Result<String, String> {
     let primary = text.split(['.', '@', '_', '-']).next().unwrap_or_default();
     let known = ["en", "zh"].iter().any(|tag| primary.eq_ignore_ascii_case(tag));
-    known.then(|| text.to_owned()).ok_or_else(|| "possible: en, zh".to_owned())
+    known.then(|| text.to_owned()).ok_or_else(|| say!("possible: en, zh").to_string())
 }
 
 pub(super) fn purposes() -> PossibleValuesParser {
@@ -42,11 +42,12 @@ pub(super) fn seconds(text: &str) -> Result<i64, String> {
         .and_then(|digits| digits.parse::<i64>().ok())
         .and_then(|count| count.checked_mul(unit))
         .filter(|seconds| *seconds >= 0)
-        .ok_or_else(|| "write a time like 30s, 10m, 4h or 2d".to_owned())
+        .ok_or_else(|| say!("write a time like 30s, 10m, 4h or 2d").to_string())
 }
 
 pub(super) fn retry(text: &str) -> Result<(String, i64), String> {
-    let (word, time) = text.split_once('=').ok_or_else(|| "write it like busy=10m".to_owned())?;
+    let (word, time) =
+        text.split_once('=').ok_or_else(|| say!("write it like busy=10m").to_string())?;
     let word: Disposition =
         word.parse().map_err(|error: dialer_types::UnknownWord| error.to_string())?;
     Ok((word.as_str().to_owned(), seconds(time)?))
@@ -57,11 +58,11 @@ pub(super) fn column(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((header, field)) if !header.trim().is_empty() && !field.trim().is_empty() => {
             if header.contains(',') {
-                return Err("name a column whose header has no comma".to_owned());
+                return Err(say!("name a column whose header has no comma").to_string());
             }
             Ok((header.to_owned(), field.trim().to_owned()))
         }
-        _ => Err("write it like 'Their header=phone_1'".to_owned()),
+        _ => Err(say!("write it like 'Their header=phone_1'").to_string()),
     }
 }
 

@@ -116,7 +116,7 @@ fn change(desk: &Desk, name: &str, verb: &str) -> Result<(), Trouble> {
         let told = match verb {
             "start" => say!("{name} is running. Follow it: ./ringfence campaign watch \"{name}\"", name),
             "pause" => say!("{name} is paused; what is due stays due. Go on: ./ringfence campaign start \"{name}\"", name),
-            _ => say!("{name} is stopped; nothing of it is due any more.", name),
+            _ => say!("{name} is stopped: nobody is called, and whoever waits for another try waits on. Begin again: ./ringfence campaign start \"{name}\"", name),
         };
         let mut out = format!("{}\n", page.tell(&told));
         if let Some(stall) = stall(campaign) {

@@ -83,7 +83,8 @@ pub(crate) fn earlier(desk: &Desk, word: &Earlier) -> Result<u8, Trouble> {
     bar.finish_and_clear();
     desk.show(&answer, earlier_report)?;
     let report = &answer.value;
-    let nothing = report["recorded"] == 0 && report["rejected"].as_i64() > Some(0);
+    let nothing = ["recorded", "duplicates"].iter().all(|name| report[name] == 0)
+        && report["rejected"].as_i64() > Some(0);
     Ok(if nothing { REFUSED } else { DONE })
 }
 
@@ -95,6 +96,7 @@ fn earlier_report(page: &Page, report: &Value) -> String {
         .collect();
     let mut out = page.facts(vec![
         (say!("Recorded"), said(&report["recorded"]).into()),
+        (say!("On record already"), said(&report["duplicates"]).into()),
         (say!("Rejected"), said(&report["rejected"]).into()),
     ]);
     if !rows.is_empty() {

@@ -29,6 +29,11 @@ pub(crate) fn run(desk: &Desk, word: &List) -> Result<u8, Trouble> {
         List::Preview { file, campaign, reading } => {
             preview(desk, file, campaign.as_deref(), reading)
         }
+        List::List { campaign } => {
+            let campaign = find(&desk.api, Kind::Campaign, campaign)?;
+            let answer = desk.api.get(&format!("/v1/campaigns/{campaign}/lists"), &[])?;
+            desk.show(&answer, all)
+        }
         List::Show { list } => {
             let answer = desk.api.get(&format!("/v1/lists/{}", encoded(list)), &[])?;
             desk.show(&answer, show)
@@ -116,6 +121,40 @@ fn import(
     }
     desk.show(&answer, imported)?;
     Ok(if is_refused(&answer.value) { REFUSED } else { DONE })
+}
+
+/// The lists of a campaign.
+fn all(page: &Page, answer: &Value) -> String {
+    let columns = [
+        text(say!("List")),
+        text(say!("State")),
+        counts(say!("Rows")),
+        counts(say!("Imported")),
+        counts(say!("Rejected")),
+        counts(say!("Duplicates")),
+        text(say!("Id")),
+    ];
+    let rows = answer["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|list| {
+            vec![
+                said(&list["name"]).into(),
+                page.word_of(&list["state"]),
+                said(&list["rows"]).into(),
+                said(&list["imported"]).into(),
+                said(&list["rejected"]).into(),
+                said(&list["duplicates"]).into(),
+                said(&list["id"]).into(),
+            ]
+        })
+        .collect();
+    page.table(
+        &columns,
+        rows,
+        &say!("The campaign has no list yet: ./ringfence list import FILE --campaign NAME"),
+    )
 }
 
 /// Whether nothing of a file was taken. A row that is in already is no failure: importing the same

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) fn suppress(desk: &Desk, entry: &Suppress) -> Result<(), Trouble> {
     let seller = find_if(&desk.api, Kind::Seller, entry.seller.as_deref())?;
     let kind = if entry.lift { "lift" } else { "add" };
-    let body = json!({ "seller": seller, "number": entry.number, "person": entry.person,
+    let body = json!({ "seller": seller, "number": entry.number, "region": entry.region, "person": entry.person,
         "reason": entry.reason, "kind": kind, "at": entry.at });
     let answer = desk.api.post("/v1/suppressions", Some(&body))?;
     let done = match (entry.lift, seller.is_some()) {

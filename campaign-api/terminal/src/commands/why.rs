@@ -18,6 +18,7 @@ pub(crate) fn run(desk: &Desk, asked: &Why) -> Result<(), Trouble> {
         &[
             ("campaign", Some(&campaign)),
             ("number", asked.number.as_deref()),
+            ("region", asked.region.as_deref()),
             ("person", asked.person.as_deref()),
             ("contact", asked.contact.as_deref()),
         ],
@@ -205,6 +206,11 @@ pub(crate) fn summary(page: &Page, answer: &Value) -> String {
         (say!("Contacts"), said(&answer["contacts"]).into()),
         (say!("As of"), page.moment(&answer["at"]).into()),
     ]);
+    if answer["campaign_status"].as_str().is_some_and(|status| status != "running") {
+        let status = page.word_of(&answer["campaign_status"]).0;
+        let note = say!("The campaign is not running ({status}): nobody is called.", status);
+        out.push_str(&format!("{}\n", page.tone(&page.tell(&note), Tone::Warn)));
+    }
     out.push_str(&page.heading(&say!("When they can be called")));
     let parts = [
         (say!("Now"), "callable_now", Tone::Good),
@@ -241,7 +247,40 @@ pub(crate) fn summary(page: &Page, answer: &Value) -> String {
             .collect();
         out.push_str(&page.table(&columns, lines, &say!("none")));
     }
-    out
+    out + &barred(page, answer)
+}
+
+/// What keeps the others of those who are never callable from it.
+fn barred(page: &Page, answer: &Value) -> String {
+    let mut lines: Vec<Vec<Cell>> = rows(&answer["blocked"])
+        .iter()
+        .map(|row| {
+            vec![
+                Cell(page.word_of(&row["waits_for"]).0, Tone::Plain),
+                said(&row["contacts"]).into(),
+                said(&row["sentence"]).into(),
+            ]
+        })
+        .collect();
+    for (member, what, sentence) in [
+        ("needs_several", say!("several facts"), say!("Two or more facts are missing at once.")),
+        ("for_good", say!("nothing helps"), say!("A rule denies for good.")),
+        (
+            "unreadable",
+            say!("unreadable"),
+            say!("The data of these contacts cannot be read; tell your operator."),
+        ),
+    ] {
+        if answer[member].as_u64().is_some_and(|count| count > 0) {
+            let what = Cell(page.tell(&what), Tone::Plain);
+            lines.push(vec![what, said(&answer[member]).into(), page.tell(&sentence).into()]);
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let columns = [text(say!("In the way")), counts(say!("Contacts")), text(say!("That is"))];
+    page.heading(&say!("What no single fact unlocks")) + &page.table(&columns, lines, &say!("none"))
 }
 
 /// The rules that stand in the way, with how many each concerns.
@@ -370,15 +409,18 @@ mod tests {
     fn a_summary_says_now_later_never_and_what_would_unlock_how_many() {
         let answer = json!({ "at": "2026-11-24T14:00:00.000Z", "contacts": 1200, "callable_now": 1000,
             "later_today": 50, "later": 50, "never": 100, "under_way": 0, "finished": 0,
+            "campaign_status": "paused", "needs_several": 3, "for_good": 0,
+            "blocked": [{ "waits_for": "suppression", "contacts": 12, "sentence": "An opt-out stands." }],
             "unlock": [{ "waits_for": "consent", "contacts": 80, "sentence": "Ask for consent." },
                        { "waits_for": "list:us.dnc", "contacts": 5, "sentence": "Load a fresh list." }],
             "blocked_by": [{ "rule": "us.tcpa.consent", "title": "Consent", "citation": "47 CFR", "contacts": 80 }] });
         let page = page(Language::English);
         assert_eq!(
             summary(&page, &answer) + &blocked_by(&page, &answer),
-            " Contacts  1,200\n As of     2026-11-24 14:00:00Z\n\
+            " Contacts  1,200\n As of     2026-11-24 14:00:00Z\nThe campaign is not running (paused): nobody is called.\n\
              \nWhen they can be called\n When                    Contacts\n Now                        1,000\n Later today                   50\n Later                         50\n Never, as things stand       100\n Under way                      0\n Finished                       0\n\
              \nWhat would unlock more\n Missing       Contacts  That is\n consent             80  Ask for consent.\n list: us.dnc         5  Load a fresh list.\n\
+             \nWhat no single fact unlocks\n In the way     Contacts  That is\n suppression          12  An opt-out stands.\n several facts         3  Two or more facts are missing at once.\n\
              \nRules in the way\n Rule             What it says  Law     Contacts\n us.tcpa.consent  Consent       47 CFR        80\n"
         );
     }

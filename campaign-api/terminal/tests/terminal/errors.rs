@@ -27,7 +27,18 @@ fn without_an_address_a_key_or_an_api_it_says_where_they_come_from() {
     assert_eq!(problem["code"], "unreachable");
     let chinese = run(nobody.args(["--language", "zh"]));
     assert_eq!(chinese.code, 3);
+    assert!(chinese.err.contains("无服务监听"), "{chinese:?}");
     assert_eq!(run(program(&folder).arg("nonsense")).code, 2);
+    let nonsense = run(program(&folder).args(["nonsense", "--language", "zh"]));
+    assert_eq!(nonsense.code, 2);
+    assert!(nonsense.err.contains("此处没有 nonsense"), "{nonsense:?}");
+    let no_file = ["list", "preview", "none.csv", "--language", "zh"];
+    let no_file = run(program(&folder)
+        .env("RINGFENCE_API", "http://127.0.0.1:1")
+        .env("RINGFENCE_KEY", "rfk_x")
+        .args(no_file));
+    assert_eq!(no_file.code, 5, "{no_file:?}");
+    assert!(no_file.err.contains("没有此文件"), "{no_file:?}");
     fs::remove_dir_all(folder).ok();
 }
 
@@ -81,7 +92,7 @@ fn what_the_api_refuses_is_told_with_every_fault_and_the_next_step() {
     assert!(unknown.err.contains("does not know your key"), "{unknown:?}");
     assert!(!unknown.err.contains("rfk_wrong"), "{unknown:?}");
 
-    let role = manager(&["export", "--out", "taken"]);
+    let role = manager(&["attempts", "correct", "01ARZ3NDEKTSV4RRFFQ69G5FAV-1", "busy"]);
     assert_eq!(role.code, 4, "{role:?}");
     assert!(role.err.contains("campaign_manager") && role.err.contains("compliance"), "{role:?}");
 

@@ -181,6 +181,12 @@ fn why_names_the_others_who_share_a_number_and_how_to_ask_about_them() {
     {
         assert!(why.contains(text), "{text} in\n{why}");
     }
+    let lists = world.does(&["list", "list", "--campaign", "Spring"]);
+    assert!(lists.contains("two") && lists.contains("imported"), "{lists}");
+    let none = world.run_as("campaign_manager", &["campaign", "show", "4111111111111111"]);
+    assert!(none.code == 2 && !none.err.contains("4111"), "{none:?}");
+    let written = ["why", "(305) 555-0101", "--region", "US", "--campaign", "Spring"];
+    assert!(world.does(&written).contains("Others with the same number"));
     let json = world.json(&["why", "+13055550101", "--campaign", "Spring"]);
     // Which of the two comes first is not said.
     let other = &json["others"][0];

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dialer_sip::{ProbeId, Probed};
 
 use super::{
-    Admits, DEAF_PAUSE, Epoch, Evidence, KEEP_ALIVE, PAUSE_FIRST, PAUSE_MOST, PROBE_EVERY,
+    Admits, DEAF_PAUSE, Epoch, Evidence, KEEP_ALIVE, PAUSE_FIRST, PAUSE_MOST, PROBE_EVERY, PROMISE,
     REST_MOST, RETURN_FIRST, SETTLED, Standing, pace::Pace,
 };
 use crate::terms::Trunk;
@@ -47,6 +47,11 @@ pub(super) struct Line {
     failures: u32,
     /// It asked us to send nothing before this.
     rest_until: Option<Instant>,
+    /// It asked for a rest and no called party has shown since: one INVITE at a time, and whether
+    /// that is on its way.
+    after_rest: Option<bool>,
+    /// It was chosen for the one INVITE that tries it, then.
+    promised_at: Option<Instant>,
     probe: Probe,
     /// A called party has shown.
     has_carried: bool,
@@ -68,6 +73,8 @@ impl Line {
             epoch: 0,
             failures: 0,
             rest_until: None,
+            after_rest: None,
+            promised_at: None,
             // The first calls say more than OPTIONS; where there are none it is asked then.
             probe: Probe::At(later(now, KEEP_ALIVE)),
             has_carried: false,
@@ -100,10 +107,28 @@ impl Line {
     pub(super) fn admits(&self, now: Instant) -> bool {
         !self.rests(now)
             && match self.breaker {
-                Breaker::Closed => self.without_party < self.trunk.budget,
+                Breaker::Closed => {
+                    self.without_party < self.trunk.budget && self.after_rest != Some(true)
+                }
                 Breaker::Open { .. } => false,
                 Breaker::Half { trying, .. } => !trying,
             }
+    }
+
+    /// Takes one INVITE at a time, to see whether it works again.
+    const fn is_tried(&self) -> bool {
+        matches!(self.breaker, Breaker::Half { .. }) || self.after_rest.is_some()
+    }
+
+    /// Whether its one try is promised to a call that is still being reserved and committed.
+    pub(super) fn is_promised(&self, now: Instant) -> bool {
+        self.is_tried() && self.promised_at.is_some_and(|at| now < later(at, PROMISE))
+    }
+
+    /// A permit was given for a call by it.
+    pub(super) fn promise(&mut self, now: Instant) {
+        self.chosen.count(now);
+        self.promised_at = Some(now).filter(|_| self.is_tried());
     }
 
     fn rests(&self, now: Instant) -> bool {
@@ -113,6 +138,8 @@ impl Line {
     pub(super) fn placed(&mut self, now: Instant) -> Epoch {
         self.live += 1;
         self.pace.count(now);
+        self.promised_at = None;
+        self.after_rest = self.after_rest.map(|_| true);
         match &mut self.breaker {
             Breaker::Half { trying, .. } => *trying = true,
             Breaker::Closed | Breaker::Open { .. } => self.without_party += 1,
@@ -123,6 +150,7 @@ impl Line {
     pub(super) fn responded(&mut self, now: Instant) {
         self.without_party = 0;
         self.failures = 0;
+        self.after_rest = None;
         self.has_carried = true;
         if !matches!(self.breaker, Breaker::Closed) {
             self.turn(Breaker::Closed);
@@ -138,11 +166,12 @@ impl Line {
             Evidence::Party => self.responded(now),
             Evidence::Nothing => self.forget(epoch),
             Evidence::Failed(retry_after) => {
+                if epoch == Epoch(self.epoch) {
+                    self.after_rest = self.after_rest.map(|_| false);
+                    self.failed(now);
+                }
                 if let Some(asked) = retry_after {
                     self.rest(asked, now);
-                }
-                if epoch == Epoch(self.epoch) {
-                    self.failed(now);
                 }
             }
         }
@@ -158,6 +187,7 @@ impl Line {
         if epoch != Epoch(self.epoch) {
             return;
         }
+        self.after_rest = self.after_rest.map(|_| false);
         match &mut self.breaker {
             Breaker::Half { trying, .. } => *trying = false,
             Breaker::Closed | Breaker::Open { .. } => {
@@ -196,6 +226,11 @@ impl Line {
     fn rest(&mut self, asked: Duration, now: Instant) {
         let until = later(now, asked.min(REST_MOST));
         if !asked.is_zero() && self.rest_until.is_none_or(|held| held < until) {
+            // Calls from before the rest say nothing of the one that comes after it.
+            if !self.rests(now) {
+                self.epoch = self.epoch.wrapping_add(1);
+                self.after_rest = Some(false);
+            }
             self.rest_until = Some(until);
         }
     }
@@ -322,6 +357,7 @@ impl Line {
             }
             Breaker::Closed if !self.has_room() => (Admits::None, false, "full"),
             Breaker::Closed if !self.admits(now) => (Admits::None, false, "waiting"),
+            Breaker::Closed if self.after_rest.is_some() => (Admits::One, false, "trying"),
             Breaker::Closed => (Admits::Any, false, "up"),
         };
         Standing { admits, open, reason }

@@ -267,13 +267,47 @@ fn retry_after_is_honoured_up_to_a_minute_by_invite_and_options_alike() {
         bench.pass(SECOND * rests - Duration::from_millis(1));
         assert!(!bench.admits() && bench.sent_options.is_empty(), "{asked}");
         bench.pass(Duration::from_millis(1));
-        assert!(bench.admits(), "{asked}");
-        assert_eq!(bench.standing().reason, "up");
+        // One at a time until somebody shows, and nobody else is judged for it meanwhile.
+        let trying = Standing { admits: Admits::One, open: false, reason: "trying" };
+        assert_eq!(bench.standing(), trying, "{asked}");
+        assert_eq!(bench.trunks.pick(&[ID], bench.now), Some(ID));
+        bench.trunks.chosen(ID, bench.now);
+        assert_eq!(bench.trunks.pick(&[ID], bench.now), None, "promised");
+        let epoch = bench.trunks.placed(ID, bench.now);
+        assert!(!bench.admits() && bench.standing().admits == Admits::None);
+        bench.trunks.ended(ID, epoch, Evidence::Failed(Some(SECOND)), bench.now);
+        assert_eq!(bench.standing(), rest, "again");
+        bench.pass(SECOND);
+        bench.trunks.placed(ID, bench.now);
+        bench.trunks.responded(ID, bench.now);
+        assert_eq!(bench.standing(), Standing { admits: Admits::Any, open: false, reason: "up" });
     }
     let mut bench = Bench::new(Probed::Unavailable { retry_after: Some(SECOND * 20) });
     bench.fail_all();
     bench.pass(SECOND * 65);
     assert_eq!(bench.sent_options.len(), 4, "{:?}", bench.sent_options);
+}
+
+#[test]
+fn a_try_after_a_rest_that_taught_nothing_or_came_to_nothing_is_followed_by_another() {
+    let mut bench = Bench::new(Probed::Alive);
+    let before = bench.trunks.placed(ID, bench.now);
+    let first = bench.trunks.placed(ID, bench.now);
+    bench.trunks.ended(ID, first, Evidence::Failed(Some(SECOND)), bench.now);
+    bench.pass(SECOND);
+    // Promised to somebody whose commit failed.
+    bench.trunks.chosen(ID, bench.now);
+    assert_eq!(bench.trunks.pick(&[ID], bench.now), None);
+    bench.pass(PROMISE);
+    assert_eq!(bench.trunks.pick(&[ID], bench.now), Some(ID));
+    let epoch = bench.trunks.placed(ID, bench.now);
+    bench.trunks.ended(ID, before, Evidence::Failed(None), bench.now);
+    assert!(!bench.admits(), "a call from before the rest is not the one that tries");
+    bench.trunks.unsent(ID, epoch);
+    assert!(bench.admits());
+    // It fails call by call, without asking for another rest: the budget holds.
+    assert!(bench.fail_all() <= BUDGET);
+    assert!(bench.standing().open);
 }
 
 #[test]
