@@ -54,8 +54,8 @@ pub(crate) fn utc_date(at: i64) -> NaiveDate {
     naive(at).date()
 }
 
-/// The first instant at which the clock shows this time; in a gap, the gap's end.
-fn resolve(zone: Tz, wall: NaiveDateTime) -> i64 {
+/// The first (or last) instant at which the clock shows this time; in a gap, the gap's end.
+pub(crate) fn resolve(zone: Tz, wall: NaiveDateTime, last: bool) -> i64 {
     // Farther from a clock change than any two offsets differ, only one instant shows the time.
     if let Some(span) = steady(zone, millis(wall))
         && span.holds_widely(millis(wall) - span.offset)
@@ -66,7 +66,8 @@ fn resolve(zone: Tz, wall: NaiveDateTime) -> i64 {
     match zone.offset_from_local_datetime(&wall) {
         LocalResult::Single(found) => at(found.fix().local_minus_utc()),
         LocalResult::Ambiguous(one, other) => {
-            at(one.fix().local_minus_utc()).min(at(other.fix().local_minus_utc()))
+            let (one, other) = (at(one.fix().local_minus_utc()), at(other.fix().local_minus_utc()));
+            if last { one.max(other) } else { one.min(other) }
         }
         LocalResult::None => gap_end(zone, wall),
     }
@@ -99,9 +100,9 @@ impl Day {
 
     /// A calendar day.
     pub(crate) fn of(zone: Tz, date: NaiveDate) -> Self {
-        let start = resolve(zone, date.and_time(NaiveTime::MIN));
+        let start = resolve(zone, date.and_time(NaiveTime::MIN), false);
         let tomorrow = date.succ_opt().unwrap_or(date);
-        let end = resolve(zone, tomorrow.and_time(NaiveTime::MIN));
+        let end = resolve(zone, tomorrow.and_time(NaiveTime::MIN), false);
         let plain = end - start == DAY && offset(zone, start) == offset(zone, end - 1);
         Self { zone, date, start, end, plain }
     }
@@ -158,7 +159,7 @@ pub(crate) fn clocks(zones: &[Tz], at: i64) -> SmallVec<[Tz; 8]> {
 
 /// The instant at which a date begins in a zone.
 pub(crate) fn date_starts(zone: Tz, date: NaiveDate) -> i64 {
-    resolve(zone, date.and_time(NaiveTime::MIN))
+    resolve(zone, date.and_time(NaiveTime::MIN), false)
 }
 
 #[cfg(test)]

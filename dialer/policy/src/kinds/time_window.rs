@@ -154,13 +154,15 @@ impl Window {
             return None;
         }
         let mut at = from;
-        // Whoever is closed moves the moment; then everybody is asked again, from the front, where
+        // Whoever is closed moves the moment; then all others are asked again, from the front, where
         // those stand that are least likely to agree.
+        let mut moved_by = None;
         loop {
-            let mut opens = zones.iter().map(|zone| self.first_open_in(*zone, at));
-            match opens.find(|open| *open != Some(at)) {
+            let others = zones.iter().filter(|zone| Some(*zone) != moved_by);
+            let mut opens = others.map(|zone| (zone, self.first_open_in(*zone, at)));
+            match opens.find(|(_, open)| *open != Some(at)) {
                 None => return Some(at),
-                Some(open) => at = open?,
+                Some((zone, open)) => (moved_by, at) = (Some(zone), open?),
             }
             if at - ask.now > SEARCH {
                 return None;
