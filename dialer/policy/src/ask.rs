@@ -1,30 +1,37 @@
 //! One judgement under way: the facts, and what follows from them for every rule.
 
+use std::cell::OnceCell;
+
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use dialer_types::{Outcome, RuleId, Say, UnixMillis};
+use smallvec::SmallVec;
 
 use crate::{
-    Evaluation, Evidence, Facts, Past, Wait,
+    Counter, Evaluation, Facts, ListAge, Past, Wait,
     places::Candidates,
     rule::Key,
-    zone::{DAY, Day, utc_date},
+    zone::{DAY, Day, clocks, utc_date},
 };
 
 /// What is asked: the same for every rule.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) facts: &'a Facts,
-    pub(crate) terms: &'a Evaluation,
+    pub(crate) terms: Evaluation,
     /// Milliseconds since 1970.
     pub(crate) now: i64,
     /// The UTC date: what lists and relationships are aged by.
     pub(crate) today: NaiveDate,
     pub(crate) places: Candidates,
     /// Today in each candidate zone.
-    pub(crate) days: Vec<Day>,
+    pub(crate) days: SmallVec<[Day; 8]>,
+    clocks: OnceCell<SmallVec<[Tz; 8]>>,
     /// Milliseconds by which rolling limits are lengthened.
     pub(crate) guard: i64,
+    /// Whether denials say what they looked at. Only a verdict needs that, and only of the rules
+    /// that deny.
+    pub(crate) explains: bool,
 }
 
 /// What a rule says.
@@ -43,14 +50,19 @@ pub(crate) enum Ruling {
     },
 }
 
-/// What rules note down while they are asked.
+/// What rules note down while they are asked. Made for every judgement, so without allocation.
 #[derive(Debug)]
 pub(crate) struct Notes {
-    pub(crate) evidence: Evidence,
+    pub(crate) counters: SmallVec<[Counter; 8]>,
+    pub(crate) lists: SmallVec<[ListAge; 4]>,
     pub(crate) stands_until: i64,
 }
 
 impl Notes {
+    pub(crate) fn new() -> Self {
+        Self { counters: SmallVec::new(), lists: SmallVec::new(), stands_until: i64::MAX }
+    }
+
     /// The answer may change at this moment.
     pub(crate) fn changes_at(&mut self, at: i64) {
         self.stands_until = self.stands_until.min(at);
@@ -58,20 +70,33 @@ impl Notes {
 
     pub(crate) fn count(&mut self, rule: &RuleId, count: usize, max: u32) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.evidence.counters.push(crate::Counter { rule: rule.clone(), count, max });
+        self.counters.push(Counter { rule: rule.clone(), count, max });
     }
 }
 
 impl<'a> Ask<'a> {
-    pub(crate) fn new(facts: &'a Facts, terms: &'a Evaluation, now: UnixMillis) -> Self {
+    pub(crate) fn new(facts: &'a Facts, terms: Evaluation, now: UnixMillis) -> Self {
         let places = Candidates::of(&facts.call);
         let days = places.zones.iter().map(|zone| Day::at(*zone, now.0)).collect();
         let guard = i64::try_from(terms.guard.as_millis()).unwrap_or(i64::MAX / 4);
-        Self { facts, terms, now: now.0, today: utc_date(now.0), places, days, guard }
+        let (now, today) = (now.0, utc_date(now.0));
+        let clocks = OnceCell::new();
+        Self { facts, terms, now, today, places, days, clocks, guard, explains: false }
+    }
+
+    /// What a denial looked at, if anybody will read it.
+    pub(crate) fn say(&self, inputs: impl FnOnce() -> Say) -> Say {
+        if self.explains { inputs() } else { Say::of("") }
     }
 
     pub(crate) fn zones(&self) -> &[Tz] {
         &self.places.zones
+    }
+
+    /// One candidate zone of each that go alike, those that differ most in front: enough for a
+    /// search of later times, and quicker where a country has dozens.
+    pub(crate) fn clocks(&self) -> &[Tz] {
+        self.clocks.get_or_init(|| clocks(self.zones(), self.now))
     }
 
     /// The next moment at which the UTC date changes.

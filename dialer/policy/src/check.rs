@@ -210,6 +210,27 @@ impl Case {
     }
 }
 
+/// A case: what is asked, of which call, and when.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its `id`.
+    pub id: String,
+    /// What the verdict is made from.
+    pub facts: Facts,
+    /// The moment it is asked about.
+    pub now: UnixMillis,
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// If the line is not a case.
+pub fn read_case(line: &str) -> Result<Asked, CheckError> {
+    let case: Case = serde_json::from_str(line)?;
+    let (facts, now) = (case.facts()?, moment(&case.now, "now")?);
+    Ok(Asked { id: case.id, facts, now })
+}
+
 /// Judges one line by law and gives the verdict as one line of JSON.
 ///
 /// # Errors
@@ -227,9 +248,8 @@ pub fn judge_line_in(
     line: &str,
     language: Language,
 ) -> Result<String, CheckError> {
-    let case: Case = serde_json::from_str(line)?;
-    let facts = case.facts()?;
-    let verdict = rules.evaluate(&facts, &Evaluation::LAW, moment(&case.now, "now")?);
+    let Asked { id, facts, now } = read_case(line)?;
+    let verdict = rules.evaluate(&facts, &Evaluation::LAW, now);
     let rules: Vec<&str> = verdict.denials().iter().map(|denial| denial.rule.as_str()).collect();
     let reasons: Vec<String> =
         verdict.denials().iter().map(|denial| crate::explain(denial, language)).collect();
@@ -245,7 +265,7 @@ pub fn judge_line_in(
         Verdict::Defer(_) | Verdict::Refuse(_) => Vec::new(),
     };
     Ok(serde_json::json!({
-        "id": case.id,
+        "id": id,
         "verdict": verdict.word(),
         "rules": rules,
         "until": until,

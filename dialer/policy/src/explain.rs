@@ -14,7 +14,7 @@ pub fn explain(denial: &Denial, language: Language) -> String {
     let zones: Vec<Tz> = denial.local_times.iter().map(|at| at.tz).collect();
     let here = denial.local_times.iter().map(|at| Clock {
         zone: at.zone,
-        wall: at.text.clone(),
+        wall: at.text_in(Language::English),
         text: at.text_in(language),
     });
     let it_is = match joined(here.collect()) {

@@ -125,7 +125,7 @@ impl Body {
             Self::Timed { window, caps } => {
                 let hours = window.as_ref().map(|window| window.judge(ask, notes));
                 let count = caps.as_ref().map(|caps| caps.judge(ask, &rule.id, notes));
-                both(hours.unwrap_or(Ruling::Pass), count.unwrap_or(Ruling::Pass))
+                both(ask, hours.unwrap_or(Ruling::Pass), count.unwrap_or(Ruling::Pass))
             }
             Self::Cooldown(cooldown) => cooldown.judge(ask),
             Self::Consent(consent) => consent.judge(ask, rule.jurisdiction, notes),
@@ -147,8 +147,7 @@ impl Body {
             Self::Timed { window, caps } => {
                 let mut at = from;
                 loop {
-                    let open =
-                        window.as_ref().map_or(Some(at), |w| w.first_open(ask.zones(), at))?;
+                    let open = window.as_ref().map_or(Some(at), |w| w.first_open(ask, at))?;
                     let free = caps.as_ref().map_or(Some(open), |c| c.first_free(ask, open))?;
                     if free == at {
                         return Some(at);
@@ -163,11 +162,12 @@ impl Body {
 }
 
 /// Two parts of one rule.
-fn both(one: Ruling, other: Ruling) -> Ruling {
+fn both(ask: &Ask<'_>, one: Ruling, other: Ruling) -> Ruling {
     match (one, other) {
         (Ruling::Pass, ruling) | (ruling, Ruling::Pass) => ruling,
         (Ruling::NotNow { inputs, otherwise }, Ruling::NotNow { inputs: more, .. }) => {
-            let inputs = Say::of("{one}; {other}").with("one", inputs).with("other", more);
+            let inputs =
+                ask.say(|| Say::of("{one}; {other}").with("one", inputs).with("other", more));
             Ruling::NotNow { inputs, otherwise }
         }
         (no @ Ruling::No { .. }, _) | (_, no) => no,

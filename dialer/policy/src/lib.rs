@@ -12,6 +12,8 @@ mod chinese;
 mod evaluate;
 mod explain;
 mod facts;
+mod index;
+mod judgement;
 mod kinds;
 mod place;
 mod places;
@@ -31,6 +33,7 @@ pub use facts::{
     Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
     RelationshipKind, Suppression, SuppressionScope,
 };
+pub use judgement::Judgement;
 pub use place::Place;
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};
 pub use verdict::{

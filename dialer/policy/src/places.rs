@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use chrono_tz::Tz;
 use dialer_types::E164;
+use smallvec::SmallVec;
 
 use crate::{Call, Place};
 
@@ -38,13 +39,13 @@ struct Prefix {
 /// Where the called party may be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Candidates {
-    pub(crate) countries: Vec<Place>,
+    pub(crate) countries: SmallVec<[Place; 4]>,
     /// Countries, their regions, unions, and the strictest state where none is known.
-    pub(crate) jurisdictions: Vec<Place>,
-    pub(crate) zones: Vec<Tz>,
+    pub(crate) jurisdictions: SmallVec<[Place; 8]>,
+    pub(crate) zones: SmallVec<[Tz; 8]>,
 }
 
-fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
+fn add<T: PartialEq, const N: usize>(list: &mut SmallVec<[T; N]>, item: T) {
     if !list.contains(&item) {
         list.push(item);
     }
@@ -139,7 +140,8 @@ impl Candidates {
                 }
             }
         }
-        let plus_one = call.number.digits().to_string().starts_with('1');
+        let digits = call.number.digits();
+        let plus_one = digits.checked_ilog10().is_some_and(|more| digits / 10_u64.pow(more) == 1);
         if let Some(prefix) = tables.prefix(call.number) {
             let geographic = plus_one && !prefix.zones.is_empty();
             if call.address.is_none() || geographic {

@@ -116,12 +116,12 @@ impl Reach {
         Self { party, wireless }
     }
 
-    fn covers(self, call: &Call) -> bool {
-        let line = match (self.wireless, call.line) {
+    fn covers(self, line: LineType, party: PartyType) -> bool {
+        let line = match (self.wireless, line) {
             (None, _) | (_, LineType::Unknown) => true,
             (Some(wireless), line) => wireless == (line == LineType::Wireless),
         };
-        line && self.party.is_none_or(|party| party == call.party)
+        line && self.party.is_none_or(|named| named == party)
     }
 }
 
@@ -216,17 +216,32 @@ impl Rule {
         })
     }
 
+    /// Whether the rule can be about calls for such a purpose.
+    pub(crate) const fn is_for(&self, purpose: Purpose) -> bool {
+        self.on && self.purposes.has(purpose.code())
+    }
+
+    /// Whether the rule can be about calls made so.
+    pub(crate) const fn is_about_calls_by(&self, technology: Technology) -> bool {
+        self.technologies.has(technology.code())
+    }
+
+    /// Whether the rule can be about calls to such a party on such a line.
+    pub(crate) fn reaches(&self, line: LineType, party: PartyType) -> bool {
+        self.reach.is_empty() || self.reach.iter().any(|reach| reach.covers(line, party))
+    }
+
     /// Whether the rule is about such calls, wherever and whenever.
     pub(crate) fn is_about(&self, call: &Call) -> bool {
-        self.on
-            && self.purposes.has(call.purpose.code())
-            && self.technologies.has(call.technology.code())
-            && (self.reach.is_empty() || self.reach.iter().any(|reach| reach.covers(call)))
+        self.is_for(call.purpose)
+            && self.is_about_calls_by(call.technology)
+            && self.reaches(call.line, call.party)
     }
 
     /// When the rule is in force, `[start, end)`: from the first midnight of its first day to the
-    /// last midnight after its last in any zone.
-    pub(crate) fn in_force(&self, zones: &[Tz]) -> (i64, i64) {
+    /// last midnight after its last in any zone. A start long before `at` is the beginning of time,
+    /// which spares a search of old clock changes.
+    pub(crate) fn in_force(&self, zones: &[Tz], at: i64) -> (i64, i64) {
         // With no zone the whole world is a candidate.
         let first = |date: NaiveDate| {
             let utc = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
@@ -239,7 +254,8 @@ impl Rule {
             let there = zones.iter().map(|zone| date_starts(*zone, next));
             there.max().unwrap_or(utc + 12 * DAY / 24)
         };
-        (self.from.map_or(i64::MIN, first), self.to.map_or(i64::MAX, last))
+        let recent = |from: &NaiveDate| (utc_date(at) - *from).num_days() <= 2;
+        (self.from.filter(recent).map_or(i64::MIN, first), self.to.map_or(i64::MAX, last))
     }
 
     /// In force at an instant; cheap where the dates leave no doubt.
@@ -247,7 +263,7 @@ impl Rule {
         let today = utc_date(at);
         let near = |date: NaiveDate| (date - today).num_days().abs() <= 2;
         if self.from.is_some_and(near) || self.to.is_some_and(near) {
-            let (start, end) = self.in_force(zones);
+            let (start, end) = self.in_force(zones, at);
             return (start..end).contains(&at);
         }
         self.from.is_none_or(|from| from <= today) && self.to.is_none_or(|to| today <= to)

@@ -1,24 +1,22 @@
 //! Loading packs.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use dialer_types::Language;
+use dialer_types::{Language, RuleId};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::{
-    Place,
+    Call, Place,
     calendar::Calendar,
     evaluate::{OWN_LIST, own_list},
-    kinds::{Body, Shelf, Span},
+    index::Index,
+    kinds::{Body, Head, Shelf, Span},
     reader::{File, Reader},
     rule::Rule,
     shipped,
+    verdict::Names,
 };
 
 /// A file of rules, calendars or overrides.
@@ -73,8 +71,9 @@ impl fmt::Debug for RulesetVersion {
 pub struct Ruleset {
     version: RulesetVersion,
     pub(crate) rules: Vec<Rule>,
-    /// Positions in `rules`, ascending.
-    by_place: HashMap<Place, Vec<usize>>,
+    index: Index,
+    /// Names the rule that stands in no pack.
+    pub(crate) own_list: Head,
     covered: Vec<Place>,
 }
 
@@ -177,7 +176,7 @@ impl Ruleset {
     }
 
     /// The ids of all rules, in force or not, in the order of the packs.
-    pub fn rule_ids(&self) -> impl Iterator<Item = &dialer_types::RuleId> {
+    pub fn rule_ids(&self) -> impl Iterator<Item = &RuleId> {
         self.rules.iter().map(|rule| &rule.id)
     }
 
@@ -217,14 +216,15 @@ impl Ruleset {
         Some((rule.names.title_in(language), rule.names.citation_in(language)))
     }
 
-    /// The rules of some jurisdictions and those of everywhere, in the order of the packs.
-    pub(crate) fn rules_of(&self, places: &[Place]) -> Vec<&Rule> {
-        let mut found: Vec<usize> = Vec::with_capacity(32);
-        for place in places.iter().chain([&Place::EVERYWHERE]) {
-            found.extend(self.by_place.get(place).into_iter().flatten());
-        }
-        found.sort_unstable();
-        found.into_iter().filter_map(|at| self.rules.get(at)).collect()
+    /// The rules about such a call in some jurisdictions and everywhere, in the order of the
+    /// packs, in force or not.
+    pub(crate) fn rules_about<'a>(
+        &'a self,
+        call: &'a Call,
+        places: &[Place],
+    ) -> impl Iterator<Item = &'a Rule> {
+        let found = self.index.find(call, places).filter_map(|at| self.rules.get(at));
+        found.filter(|rule| rule.is_about(call))
     }
 }
 
@@ -284,14 +284,17 @@ impl Gathered {
         if !options.house {
             self.rules.retain(|rule| !rule.id.is_house());
         }
-        let mut by_place: HashMap<Place, Vec<usize>> = HashMap::new();
-        for (at, rule) in self.rules.iter_mut().enumerate() {
+        for rule in &mut self.rules {
             if let Body::Uncovered(uncovered) = &mut rule.body {
                 uncovered.covered.clone_from(&self.covered);
             }
-            by_place.entry(rule.jurisdiction).or_default().push(at);
         }
-        Ruleset { version, rules: self.rules, by_place, covered: self.covered }
+        let index = Index::of(&self.rules);
+        let ((title, citation), (title_zh, citation_zh)) =
+            (own_list(Language::English), own_list(Language::Chinese));
+        let names = Names::new(title, Some(title_zh), citation, Some(citation_zh));
+        let own_list = (RuleId::new(OWN_LIST), Arc::new(names));
+        Ruleset { version, rules: self.rules, index, own_list, covered: self.covered }
     }
 }
 

@@ -264,12 +264,10 @@ impl Names {
 }
 
 /// The time in one candidate zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
     /// IANA name.
     pub zone: &'static str,
-    /// For example `Tue 2026-12-01 07:59:59`.
-    pub text: String,
     pub(crate) tz: Tz,
     at: UnixMillis,
 }
@@ -278,7 +276,7 @@ impl LocalTime {
     /// The time in a zone at a moment.
     #[must_use]
     pub fn of(tz: Tz, at: UnixMillis) -> Self {
-        Self { zone: tz.name(), text: local_time(tz, at, Language::English), tz, at }
+        Self { zone: tz.name(), tz, at }
     }
 
     /// Date, day of the week and time; see [`local_time`].

@@ -1,10 +1,16 @@
 //! Local days and wall-clock intervals as intervals of real time.
 //!
-//! A wall-clock interval on a date is one interval of real time: a clock that is put back does not
-//! open it twice, and a clock that is put forward opens it when the missing hour would have ended.
+//! A wall-clock interval on a date is one interval of real time, that in which the clock shows it: a
+//! clock that is put back does not open it twice, and one that is put forward opens it when the
+//! missing hour would have ended.
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone};
+use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone};
 use chrono_tz::Tz;
+use smallvec::SmallVec;
+
+mod steady;
+
+use steady::steady;
 
 pub(crate) const SECOND: i64 = 1000;
 pub(crate) const DAY: i64 = 86_400 * SECOND;
@@ -22,6 +28,11 @@ pub(crate) struct Day {
 
 /// Wall time minus UTC at an instant, in milliseconds.
 fn offset(zone: Tz, at: i64) -> i64 {
+    steady(zone, at).map_or_else(|| looked_up(zone, at), |span| span.offset)
+}
+
+/// The same from the tz database: right for every instant, and slow.
+fn looked_up(zone: Tz, at: i64) -> i64 {
     i64::from(zone.offset_from_utc_datetime(&naive(at)).fix().local_minus_utc()) * SECOND
 }
 
@@ -44,17 +55,21 @@ pub(crate) fn utc_date(at: i64) -> NaiveDate {
 }
 
 /// The first (or last) instant at which the clock shows this time; in a gap, the gap's end.
-fn resolve(zone: Tz, wall: NaiveDateTime, last: bool) -> i64 {
+pub(crate) fn resolve(zone: Tz, wall: NaiveDateTime, last: bool) -> i64 {
+    // Farther from a clock change than any two offsets differ, only one instant shows the time.
+    if let Some(span) = steady(zone, millis(wall))
+        && span.holds_widely(millis(wall) - span.offset)
+    {
+        return millis(wall) - span.offset;
+    }
+    let at = |shift: i32| millis(wall) - i64::from(shift) * SECOND;
     match zone.offset_from_local_datetime(&wall) {
-        chrono::LocalResult::Single(found) => {
-            millis(wall) - i64::from(found.fix().local_minus_utc()) * SECOND
-        }
-        chrono::LocalResult::Ambiguous(one, other) => {
-            let one = millis(wall) - i64::from(one.fix().local_minus_utc()) * SECOND;
-            let other = millis(wall) - i64::from(other.fix().local_minus_utc()) * SECOND;
+        LocalResult::Single(found) => at(found.fix().local_minus_utc()),
+        LocalResult::Ambiguous(one, other) => {
+            let (one, other) = (at(one.fix().local_minus_utc()), at(other.fix().local_minus_utc()));
             if last { one.max(other) } else { one.min(other) }
         }
-        chrono::LocalResult::None => gap_end(zone, wall),
+        LocalResult::None => gap_end(zone, wall),
     }
 }
 
@@ -69,21 +84,17 @@ fn gap_end(zone: Tz, wall: NaiveDateTime) -> i64 {
     after
 }
 
-fn is_ambiguous(zone: Tz, wall: NaiveDateTime) -> bool {
-    matches!(zone.offset_from_local_datetime(&wall), chrono::LocalResult::Ambiguous(..))
-}
-
 impl Day {
     /// The day in which an instant falls.
     pub(crate) fn at(zone: Tz, at: i64) -> Self {
-        let shift = offset(zone, at);
-        let wall = naive(at + shift);
-        let start = millis(wall.date().and_time(NaiveTime::MIN)) - shift;
-        let end = start + DAY;
-        if offset(zone, start) == shift && offset(zone, end) == shift {
-            Self { zone, date: wall.date(), start, end, plain: true }
+        let span = steady(zone, at);
+        let shift = span.map_or_else(|| looked_up(zone, at), |span| span.offset);
+        let start = (at + shift).div_euclid(DAY) * DAY - shift;
+        let (date, end) = (naive(start + shift).date(), start + DAY);
+        if span.is_some_and(|span| span.holds(start) && span.holds(end)) {
+            Self { zone, date, start, end, plain: true }
         } else {
-            Self::of(zone, wall.date())
+            Self::of(zone, date)
         }
     }
 
@@ -108,19 +119,42 @@ impl Day {
     /// When a wall-clock interval `[from, to)` of this day is, in seconds since local midnight.
     /// `None` if the clock skips all of it.
     pub(crate) fn interval(&self, from: u32, to: u32) -> Option<(i64, i64)> {
-        if self.plain {
-            let at = |seconds: u32| self.start + i64::from(seconds) * SECOND;
-            return Some((at(from), at(to)));
-        }
-        let wall = |seconds: u32| {
-            self.date.and_time(NaiveTime::MIN) + TimeDelta::seconds(i64::from(seconds))
+        let midnight = millis(self.date.and_time(NaiveTime::MIN));
+        let wall = |seconds: u32| midnight + i64::from(seconds) * SECOND;
+        // What of a stretch with one offset has the clock within the interval.
+        let within = |stretch: (i64, i64)| {
+            let shift = offset(self.zone, stretch.0);
+            let (open, close) = (wall(from) - shift, wall(to) - shift);
+            Some((open.max(stretch.0), close.min(stretch.1))).filter(|(open, close)| open < close)
         };
-        let close = resolve(self.zone, wall(to), false);
-        // Opening within a repeated hour: at its second pass, unless the closing is repeated too.
-        let last = !is_ambiguous(self.zone, wall(to));
-        let open = resolve(self.zone, wall(from), last).max(self.start);
-        (open < close).then_some((open, close))
+        if self.plain {
+            let shift = midnight - self.start;
+            return Some((wall(from) - shift, wall(to) - shift));
+        }
+        let change = steady::change(self.zone, self.start, self.end).unwrap_or(self.end);
+        match (within((self.start, change)), within((change, self.end))) {
+            (Some((open, until)), Some((from, close))) if until == from => Some((open, close)),
+            // The clock was put back and shows the interval twice: it is the longer stretch.
+            (Some(one), Some(other)) if other.1 - other.0 > one.1 - one.0 => Some(other),
+            (one, other) => one.or(other),
+        }
     }
+}
+
+/// One zone of each that go alike for years around an instant: the one farthest behind, the one
+/// farthest ahead, then the others.
+pub(crate) fn clocks(zones: &[Tz], at: i64) -> SmallVec<[Tz; 8]> {
+    let mut clocks: SmallVec<[Tz; 8]> = SmallVec::new();
+    for zone in zones {
+        if !clocks.iter().any(|held| steady::go_alike(*held, *zone, at)) {
+            clocks.push(*zone);
+        }
+    }
+    clocks.sort_by_key(|zone| offset(*zone, at));
+    if let Some(behind_first) = clocks.get_mut(1..) {
+        behind_first.rotate_right(usize::from(!behind_first.is_empty()));
+    }
+    clocks
 }
 
 /// The instant at which a date begins in a zone.

@@ -37,15 +37,16 @@ impl ConsentRequired {
             note_end(consent, notes);
             return Ruling::Pass;
         }
-        let form = match form {
-            Form::Any => "consent",
-            Form::Express => "prior express consent",
-            Form::Written => "prior express written consent",
-        };
-        let on_file = ask.facts.consents.len();
-        let inputs =
+        let inputs = ask.say(|| {
+            let form = match form {
+                Form::Any => "consent",
+                Form::Express => "prior express consent",
+                Form::Written => "prior express written consent",
+            };
+            let on_file = ask.facts.consents.len();
             say!("no valid {form} for this seller and purpose; {on_file} on file", on_file)
-                .with("form", Say::of(form));
+                .with("form", Say::of(form))
+        });
         Ruling::No { inputs, waits_for: Wait::Consent }
     }
 }

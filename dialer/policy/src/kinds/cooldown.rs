@@ -54,8 +54,10 @@ impl Cooldown {
         if zones.is_empty() {
             return starts().next().map(|_| i64::MAX / 4);
         }
-        let ends = |past: &Past| zones.iter().map(|zone| self.span.expiry(*zone, past.at.0)).max();
-        starts().filter_map(ends).max().map(|end| end.saturating_add(ask.guard))
+        // Who came last ends last.
+        let last = starts().map(|past| past.at.0).max()?;
+        let ends = zones.iter().map(|zone| self.span.expiry(*zone, last));
+        ends.max().map(|end| end.saturating_add(ask.guard))
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>) -> Ruling {
@@ -64,11 +66,11 @@ impl Cooldown {
         }
         let dated = ask.zones().is_empty() && self.span.needs_zone();
         let otherwise = if dated { Wait::Address } else { Wait::Never };
-        let inputs = match self.span {
-            Span::Forever => "an earlier call ended so that none may follow",
-            _ => "an earlier call ended so that a pause must follow",
-        };
-        Ruling::NotNow { inputs: inputs.into(), otherwise }
+        let inputs = ask.say(|| match self.span {
+            Span::Forever => "an earlier call ended so that none may follow".into(),
+            _ => "an earlier call ended so that a pause must follow".into(),
+        });
+        Ruling::NotNow { inputs, otherwise }
     }
 
     pub(crate) fn first_free(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {

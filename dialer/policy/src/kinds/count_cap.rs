@@ -1,9 +1,10 @@
 //! `count_cap`: at most so many placements in a window. A placement at `a` counts from `a` until it
 //! expires; a limit is full while as many count as it allows.
 
-use chrono::Datelike;
+use chrono::{Datelike, Days};
 use chrono_tz::Tz;
 use dialer_types::{Outcome, RuleId, Say, say};
+use smallvec::SmallVec;
 
 use crate::{
     Past, Wait,
@@ -11,7 +12,7 @@ use crate::{
     kinds::unless::Unless,
     reader::Reader,
     rule::{Key, Mask, technologies},
-    zone::{DAY, SECOND, date_starts, local},
+    zone::{SECOND, date_starts, local},
 };
 
 /// How long a placement counts.
@@ -55,16 +56,20 @@ impl Span {
         !matches!(self, Self::Rolling(_) | Self::Forever)
     }
 
-    /// Longer than this it never is.
-    fn longest(self) -> i64 {
-        match self {
-            Self::Rolling(millis) => millis,
-            Self::Dates(dates) => (i64::from(dates) + 2) * DAY,
-            Self::Day => 3 * DAY,
-            Self::Week => 9 * DAY,
-            Self::Month => 33 * DAY,
-            Self::Forever => i64::MAX / 4,
-        }
+    /// The first instant whose placements still count at another one: the same line as
+    /// [`Self::expiry`] draws, from the other side, once for any number of placements.
+    fn since(self, zone: Tz, at: i64) -> i64 {
+        let date = || local(zone, at).date();
+        let back = |days| date().checked_sub_days(Days::new(days)).unwrap_or_else(date);
+        let first = match self {
+            Self::Rolling(millis) => return at.saturating_sub(millis).saturating_add(1),
+            Self::Forever => return i64::MIN,
+            Self::Dates(dates) => back(u64::from(dates.saturating_sub(1))),
+            Self::Day => date(),
+            Self::Week => back(u64::from(date().weekday().num_days_from_monday())),
+            Self::Month => date().with_day(1).unwrap_or_else(date),
+        };
+        date_starts(zone, first)
     }
 
     /// When a placement stops counting.
@@ -82,7 +87,7 @@ impl Span {
                 return date_starts(zone, next);
             }
         };
-        date_starts(zone, date().checked_add_days(chrono::Days::new(days)).unwrap_or_else(date))
+        date_starts(zone, date().checked_add_days(Days::new(days)).unwrap_or_else(date))
     }
 }
 
@@ -102,14 +107,6 @@ pub(crate) struct Caps {
     counted: Mask,
     technologies: Mask,
     unless: Unless,
-}
-
-/// Most placements that count, over all zones, and when there is room again in all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fill {
-    count: usize,
-    /// At the asked instant if there is room.
-    free_at: i64,
 }
 
 fn outcomes(from: &mut Reader<'_, '_>, key: &str) -> Option<Mask> {
@@ -163,43 +160,67 @@ impl Caps {
         })
     }
 
-    /// `None` if the limit counts dates and no zone is known.
-    fn fill(&self, limit: Limit, ask: &Ask<'_>, at: i64) -> Option<Fill> {
-        let rolling = [Tz::UTC];
-        let zones = if limit.span.needs_zone() { ask.zones() } else { &rolling };
-        let mut fill = (!zones.is_empty()).then_some(Fill { count: 0, free_at: at })?;
-        for zone in zones {
-            let near = limit.span.longest() + ask.guard;
-            let ends = self.entries(ask).filter(|past| at - past.at.0 <= near);
-            let ends = ends.map(|past| limit.span.expiry(*zone, past.at.0) + ask.guard);
-            let mut ends: Vec<i64> = ends.filter(|end| *end > at).collect();
-            fill.count = fill.count.max(ends.len());
-            let room = ends.len().checked_sub(limit.max as usize);
-            if let Some(excess) = room {
-                ends.sort_unstable();
-                fill.free_at = fill.free_at.max(ends.get(excess).copied().unwrap_or(at));
+    /// The zones a limit counts in. `None` if it counts dates and no zone is known.
+    fn zones<'a>(limit: Limit, ask: &'a Ask<'_>) -> Option<&'a [Tz]> {
+        let zones = if limit.span.needs_zone() { ask.zones() } else { &[Tz::UTC] };
+        (!zones.is_empty()).then_some(zones)
+    }
+
+    /// Placements that count at an instant in a zone, at most those up to now.
+    fn live<'a>(
+        &'a self,
+        limit: Limit,
+        ask: &'a Ask<'_>,
+        zone: Tz,
+        at: i64,
+    ) -> impl Iterator<Item = i64> + 'a {
+        let mut entries = self.entries(ask).map(|past| past.at.0).peekable();
+        // Most calls have no history: nothing is asked of the zone then.
+        let since = match entries.peek() {
+            Some(_) => limit.span.since(zone, at.saturating_sub(ask.guard)),
+            None => i64::MAX,
+        };
+        entries.filter(move |at| *at >= since)
+    }
+
+    /// When a limit has room in every zone, at or after an instant.
+    fn free_at(&self, limit: Limit, ask: &Ask<'_>, at: i64) -> Option<i64> {
+        let max = usize::try_from(limit.max).unwrap_or(usize::MAX);
+        let mut free = at;
+        for zone in Self::zones(limit, ask)? {
+            let mut live: SmallVec<[i64; 16]> = self.live(limit, ask, *zone, at).collect();
+            let Some(excess) = live.len().checked_sub(max) else { continue };
+            // Who came first expires first: there is room when all but `max - 1` have.
+            live.sort_unstable();
+            if let Some(last) = live.get(excess) {
+                free = free.max(limit.span.expiry(*zone, *last).saturating_add(ask.guard));
             }
         }
-        Some(fill)
+        Some(free)
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, rule: &RuleId, notes: &mut Notes) -> Ruling {
         if self.unless.lifts(ask, notes) {
             return Ruling::Pass;
         }
-        let mut full = Vec::new();
+        let mut full: Option<Say> = None;
         for limit in &self.limits {
-            let Some(fill) = self.fill(*limit, ask, ask.now) else {
-                let inputs = "no time zone is known".into();
+            let Some(zones) = Self::zones(*limit, ask) else {
+                let inputs = ask.say(|| "no time zone is known".into());
                 return Ruling::NotNow { inputs, otherwise: Wait::Address };
             };
-            notes.count(rule, fill.count, limit.max);
-            if fill.free_at > ask.now {
-                let (count, max) = (fill.count, limit.max);
-                full.push(say!("{count} counted of {max} allowed", count, max));
+            let counts = zones.iter().map(|zone| self.live(*limit, ask, *zone, ask.now).count());
+            let (count, max) = (counts.max().unwrap_or_default(), limit.max);
+            notes.count(rule, count, max);
+            if u32::try_from(count).map_or(true, |count| count >= max) {
+                let said = ask.say(|| say!("{count} counted of {max} allowed", count, max));
+                full = Some(match full {
+                    None => said,
+                    Some(before) => ask.say(|| Say::and(before, said)),
+                });
             }
         }
-        match full.into_iter().reduce(Say::and) {
+        match full {
             None => Ruling::Pass,
             Some(inputs) => Ruling::NotNow { inputs, otherwise: Wait::Never },
         }
@@ -210,7 +231,7 @@ impl Caps {
         if self.unless.holds(ask) {
             return Some(from);
         }
-        let free = |limit: &Limit| self.fill(*limit, ask, from).map(|fill| fill.free_at);
+        let free = |limit: &Limit| self.free_at(*limit, ask, from);
         // What has expired stays expired, so the latest of them has room in all.
         self.limits.iter().try_fold(from, |at, limit| free(limit).map(|free| at.max(free)))
     }

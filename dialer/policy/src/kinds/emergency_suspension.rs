@@ -34,7 +34,10 @@ impl EmergencySuspension {
         if self.unless.lifts(ask, notes) {
             return Ruling::Pass;
         }
-        let no = |inputs: &'static str| Ruling::No { inputs: inputs.into(), waits_for: Wait::Feed };
+        let no = |inputs: &'static str| Ruling::No {
+            inputs: ask.say(|| inputs.into()),
+            waits_for: Wait::Feed,
+        };
         let Some(feed) = &ask.facts.emergency else {
             return no("no emergency feed");
         };

@@ -56,22 +56,26 @@ impl ListScrub {
         for needed in self.lists.iter().filter(|list| list.party.is_none_or(|p| p == party)) {
             let fact = ask.facts.lists.iter().find(|fact| fact.list == needed.list);
             let as_of = fact.map(|fact| fact.as_of);
-            notes.evidence.lists.push(ListAge { list: Arc::clone(&needed.list), as_of });
+            notes.lists.push(ListAge { list: Arc::clone(&needed.list), as_of });
             let age = as_of.map(|as_of| (ask.today - as_of).num_days());
             let stale = age.zip(needed.max_age).is_some_and(|(age, max)| age > i64::from(max));
             if needed.max_age.is_some() {
                 notes.changes_at(ask.tomorrow());
             }
             let list = &needed.list;
-            let inputs = match (fact, age) {
-                (Some(fact), _) if fact.contains => say!("on {list}", list),
-                (Some(_), Some(age)) if stale => say!("{list} is {age} days old", list, age),
+            if fact.is_some_and(|fact| !fact.contains && !stale) {
+                continue;
+            }
+            let inputs = ask.say(|| match (fact, age) {
+                (Some(fact), Some(age)) if !fact.contains => {
+                    say!("{list} is {age} days old", list, age)
+                }
+                (Some(_), _) => say!("on {list}", list),
                 (None, _) => say!("no copy of {list}", list),
-                _ => continue,
-            };
+            });
             denied = Some(match denied {
                 None => (inputs, Wait::List(Arc::clone(list))),
-                Some((before, wait)) => (before.and(inputs), wait),
+                Some((before, wait)) => (ask.say(|| before.and(inputs)), wait),
             });
         }
         match denied {

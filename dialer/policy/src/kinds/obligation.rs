@@ -58,9 +58,11 @@ impl Duty {
         let Some(first) = missing.iter().next().filter(|_| self.applies(ask)) else {
             return Ruling::Pass;
         };
-        let words = missing.iter().map(|ability| Say::of(ability.as_str()));
-        let words = words.reduce(Say::and).unwrap_or_else(|| "".into());
-        let inputs = Say::of("cannot carry out: {abilities}").with("abilities", words);
+        let inputs = ask.say(|| {
+            let words = missing.iter().map(|ability| Say::of(ability.as_str()));
+            let words = words.reduce(Say::and).unwrap_or_else(|| "".into());
+            Say::of("cannot carry out: {abilities}").with("abilities", words)
+        });
         Ruling::No { inputs, waits_for: Wait::Obligation(first.as_str()) }
     }
 }

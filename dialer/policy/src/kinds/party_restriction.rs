@@ -28,7 +28,8 @@ impl PartyRestriction {
         if self.0.has(role.code()) {
             return Ruling::Pass;
         }
-        let inputs = Say::of("the party's role is {role}").with("role", Say::of(role.as_str()));
+        let inputs =
+            ask.say(|| Say::of("the party's role is {role}").with("role", Say::of(role.as_str())));
         Ruling::No { inputs, waits_for: Wait::Contact }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn judge(ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
     if revoked.is_none() || given > revoked {
         return Ruling::Pass;
     }
-    let inputs = "consent was revoked and not given again".into();
+    let inputs = ask.say(|| "consent was revoked and not given again".into());
     Ruling::No { inputs, waits_for: Wait::Consent }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn entries(count: usize) -> Say {
 pub(crate) fn judge(ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
     let count = holding(ask);
     if count > 0 {
-        return Ruling::No { inputs: entries(count), waits_for: Wait::Suppression };
+        return Ruling::No { inputs: ask.say(|| entries(count)), waits_for: Wait::Suppression };
     }
     ask.facts.suppressions.iter().for_each(|entry| notes.changes_at(entry.added_at.0));
     Ruling::Pass

@@ -12,8 +12,10 @@ pub(crate) fn judge(unless: &Unless, ask: &Ask<'_>, notes: &mut Notes) -> Ruling
     if unless.lifts(ask, notes) {
         return Ruling::Pass;
     }
-    let line = Say::of(ask.facts.call.line.as_str());
-    let inputs = Say::of("the line is {line}").with("line", line);
+    let inputs = ask.say(|| {
+        let line = Say::of(ask.facts.call.line.as_str());
+        Say::of("the line is {line}").with("line", line)
+    });
     Ruling::No { inputs, waits_for: Wait::Consent }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use dialer_types::say;
+use smallvec::SmallVec;
 
 use crate::{
     Wait,
@@ -40,6 +41,7 @@ struct Holidays {
 const WEEK: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// How far ahead an opening is looked for: a verdict's horizon and a day.
 const SEARCH_DAYS: usize = 368;
+const SEARCH: i64 = 368 * DAY;
 
 fn interval(from: &mut Reader<'_, '_>) -> Option<Interval> {
     let (start, end) = (from.clock("from"), from.clock("to"));
@@ -84,8 +86,9 @@ impl Window {
         Some(Self { week: Box::new(week), fixed, holidays: holidays? })
     }
 
-    fn zones<'a>(&'a self, candidates: &'a [Tz]) -> &'a [Tz] {
-        if self.fixed.is_empty() || candidates.is_empty() { candidates } else { &self.fixed }
+    /// The zones whose clocks must all show an open hour.
+    fn zones<'a>(&'a self, ask: &'a Ask<'_>) -> &'a [Tz] {
+        if self.fixed.is_empty() || ask.zones().is_empty() { ask.clocks() } else { &self.fixed }
     }
 
     /// The hours of a date, and whether a calendar is missing that would tell.
@@ -113,11 +116,12 @@ impl Window {
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
         if ask.zones().is_empty() {
-            let inputs = "no time zone is known".into();
+            let inputs = ask.say(|| "no time zone is known".into());
             return Ruling::NotNow { inputs, otherwise: Wait::Address };
         }
-        let fixed: Vec<Day> = self.fixed.iter().map(|zone| Day::at(*zone, ask.now)).collect();
-        let days = if fixed.is_empty() { &ask.days } else { &fixed };
+        let fixed: SmallVec<[Day; 2]> =
+            self.fixed.iter().map(|zone| Day::at(*zone, ask.now)).collect();
+        let days = if fixed.is_empty() { &ask.days[..] } else { &fixed[..] };
         let mut closed = 0;
         let mut unknown = false;
         for day in days {
@@ -133,33 +137,34 @@ impl Window {
             return Ruling::Pass;
         }
         let zones = days.len();
-        let inputs = match unknown {
+        let inputs = ask.say(|| match unknown {
             true => "the holiday calendar does not have this year".into(),
             false => {
                 say!("outside the hours in {closed} of {zones} candidate zones", closed, zones)
             }
-        };
+        });
         let otherwise = if self.holidays.is_some() { Wait::Pack } else { Wait::Never };
         Ruling::NotNow { inputs, otherwise }
     }
 
     /// The first instant at or after `from` that is inside in every zone.
-    pub(crate) fn first_open(&self, candidates: &[Tz], from: i64) -> Option<i64> {
-        let zones = self.zones(candidates);
+    pub(crate) fn first_open(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {
+        let zones = self.zones(ask);
         if zones.is_empty() {
             return None;
         }
         let mut at = from;
+        // Whoever is closed moves the moment; then all others are asked again, from the front, where
+        // those stand that are least likely to agree.
+        let mut moved_by = None;
         loop {
-            let mut moved = at;
-            for zone in zones {
-                moved = self.first_open_in(*zone, moved)?;
+            let others = zones.iter().filter(|zone| Some(*zone) != moved_by);
+            let mut opens = others.map(|zone| (zone, self.first_open_in(*zone, at)));
+            match opens.find(|(_, open)| *open != Some(at)) {
+                None => return Some(at),
+                Some((zone, open)) => (moved_by, at) = (Some(zone), open?),
             }
-            if moved == at {
-                return Some(at);
-            }
-            at = moved;
-            if at - from > 2 * DAY * 366 {
+            if at - ask.now > SEARCH {
                 return None;
             }
         }

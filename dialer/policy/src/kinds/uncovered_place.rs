@@ -17,13 +17,13 @@ impl Uncovered {
     pub(crate) fn judge(&self, ask: &Ask<'_>) -> Ruling {
         let countries = &ask.places.countries;
         if countries.is_empty() {
-            let inputs = "nobody knows where the party is".into();
+            let inputs = ask.say(|| "nobody knows where the party is".into());
             return Ruling::No { inputs, waits_for: Wait::Address };
         }
         let missing = countries.iter().find(|country| !self.covered.contains(country));
         match missing {
             Some(country) => {
-                let inputs = say!("no loaded pack covers {country}", country);
+                let inputs = ask.say(|| say!("no loaded pack covers {country}", country));
                 Ruling::No { inputs, waits_for: Wait::Pack }
             }
             None => Ruling::Pass,
