@@ -70,7 +70,7 @@ pub(crate) struct Case {
     pub(crate) abilities: Abilities,
 }
 
-const CALENDAR: &str = "[[calendar]]\nid = \"TEST\"\n\"2026\" = [\"12-25\"]\n";
+const CALENDAR: &str = "[[calendar]]\nid = \"TEST\"\nsource = \"none\"\n\"2026\" = [\"12-25\"]\n";
 
 /// A pack of one rule with the fields a case does not care about.
 pub(crate) fn pack(fields: &str) -> String {
