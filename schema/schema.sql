@@ -170,6 +170,7 @@ CREATE TABLE public.contact (
     node uuid,
     last_disposition smallint,
     finished text,
+    address_verified boolean DEFAULT false NOT NULL,
     CONSTRAINT contact_relationship_kind_check CHECK ((relationship_kind = ANY (ARRAY['existing_customer'::text, 'inquiry'::text]))),
     CONSTRAINT contact_state_check CHECK (((state >= 1) AND (state <= 5)))
 )
@@ -333,11 +334,19 @@ CREATE TABLE public.placement (
     sip_call_id text NOT NULL
 );
 
+CREATE TABLE public.prompt_state (
+    node uuid NOT NULL,
+    campaign_id uuid NOT NULL,
+    reason text NOT NULL,
+    since bigint NOT NULL
+);
+
 CREATE TABLE public.seller (
     id uuid NOT NULL,
     no integer NOT NULL,
     name text NOT NULL,
     created_at bigint NOT NULL,
+    narrows_by_verified_address boolean DEFAULT false NOT NULL,
     CONSTRAINT seller_no_check CHECK ((no > 0))
 );
 
@@ -519,6 +528,9 @@ ALTER TABLE ONLY public.placement
 
 ALTER TABLE ONLY public.placement
     ADD CONSTRAINT placement_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prompt_state
+    ADD CONSTRAINT prompt_state_pkey PRIMARY KEY (node, campaign_id);
 
 ALTER TABLE ONLY public.seller
     ADD CONSTRAINT seller_name_key UNIQUE (name);
@@ -709,6 +721,9 @@ ALTER TABLE ONLY public.placement
 ALTER TABLE ONLY public.placement
     ADD CONSTRAINT placement_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
 
+ALTER TABLE ONLY public.prompt_state
+    ADD CONSTRAINT prompt_state_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
+
 ALTER TABLE ONLY public.subject_head
     ADD CONSTRAINT subject_head_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
 
@@ -773,6 +788,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked TO ringfence_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.person TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.placement TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.prompt_state TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.seller TO ringfence_app;
 

@@ -22,11 +22,16 @@ pub struct Evaluation {
     pub guard: Duration,
     /// What the build and the campaign can do.
     pub abilities: Abilities,
+    /// The seller chose to believe verified addresses: what the number alone says of the place is then
+    /// left out where the address is verified and all its parts agree. Stands in every verdict that
+    /// used it ([`crate::Grounds::narrowed`]). Off is as strict as `VECTORS.md`.
+    pub narrowing: bool,
 }
 
 impl Evaluation {
-    /// The law alone: no guard, every ability.
-    pub const LAW: Self = Self { guard: Duration::ZERO, abilities: Abilities::ALL };
+    /// The law alone: no guard, every ability, nothing narrowed.
+    pub const LAW: Self =
+        Self { guard: Duration::ZERO, abilities: Abilities::ALL, narrowing: false };
 }
 
 /// How far ahead the first lawful moment is looked for.
@@ -74,6 +79,7 @@ impl Ruleset {
         nos.extend(unreported_suppression(&ask, &nos, &mut notes));
         notes.evidence.zones.clone_from(&ask.places.zones);
         notes.evidence.jurisdictions.clone_from(&ask.places.jurisdictions);
+        notes.evidence.grounds = ask.places.grounds;
         let Notes { evidence, stands_until } = notes;
         if nos.is_empty() {
             let stands_until = UnixMillis(stands_until);

@@ -113,7 +113,7 @@ impl Case {
     }
 
     pub(crate) fn verdict(&self, now: i64) -> Verdict {
-        let terms = Evaluation { guard: self.guard, abilities: self.abilities };
+        let terms = Evaluation { guard: self.guard, abilities: self.abilities, narrowing: false };
         self.rules.evaluate(&self.facts, &terms, UnixMillis(now))
     }
 
