@@ -170,6 +170,7 @@ CREATE TABLE public.contact (
     node uuid,
     last_disposition smallint,
     finished text,
+    address_verified boolean DEFAULT false NOT NULL,
     CONSTRAINT contact_relationship_kind_check CHECK ((relationship_kind = ANY (ARRAY['existing_customer'::text, 'inquiry'::text]))),
     CONSTRAINT contact_state_check CHECK (((state >= 1) AND (state <= 5)))
 )
@@ -345,6 +346,7 @@ CREATE TABLE public.seller (
     no integer NOT NULL,
     name text NOT NULL,
     created_at bigint NOT NULL,
+    narrows_by_verified_address boolean DEFAULT false NOT NULL,
     CONSTRAINT seller_no_check CHECK ((no > 0))
 );
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use dialer_facts::{FactsError, campaign_terms, lists::Lists};
 use dialer_judge::{CallTerms, CampaignTerms, ContactFacts, NumberFacts};
+use dialer_policy::AddressBasis;
 use dialer_types::{
     CampaignId, ContactId, E164, LineType, ListId, PartyRole, PartyType, SellerId, SubjectId,
     UnixMillis, say,
@@ -222,6 +223,8 @@ pub(crate) async fn stranger(
             party: PartyType::Consumer,
             role: PartyRole::Principal,
             address: None,
+            address_basis: AddressBasis::Stated,
+            narrowing: false,
             relationship: None,
             emergency: lists.emergency.clone(),
             numbers: vec![NumberFacts {

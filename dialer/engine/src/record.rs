@@ -75,13 +75,18 @@ pub(crate) fn decision(
             .collect(),
         lists: lists(evidence, scene.number),
         obligations,
-        inputs: vec![Input {
-            name: "consents".into(),
-            value: scene.number.consents.len().to_string(),
-        }],
+        inputs: inputs(evidence, scene.number),
         rules_passed: Some(verdict.passed().cloned().collect()),
     };
     Record::new(Some(scene.node), decision.into(), scene.now)
+}
+
+/// How many consents there are, and what each candidate place and zone rests on.
+fn inputs(evidence: &Evidence, number: &NumberFacts) -> Vec<Input> {
+    let consents = Input { name: "consents".into(), value: number.consents.len().to_string() };
+    let from = evidence.grounds.line(&evidence.jurisdictions, &evidence.zones);
+    let places = Input { name: "places_from".into(), value: from };
+    [consents, places].into_iter().filter(|input| !input.value.is_empty()).collect()
 }
 
 /// Every candidate zone with its local time; the jurisdictions are joined, every one applies in

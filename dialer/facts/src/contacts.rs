@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use dialer_judge::{ContactFacts, NumberFacts};
-use dialer_policy::{Address, Consent, ConsentForm, Relationship, RelationshipKind};
+use dialer_policy::{Address, AddressBasis, Consent, ConsentForm, Relationship, RelationshipKind};
 use dialer_types::{
     ContactId, E164, LineType, PartyRole, PartyType, Purpose, SubjectId, Technology, UnixMillis,
 };
@@ -51,8 +51,10 @@ pub async fn contacts(
     let rows = sqlx::query(
         "SELECT c.id, a.seller_id, c.person_subject, c.party_type, c.party_role, c.country,
                 c.region, c.postal_code, c.time_zone, c.relationship_kind,
-                c.relationship_since - DATE '1970-01-01'
-         FROM contact c JOIN campaign a ON a.id = c.campaign_id WHERE c.id = ANY($1)",
+                c.relationship_since - DATE '1970-01-01', c.address_verified,
+                s.narrows_by_verified_address
+         FROM contact c JOIN campaign a ON a.id = c.campaign_id JOIN seller s ON s.id = a.seller_id
+         WHERE c.id = ANY($1)",
     )
     .bind(&ids)
     .fetch_all(&mut *connection)
@@ -155,6 +157,7 @@ fn bare(row: &PgRow) -> Result<Bare, FactsError> {
         }),
         _ => None,
     };
+    let verified: bool = row.try_get(11)?;
     Ok(Bare {
         seller: row.try_get(1)?,
         person: row.try_get(2)?,
@@ -162,6 +165,8 @@ fn bare(row: &PgRow) -> Result<Bare, FactsError> {
             party: code(row.try_get(3)?, PartyType::from_code, "contact.party_type")?,
             role: code(row.try_get(4)?, PartyRole::from_code, "contact.party_role")?,
             address,
+            address_basis: if verified { AddressBasis::Verified } else { AddressBasis::Stated },
+            narrowing: row.try_get(12)?,
             relationship,
             emergency: None,
             numbers: Vec::new(),

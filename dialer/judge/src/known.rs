@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dialer_limiter::{Head, MarkKind};
 use dialer_policy::{
-    Address, Call, Consent, Facts, Feed, ListFact, Past, Relationship, Suppression,
+    Address, AddressBasis, Call, Consent, Facts, Feed, ListFact, Past, Relationship, Suppression,
     SuppressionScope,
 };
 use dialer_types::{E164, LineType, PartyRole, PartyType, SellerNo, SubjectId, UnixMillis};
@@ -20,6 +20,10 @@ pub struct ContactFacts {
     pub role: PartyRole,
     /// Where the person lives.
     pub address: Option<Address>,
+    /// How well that is known.
+    pub address_basis: AddressBasis,
+    /// The seller chose to believe verified addresses.
+    pub narrowing: bool,
     /// What ties the person to the seller.
     pub relationship: Option<Relationship>,
     /// The emergency feed.
@@ -55,6 +59,7 @@ pub(crate) fn policy_facts(
     call.line = number.line;
     call.party = contact.party;
     call.address.clone_from(&contact.address);
+    call.address_basis = contact.address_basis;
     call.technology = terms.campaign.technology;
     call.has_account = terms.account.is_some();
     call.relationship = contact.relationship;

@@ -70,7 +70,8 @@ pub fn judge(
     now: UnixMillis,
 ) -> Verdict {
     let facts = policy_facts(terms, contact, number, heads, now);
-    let evaluation = Evaluation { guard, abilities: terms.campaign.abilities };
+    let abilities = terms.campaign.abilities;
+    let evaluation = Evaluation { guard, abilities, narrowing: contact.narrowing };
     ruleset.evaluate(&facts, &evaluation, now)
 }
 

@@ -76,7 +76,7 @@ impl Notes {
 
 impl<'a> Ask<'a> {
     pub(crate) fn new(facts: &'a Facts, terms: Evaluation, now: UnixMillis) -> Self {
-        let places = Candidates::of(&facts.call);
+        let places = Candidates::of(&facts.call, terms.narrowing);
         let days = places.zones.iter().map(|zone| Day::at(*zone, now.0)).collect();
         let guard = i64::try_from(terms.guard.as_millis()).unwrap_or(i64::MAX / 4);
         let (now, today) = (now.0, utc_date(now.0));

@@ -1,4 +1,6 @@
 //! Holiday calendars: dated, per jurisdiction. A year that a calendar does not have is closed.
+//!
+//! The dates are what counts; `tests/calendars.rs` computes them anew from the rules they follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,14 +25,21 @@ pub(crate) struct Calendar {
 }
 
 impl Calendar {
-    /// Reads a `[[calendar]]` table: an id, and for each year its days as `MM-DD`.
+    /// Reads a `[[calendar]]` table: an id, where the days are written, and for each year its days
+    /// as `MM-DD`.
     pub(crate) fn read(mut from: Reader<'_, '_>) -> Option<Self> {
         let id = from.required_text("id");
+        if let Some(id) = &id {
+            from.rename(&format!("calendar.{id}"));
+        }
+        from.required_text("source");
+        // What the dates hold of a holiday that falls on a day of rest; for the reader of the file.
+        from.word("observed", |word| ["actual", "observed", "both"].contains(&word).then_some(()));
         let mut years = BTreeMap::new();
         for key in from.unread() {
             let Some(year) = key.parse::<i32>().ok().filter(|year| (2000..2200).contains(year))
             else {
-                from.fault(&key, "expected `id` or a year");
+                from.fault(&key, "expected `id`, `source`, `observed` or a year");
                 continue;
             };
             let days = from.words(&key, |day| {

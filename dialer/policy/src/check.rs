@@ -10,8 +10,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use crate::{
-    Address, Area, Call, Consent, ConsentForm, Evaluation, Facts, Feed, ListFact, Past,
-    Relationship, RelationshipKind, Ruleset, Suppression, SuppressionScope, Verdict,
+    Address, AddressBasis, Area, Call, Consent, ConsentForm, Evaluation, Facts, Feed, ListFact,
+    Past, Relationship, RelationshipKind, Ruleset, Suppression, SuppressionScope, Verdict,
 };
 
 /// Why a line could not be judged. Never repeats the line: it may hold somebody's number.
@@ -153,6 +153,7 @@ impl CaseCall {
             line: self.line_type,
             party: self.party_type,
             address: self.address.clone(),
+            address_basis: AddressBasis::Stated,
             purpose: self.purpose,
             technology: self.technology,
             has_account: self.account.is_some(),

@@ -14,11 +14,16 @@ pub struct Evaluation {
     pub guard: Duration,
     /// What the build and the campaign can do.
     pub abilities: Abilities,
+    /// The seller chose to believe verified addresses: what the number alone says of the place is then
+    /// left out where the address is verified and all its parts agree. Stands in every verdict that
+    /// used it ([`crate::Grounds::narrowed`]). Off is as strict as `VECTORS.md`.
+    pub narrowing: bool,
 }
 
 impl Evaluation {
-    /// The law alone: no guard, every ability.
-    pub const LAW: Self = Self { guard: Duration::ZERO, abilities: Abilities::ALL };
+    /// The law alone: no guard, every ability, nothing narrowed.
+    pub const LAW: Self =
+        Self { guard: Duration::ZERO, abilities: Abilities::ALL, narrowing: false };
 }
 
 impl Ruleset {

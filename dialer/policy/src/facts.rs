@@ -37,6 +37,8 @@ pub struct Call {
     pub party: PartyType,
     /// The known address.
     pub address: Option<Address>,
+    /// How well the address is known.
+    pub address_basis: AddressBasis,
     /// Why.
     pub purpose: Purpose,
     /// How.
@@ -61,6 +63,7 @@ impl Call {
             line: LineType::Unknown,
             party: PartyType::Consumer,
             address: None,
+            address_basis: AddressBasis::Stated,
             purpose,
             technology: Technology::Manual,
             has_account: false,
@@ -94,12 +97,24 @@ pub struct Address {
     /// ISO 3166-2 subdivision without the country, for example `TX`.
     #[serde(default)]
     pub region: Option<String>,
-    /// Never narrows the zones.
+    /// Adds candidates where it contradicts region or zone; never narrows them.
     #[serde(default)]
     pub postal_code: Option<String>,
     /// IANA name. A name that does not exist leaves the place without a zone, which denies.
     #[serde(default)]
     pub time_zone: Option<String>,
+}
+
+/// How well an address is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressBasis {
+    /// Somebody said so: it adds to what the number says.
+    #[default]
+    Stated,
+    /// The seller checked that the party lives there. Only with [`crate::Evaluation::narrowing`] does
+    /// it take the place of what the number says.
+    Verified,
 }
 
 /// What ties the party to the seller.

@@ -184,6 +184,7 @@ impl<'a> Judgement<'a> {
             rules,
             zones: self.ask.places.zones.to_vec(),
             jurisdictions: self.ask.places.jurisdictions.to_vec(),
+            grounds: self.ask.places.grounds,
             counters: self.notes.counters.drain(..).collect(),
             lists: self.notes.lists.drain(..).collect(),
         }

@@ -30,11 +30,12 @@ pub use chrono::NaiveDate;
 pub use evaluate::Evaluation;
 pub use explain::{explain, obligation_sentence, times_in, waits_sentence};
 pub use facts::{
-    Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
-    RelationshipKind, Suppression, SuppressionScope,
+    Address, AddressBasis, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past,
+    Relationship, RelationshipKind, Suppression, SuppressionScope,
 };
 pub use judgement::Judgement;
 pub use place::Place;
+pub use places::{Basis, Grounds, PostalCode};
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};
 pub use verdict::{
     Counter, Deferral, Denial, Evidence, ListAge, LocalTime, Obligation, Permit, Refusal, Verdict,

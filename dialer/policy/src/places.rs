@@ -1,40 +1,21 @@
 //! Where the called party may be: candidate jurisdictions and zones (`VECTORS.md` section 3).
 //!
-//! The tables are `schema/places`: `numbers.txt` from libphonenumber, `regions.txt` from
-//! `VECTORS.md`.
-
-use std::{collections::HashMap, sync::LazyLock};
+//! A postal code adds evidence and never narrows: where it agrees with region and zone it is on
+//! record, where it contradicts them what it says is a candidate too, and all must allow. Only a seller
+//! who chose to believe verified addresses is judged without the candidates of the number.
 
 use chrono_tz::Tz;
 use dialer_types::E164;
 use smallvec::SmallVec;
 
-use crate::{Call, Place};
+use crate::{Address, AddressBasis, Call, Place, zone::local};
 
-const NUMBERS: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/places/numbers.txt"));
-const REGIONS: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/places/regions.txt"));
+mod grounds;
+mod postal;
+mod tables;
 
-static PLACES: LazyLock<Places> = LazyLock::new(|| Places::read(NUMBERS, REGIONS));
-
-/// The longest prefix in the tables, in digits.
-const LONGEST: u32 = 9;
-
-#[derive(Debug, Default)]
-struct Places {
-    prefixes: HashMap<u64, Prefix>,
-    /// Every zone of a country's calling code.
-    countries: HashMap<Place, Vec<Tz>>,
-    regions: HashMap<Place, Vec<Tz>>,
-    members_of_eu: Vec<Place>,
-}
-
-#[derive(Debug)]
-struct Prefix {
-    places: Vec<Place>,
-    zones: Vec<Tz>,
-}
+pub use grounds::{Basis, Grounds, PostalCode};
+use tables::{PLACES, Places, Spot};
 
 /// Where the called party may be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,199 +24,205 @@ pub(crate) struct Candidates {
     /// Countries, their regions, unions, and the strictest state where none is known.
     pub(crate) jurisdictions: SmallVec<[Place; 8]>,
     pub(crate) zones: SmallVec<[Tz; 8]>,
+    /// What each of them rests on.
+    pub(crate) grounds: Grounds,
 }
 
-fn add<T: PartialEq, const N: usize>(list: &mut SmallVec<[T; N]>, item: T) {
-    if !list.contains(&item) {
+/// Adds what is not there yet; where it stands.
+fn add<T: PartialEq, const N: usize>(list: &mut SmallVec<[T; N]>, item: T) -> usize {
+    let held = list.iter().position(|held| *held == item);
+    held.unwrap_or_else(|| {
         list.push(item);
-    }
+        list.len() - 1
+    })
 }
 
-fn zones(text: &str) -> Option<Vec<Tz>> {
-    text.split(',').filter(|name| *name != "-").map(|name| name.parse().ok()).collect()
+/// Moments of 2027 at which zones that differ differ: before and after each hemisphere's and each
+/// continent's clock changes (noon UTC of 15 January, 10 and 20 March, 10 April, 15 July, 20 September,
+/// 20 October, 3 November).
+const PROBES: [i64; 8] = [
+    1800014400000,
+    1804680000000,
+    1805544000000,
+    1807358400000,
+    1815652800000,
+    1821441600000,
+    1824033600000,
+    1825243200000,
+];
+
+/// Whether two zones are one clock: another name, or a town whose law differed long ago.
+fn is_one_clock(one: Tz, other: Tz) -> bool {
+    one == other || PROBES.iter().all(|at| local(one, *at) == local(other, *at))
 }
 
-impl Places {
-    /// Lines that cannot be read are left out, which leaves numbers without a place: denied. That
-    /// there is none is tested.
-    fn read(numbers: &str, regions: &str) -> Self {
-        let mut places = Self::default();
-        let mut everywhere: HashMap<String, Vec<Tz>> = HashMap::new();
-        for line in numbers.lines().filter(|line| !line.starts_with('#')) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let [key, value, names] = fields.as_slice() else {
-                continue;
-            };
-            if let Some(country) = key.strip_prefix('=') {
-                let (Some(country), Some(zones)) = (Place::new(country), zones(names)) else {
-                    continue;
-                };
-                everywhere.insert((*value).to_owned(), zones.clone());
-                places.countries.insert(country, zones);
-            }
+fn is_plus_one(number: E164) -> bool {
+    let digits = number.digits();
+    let first = digits.checked_ilog10().map(|length| digits / 10_u64.pow(length));
+    first == Some(1)
+}
+
+/// What an address says, looked up.
+#[derive(Debug)]
+struct Told<'a> {
+    country: Option<Place>,
+    region: Option<Place>,
+    /// The zone that was stated; `Some(None)` if nobody knows it.
+    #[expect(clippy::option_option, reason = "a zone that does not exist is not the same as none")]
+    stated: Option<Option<Tz>>,
+    /// The zones of the region, or of the whole country.
+    zones: &'a [Tz],
+    postal_code: PostalCode,
+    spot: Option<&'a Spot>,
+}
+
+impl<'a> Told<'a> {
+    fn by(address: &Address, tables: &'a Places) -> Self {
+        let country = Place::new(address.country.trim());
+        let region = address.region.as_deref().filter(|region| !region.trim().is_empty());
+        let region = region.and_then(|region| Place::region(&address.country, region));
+        let code = address.postal_code.as_deref().zip(country);
+        let found = code.map(|(code, country)| tables.postal.find(country, code));
+        let (postal_code, spot) = found.unwrap_or_default();
+        Self {
+            country,
+            region,
+            stated: address.time_zone.as_ref().map(|name| name.parse().ok()),
+            zones: tables.zones_of(country, region),
+            postal_code,
+            spot: spot.and_then(|spot| tables.spot(spot)),
         }
-        for line in numbers.lines().filter(|line| !line.starts_with(['#', '='])) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let [key, value, names] = fields.as_slice() else {
-                continue;
-            };
-            let all = || (1..4).find_map(|n| key.get(..n).and_then(|code| everywhere.get(code)));
-            let found = if *names == "*" { all().cloned() } else { zones(names) };
-            let at: Option<Vec<Place>> = value.split(',').map(Place::new).collect();
-            if let (Ok(prefix), Some(zones), Some(at)) = (key.parse(), found, at) {
-                places.prefixes.insert(prefix, Prefix { places: at, zones });
-            }
-        }
-        for line in regions.lines().filter(|line| !line.starts_with('#')) {
-            match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-                ["EU", members] => {
-                    places.members_of_eu = members.split(',').filter_map(Place::new).collect();
-                }
-                [name, names] => {
-                    if let (Some(region), Some(zones)) = (Place::new(name), zones(names)) {
-                        places.regions.insert(region, zones);
-                    }
-                }
-                _ => {}
-            }
-        }
-        places
     }
 
-    fn prefix(&self, number: E164) -> Option<&Prefix> {
-        let mut digits = number.digits();
-        while digits >= 10_u64.pow(LONGEST) {
-            digits /= 10;
+    /// The zones the address puts the party in, without the postal code.
+    fn own_zones(&self) -> &[Tz] {
+        self.stated.as_ref().map_or(self.zones, |zone| zone.as_slice())
+    }
+
+    /// The country or region that the postal code and the rest agree on.
+    fn agreed(&self, spot: &Spot) -> Option<Place> {
+        self.region.or(self.country).filter(|said| spot.places.contains(said))
+    }
+
+    /// The zones that a verified address leaves. `None` where its parts do not agree, or one of
+    /// them is not understood: then it narrows nothing.
+    fn narrowed(&self) -> Option<&[Tz]> {
+        self.country.and(self.region)?;
+        let shares = |zones: &[Tz], zone: Tz| zones.iter().any(|own| is_one_clock(*own, zone));
+        let within = match (self.postal_code, self.spot) {
+            (PostalCode::NotLookedUp, _) => self.zones,
+            (PostalCode::Known, Some(spot)) if self.agreed(spot).is_some() => &spot.zones,
+            _ => return None,
+        };
+        within.iter().any(|zone| shares(self.zones, *zone)).then_some(())?;
+        match &self.stated {
+            None => Some(within),
+            Some(Some(zone)) if shares(within, *zone) => Some(std::slice::from_ref(zone)),
+            Some(_) => None,
         }
-        while digits > 0 {
-            if let Some(found) = self.prefixes.get(&digits) {
-                return Some(found);
-            }
-            digits /= 10;
-        }
-        None
     }
 }
 
 impl Candidates {
-    /// The candidates of a call.
-    pub(crate) fn of(call: &Call) -> Self {
+    /// The candidates of a call. `narrowing`: the seller chose to believe verified addresses.
+    pub(crate) fn of(call: &Call, narrowing: bool) -> Self {
         let tables = &*PLACES;
         let mut found = Self::default();
-        let mut zone_unknown = false;
-        if let Some(address) = &call.address {
-            let country = Place::new(address.country.trim());
-            let region = address.region.as_deref().filter(|region| !region.trim().is_empty());
-            let region = region.and_then(|region| Place::region(&address.country, region));
-            found.place(country, region);
-            match &address.time_zone {
-                Some(name) => match name.parse() {
-                    Ok(zone) => add(&mut found.zones, zone),
-                    Err(_) => zone_unknown = true,
-                },
-                None => {
-                    let known = region.and_then(|region| tables.regions.get(&region));
-                    let known = known.or_else(|| tables.countries.get(&country?));
-                    known.into_iter().flatten().for_each(|zone| add(&mut found.zones, *zone));
-                }
-            }
+        let told = call.address.as_ref().map(|address| Told::by(address, tables));
+        let believed = narrowing && call.address_basis == AddressBasis::Verified;
+        let narrowed = told.as_ref().filter(|_| believed).and_then(Told::narrowed);
+        if let Some(told) = &told {
+            found.address(told, narrowed);
         }
-        let digits = call.number.digits();
-        let plus_one = digits.checked_ilog10().is_some_and(|more| digits / 10_u64.pow(more) == 1);
-        if let Some(prefix) = tables.prefix(call.number) {
-            let geographic = plus_one && !prefix.zones.is_empty();
-            if call.address.is_none() || geographic {
-                for place in &prefix.places {
-                    let country = place.country();
-                    found.place(Some(country), (country != *place).then_some(*place));
-                }
-                prefix.zones.iter().for_each(|zone| add(&mut found.zones, *zone));
+        if narrowed.is_none()
+            && let Some(spot) = tables.of_number(call.number)
+        {
+            let geographic = !spot.zones.is_empty() && is_plus_one(call.number);
+            if told.is_none() || geographic {
+                found.spot(spot, Basis::Number);
             }
         }
         // A zone was stated and nobody knows which: no zone is safe.
-        if zone_unknown {
+        if told.is_some_and(|told| told.stated == Some(None)) {
             found.zones.clear();
+            found.grounds.forget_zones();
         }
         found.unions(tables);
         found
     }
 
-    fn place(&mut self, country: Option<Place>, region: Option<Place>) {
-        if let Some(country) = country {
-            add(&mut self.countries, country);
-            add(&mut self.jurisdictions, country);
+    fn address(&mut self, told: &Told<'_>, narrowed: Option<&[Tz]>) {
+        self.place(told.country, told.region, Basis::Address);
+        let basis = if told.stated.is_some() { Basis::StatedZone } else { Basis::Address };
+        let zones = narrowed.unwrap_or_else(|| told.own_zones());
+        zones.iter().for_each(|zone| self.zone(*zone, basis));
+        self.grounds.narrowed = narrowed.is_some();
+        self.grounds.postal_code = told.postal_code;
+        let Some(spot) = told.spot else {
+            return;
+        };
+        match told.agreed(spot) {
+            Some(place) => self.place(Some(place), None, Basis::PostalCode),
+            None => self.places_of(spot, Basis::PostalCode),
         }
-        if let Some(region) = region {
-            add(&mut self.jurisdictions, region);
+        // On record for the zones it agrees with; what it contradicts, it adds to.
+        let mut agrees = false;
+        for same in [|one, other| one == other, is_one_clock] {
+            for (at, zone) in self.zones.iter().enumerate().filter(|_| !agrees) {
+                if spot.zones.iter().any(|other| same(*zone, *other)) {
+                    self.grounds.mark_zone(Basis::PostalCode, at);
+                }
+            }
+            agrees |= self.grounds.zones(Basis::PostalCode, &self.zones).next().is_some();
+        }
+        if !agrees {
+            spot.zones.iter().for_each(|zone| self.zone(*zone, Basis::PostalCode));
         }
     }
 
+    fn spot(&mut self, spot: &Spot, basis: Basis) {
+        self.places_of(spot, basis);
+        spot.zones.iter().for_each(|zone| self.zone(*zone, basis));
+    }
+
+    fn places_of(&mut self, spot: &Spot, basis: Basis) {
+        for place in &spot.places {
+            let country = place.country();
+            self.place(Some(country), (country != *place).then_some(*place), basis);
+        }
+    }
+
+    fn place(&mut self, country: Option<Place>, region: Option<Place>, basis: Basis) {
+        if let Some(country) = country {
+            add(&mut self.countries, country);
+        }
+        for place in country.into_iter().chain(region) {
+            let at = add(&mut self.jurisdictions, place);
+            self.grounds.mark_place(basis, at);
+        }
+    }
+
+    fn zone(&mut self, zone: Tz, basis: Basis) {
+        let at = add(&mut self.zones, zone);
+        self.grounds.mark_zone(basis, at);
+    }
+
     fn unions(&mut self, tables: &Places) {
-        if self.countries.iter().any(|country| tables.members_of_eu.contains(country)) {
+        if self.countries.iter().any(|country| tables.is_in_eu(*country)) {
             add(&mut self.jurisdictions, Place::EU);
         }
         let in_us = self.countries.iter().any(|country| country.as_str() == "US");
-        if in_us && !self.jurisdictions.iter().any(|place| place.as_str().starts_with("US-")) {
+        // A state that only the postal code tells does not stand for one that is known: a postal
+        // code never takes a rule away.
+        let told = |at| {
+            [Basis::Address, Basis::Number].iter().any(|basis| self.grounds.place_has(*basis, at))
+        };
+        let state = |(at, place): (usize, &Place)| place.as_str().starts_with("US-") && told(at);
+        if in_us && !self.jurisdictions.iter().enumerate().any(state) {
             add(&mut self.jurisdictions, Place::US_STRICTEST);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use dialer_types::Purpose;
-
-    use super::*;
-    use crate::Address;
-
-    fn candidates(number: &str, address: Option<(&str, Option<&str>, Option<&str>)>) -> Candidates {
-        let mut call = Call::manual(number.parse().unwrap(), Purpose::Telemarketing);
-        call.address = address.map(|(country, region, zone)| Address {
-            country: country.to_owned(),
-            region: region.map(str::to_owned),
-            postal_code: None,
-            time_zone: zone.map(str::to_owned),
-        });
-        Candidates::of(&call)
-    }
-
-    #[test]
-    fn every_line_of_the_tables_is_understood() {
-        let tables = Places::read(NUMBERS, REGIONS);
-        let lines = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(tables.prefixes.len() + tables.countries.len(), lines(NUMBERS));
-        assert_eq!(tables.regions.len() + 1, lines(REGIONS));
-        assert_eq!(tables.members_of_eu.len(), 27);
-        assert!(tables.prefixes.keys().all(|prefix| *prefix < 10_u64.pow(LONGEST)));
-    }
-
-    #[test]
-    fn places_and_zones_follow_section_3() {
-        let us = Some(("US", Some("CA"), None));
-        for (number, address, places, zones) in [
-            ("+13055550123", None, "US US-FL", "America/New_York"),
-            ("+18505550134", None, "US US-FL", "America/Chicago America/New_York"),
-            ("+17095550123", None, "CA CA-NL", "America/Halifax America/St_Johns"),
-            ("+18005550123", None, "US US-STRICTEST", ""),
-            ("+12125550123", us, "US US-CA US-NY", "America/Los_Angeles America/New_York"),
-            ("+18005550123", us, "US US-CA", "America/Los_Angeles"),
-            ("+18005550123", Some(("US", None, Some("Not/There"))), "US US-STRICTEST", ""),
-            ("+33199001234", None, "FR EU", "Europe/Paris"),
-            ("+34600120000", None, "ES EU", "Atlantic/Canary Europe/Madrid"),
-            ("+34911230000", None, "ES EU", "Europe/Madrid"),
-            ("+61255501234", None, "AU", "Australia/Sydney"),
-            ("+861060000000", None, "CN", "Asia/Shanghai"),
-            ("+262262000000", None, "RE", "Indian/Mayotte Indian/Reunion"),
-            ("+447700900123", Some(("AU", Some("QLD"), None)), "AU AU-QLD", "Australia/Brisbane"),
-        ] {
-            let found = candidates(number, address);
-            let text = |place: &Place| place.to_string();
-            let named: Vec<_> = found.jurisdictions.iter().map(text).collect();
-            assert_eq!(named.join(" "), places, "{number}");
-            let named: Vec<_> = found.zones.iter().map(|zone| zone.name()).collect();
-            assert_eq!(named.join(" "), zones, "{number}");
-        }
-        assert_eq!(candidates("+61491570156", None).zones.len(), 8);
-        assert!(candidates("+447700900123", None).zones.contains(&Tz::Europe__London));
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, Timelike, Weekday};
 use chrono_tz::Tz;
 use dialer_types::{Language, RuleId, Say, UnixMillis};
 
-use crate::{Abilities, Ability, Place, RulesetVersion, zone::local};
+use crate::{Abilities, Ability, Grounds, Place, RulesetVersion, zone::local};
 
 /// The answer to "may this call be placed now?".
 #[derive(Debug)]
@@ -335,6 +335,8 @@ pub struct Evidence {
     pub zones: Vec<Tz>,
     /// The jurisdictions the party may be in.
     pub jurisdictions: Vec<Place>,
+    /// What each zone and jurisdiction rests on.
+    pub grounds: Grounds,
     /// What each cap counted (the fullest zone).
     pub counters: Vec<Counter>,
     /// The lists that were consulted.

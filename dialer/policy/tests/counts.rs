@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use chrono::{Datelike, NaiveDate, TimeZone};
 use chrono_tz::Tz;
-use dialer_policy::{
-    Abilities, Call, Evaluation, Facts, Options, PackSource, Past, Ruleset, Verdict,
-};
+use dialer_policy::{Call, Evaluation, Facts, Options, PackSource, Past, Ruleset, Verdict};
 use dialer_types::{Outcome, Purpose, Technology, UnixMillis};
 use proptest::prelude::*;
 
@@ -163,7 +161,7 @@ proptest! {
             text.join(", ")
         ));
         let terms =
-            Evaluation { guard: Duration::from_secs(guard), abilities: Abilities::ALL };
+            Evaluation { guard: Duration::from_secs(guard), ..Evaluation::LAW };
         let verdict = rules.evaluate(&facts, &terms, UnixMillis(now));
         let guard = i64::try_from(guard).unwrap() * 1000;
         let zones = verdict.evidence().zones.clone();

@@ -70,7 +70,7 @@ pub(crate) struct Case {
     pub(crate) abilities: Abilities,
 }
 
-const CALENDAR: &str = "[[calendar]]\nid = \"TEST\"\n\"2026\" = [\"12-25\"]\n";
+const CALENDAR: &str = "[[calendar]]\nid = \"TEST\"\nsource = \"none\"\n\"2026\" = [\"12-25\"]\n";
 
 /// A pack of one rule with the fields a case does not care about.
 pub(crate) fn pack(fields: &str) -> String {
@@ -113,7 +113,7 @@ impl Case {
     }
 
     pub(crate) fn verdict(&self, now: i64) -> Verdict {
-        let terms = Evaluation { guard: self.guard, abilities: self.abilities };
+        let terms = Evaluation { guard: self.guard, abilities: self.abilities, narrowing: false };
         self.rules.evaluate(&self.facts, &terms, UnixMillis(now))
     }
 

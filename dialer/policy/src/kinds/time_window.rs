@@ -211,9 +211,8 @@ impl Holidays {
     }
 
     fn before(&self, date: NaiveDate) -> bool {
-        // An unknown next year: treated as the eve of a holiday would only narrow some hours; the
-        // last day of a calendar is judged as it stands.
-        date.succ_opt().is_some_and(|next| self.calendar.holiday(next) == Holiday::Yes)
+        // The day after is unknown: it may be a holiday, so the hours of an eve hold.
+        date.succ_opt().is_some_and(|next| self.calendar.holiday(next) != Holiday::No)
     }
 }
 
@@ -281,6 +280,13 @@ mod tests {
             ("2026-12-25T18:00:00Z", "permit"),
             ("2026-12-24T15:00:00Z", "permit"),
             ("2026-12-24T16:00:00Z", "defer 2026-12-25T18:00:00Z"),
+            // Nobody knows whether the first day of a year that is missing is a holiday: the hours
+            // of an eve hold before it, and on it none.
+            ("2026-12-30T18:00:00Z", "defer 2026-12-30T19:00:00Z"),
+            ("2026-12-31T15:59:59Z", "permit"),
+            ("2026-12-31T16:00:00Z", "refuse Pack"),
+            ("2027-01-01T18:00:00Z", "refuse Pack"),
+            ("2027-03-03T15:00:00Z", "refuse Pack"),
         ] {
             assert_eq!(case.at(now), verdict, "{now}");
         }

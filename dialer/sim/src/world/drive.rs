@@ -6,7 +6,7 @@ use dialer_engine::{
     Released, Returned, Settlement, Transmit, TransmitKind,
 };
 use dialer_limiter::{Demand, Head, Reservation};
-use dialer_policy::Consent;
+use dialer_policy::{AddressBasis, Consent};
 use dialer_types::{AttemptId, PartyRole, PartyType, PlacementId, SubjectId, UnixMillis};
 use std::sync::Arc;
 
@@ -232,6 +232,8 @@ impl<F: Fences> World<F> {
             party: PartyType::Consumer,
             role: PartyRole::Principal,
             address: None,
+            address_basis: AddressBasis::Stated,
+            narrowing: false,
             relationship: None,
             emergency: None,
             numbers: person
