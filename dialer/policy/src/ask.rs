@@ -86,6 +86,7 @@ impl<'a> Ask<'a> {
             past.at.0 <= self.now
                 && (whom.any_seller || past.same_seller)
                 && (whom.any_purpose || past.purpose == call.purpose)
+                && (!whom.same_campaign || past.same_campaign)
                 && whom.subject.matches(past, call.has_account)
         })
     }

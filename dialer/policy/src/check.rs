@@ -202,6 +202,8 @@ impl Case {
             same_account: past.account.is_some() && past.account == self.call.account,
             same_person: false,
             same_seller: past.seller == self.call.seller,
+            // Attempts of a case name no campaign.
+            same_campaign: true,
             purpose: past.purpose,
             technology: past.technology,
             outcome: past.outcome,

@@ -8,7 +8,7 @@ use crate::{
     Abilities, Deferral, Denial, Evidence, Facts, LocalTime, Permit, Refusal, Ruleset, Verdict,
     Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Body, entries, suppressions_holding},
+    kinds::{entries, suppressions_holding},
     rule::Rule,
     verdict::Names,
     zone::{DAY, SECOND},
@@ -65,10 +65,8 @@ impl Ruleset {
             let ruling = rule.body.judge(&ask, rule, &mut notes);
             if let Some(no) = no(rule, &ask, ruling) {
                 nos.push(no);
-            } else if let Body::Duty(duty) = &rule.body
-                && duty.applies(&ask)
-            {
-                obligations.push(Arc::clone(&duty.obligation));
+            } else {
+                obligations.extend(rule.body.duty(&ask).map(Arc::clone));
             }
         }
         nos.extend(unreported_suppression(&ask, &nos, &mut notes));

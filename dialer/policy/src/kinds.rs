@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dialer_types::{RuleId, Say};
 
 use crate::{
+    Obligation,
     ask::{Ask, Notes, Ruling},
     calendar::Calendar,
     reader::Reader,
@@ -16,14 +17,20 @@ mod cooldown;
 mod count_cap;
 mod emergency_suspension;
 mod list_scrub;
+mod number_reassignment_check;
+mod number_type;
 mod obligation;
+mod on_unknown;
 mod party_restriction;
+mod precondition;
+mod preference;
 mod revocation;
 mod suppression;
 mod target_ban;
 mod time_window;
 mod uncovered_place;
 mod unless;
+mod volume_cap;
 
 #[cfg(test)]
 pub(crate) mod cases;
@@ -38,9 +45,14 @@ use cooldown::Cooldown;
 use count_cap::Caps;
 use emergency_suspension::EmergencySuspension;
 use list_scrub::ListScrub;
+use number_reassignment_check::ReassignmentRule;
+use number_type::NumberType;
 use party_restriction::PartyRestriction;
+use precondition::Precondition;
+use preference::Preference;
 use time_window::Window;
 use unless::Unless;
+use volume_cap::VolumeCap;
 
 /// What rules refer to: calendars by id.
 pub(crate) type Shelf = BTreeMap<String, Arc<Calendar>>;
@@ -65,6 +77,11 @@ pub(crate) enum Body {
     Party(PartyRestriction),
     Emergency(EmergencySuspension),
     Uncovered(Uncovered),
+    Preference(Preference),
+    Reassignment(ReassignmentRule),
+    NumberType(NumberType),
+    Precondition(Precondition),
+    Volume(VolumeCap),
     Duty(Duty),
     /// On record only: a case cannot show what it needs.
     Note,
@@ -96,9 +113,16 @@ impl Body {
             "party_restriction" => Self::Party(PartyRestriction::read(from)?),
             "emergency_suspension" => Self::Emergency(EmergencySuspension::read(from)?),
             "uncovered_place" => Self::Uncovered(Uncovered::default()),
+            "preference" => Self::Preference(Preference::read(from, head.as_ref())?),
+            "number_reassignment_check" => {
+                Self::Reassignment(ReassignmentRule::read(from, head.as_ref())?)
+            }
+            "number_type" => Self::NumberType(NumberType::read(from, head.as_ref())?),
+            "precondition" => Self::Precondition(Precondition::read(from, head.as_ref())?),
+            "volume_cap" => Self::Volume(VolumeCap::read(from, head.as_ref())?),
             "note" => Self::Note,
             other => match Duty::kind(other) {
-                Some(kind) => Self::Duty(Duty::read(from, kind, head?)),
+                Some(kind) => Self::Duty(Duty::read(from, kind, head.as_ref()?)),
                 None => {
                     if !other.is_empty() {
                         from.fault("kind", &format!("{other:?} is no kind of rule"));
@@ -111,7 +135,10 @@ impl Body {
 
     /// Whether the passage of time alone can change what the rule says.
     pub(crate) const fn is_timed(&self) -> bool {
-        matches!(self, Self::Timed { .. } | Self::Cooldown(_))
+        matches!(
+            self,
+            Self::Timed { .. } | Self::Cooldown(_) | Self::Preference(_) | Self::Volume(_)
+        )
     }
 
     /// What the rule says now.
@@ -136,8 +163,26 @@ impl Body {
             Self::Party(party) => party.judge(ask),
             Self::Emergency(emergency) => emergency.judge(ask, rule.jurisdiction, notes),
             Self::Uncovered(covered) => covered.judge(ask),
+            Self::Preference(preference) => preference.judge(ask, notes),
+            Self::Reassignment(check) => check.judge(ask, notes),
+            Self::NumberType(line) => line.judge(ask, notes),
+            Self::Precondition(precondition) => precondition.judge(ask, notes),
+            Self::Volume(volume) => volume.judge(ask, &rule.id, notes),
             Self::Duty(duty) => duty.judge(ask),
             Self::Note => Ruling::Pass,
+        }
+    }
+
+    /// The duty that goes along with a call which the rule lets pass.
+    pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {
+        match self {
+            Self::Duty(duty) => Some(&duty.obligation).filter(|_| duty.applies(ask)),
+            Self::Preference(preference) => preference.duty(ask),
+            Self::Reassignment(check) => check.duty(ask),
+            Self::NumberType(line) => line.duty(ask),
+            Self::Precondition(precondition) => precondition.duty(ask),
+            Self::Volume(volume) => volume.duty(ask),
+            _ => None,
         }
     }
 
@@ -157,6 +202,8 @@ impl Body {
                 }
             }
             Self::Cooldown(cooldown) => cooldown.first_free(ask, from),
+            Self::Preference(_) => Preference::first_free(ask, from),
+            Self::Volume(volume) => Some(volume.first_free(ask, from)),
             _ => Some(from),
         }
     }

@@ -8,6 +8,7 @@ mod ability;
 mod ask;
 mod calendar;
 pub mod check;
+mod checked;
 mod chinese;
 mod evaluate;
 mod explain;
@@ -23,6 +24,9 @@ mod verdict;
 mod zone;
 
 pub use ability::{Abilities, Ability};
+pub use checked::{
+    Blocked, CallerCounter, Licence, LineCheck, LineClass, Reassigned, ReassignmentCheck, Wishes,
+};
 pub use chinese::{chinese, in_language};
 pub use chrono::NaiveDate;
 pub use evaluate::Evaluation;

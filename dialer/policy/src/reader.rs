@@ -86,6 +86,11 @@ impl<'a, 'i> Reader<'a, 'i> {
         self.value(key).is_some()
     }
 
+    /// Whether the field is there and is a list.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| value.get_ref().is_array())
+    }
+
     /// A field's text, without reading it.
     pub(crate) fn peek(&self, key: &str) -> Option<String> {
         self.value(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned)

@@ -82,6 +82,28 @@ pub(crate) struct Key {
     pub(crate) subject: Subject,
     pub(crate) any_seller: bool,
     pub(crate) any_purpose: bool,
+    /// Of the call's own campaign only.
+    pub(crate) same_campaign: bool,
+}
+
+/// A part of a key that is written as a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyPart {
+    Subject(Subject),
+    Seller,
+    Purpose,
+    Campaign,
+}
+
+impl KeyPart {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "seller" => Self::Seller,
+            "purpose" => Self::Purpose,
+            "campaign" => Self::Campaign,
+            word => Self::Subject(Subject::from_word(word)?),
+        })
+    }
 }
 
 impl Key {
@@ -89,10 +111,42 @@ impl Key {
         if !from.has("key") {
             from.fault("key", "is missing: account, person or number");
         }
+        if from.is_list("key") {
+            return Self::of_parts(from);
+        }
         let subject = from.word("key", Subject::from_word);
         let any_seller = from.flag("any_seller");
         let any_purpose = from.flag("any_purpose");
-        Some(Self { subject: subject?, any_seller, any_purpose })
+        Some(Self { subject: subject?, any_seller, any_purpose, same_campaign: false })
+    }
+
+    /// `["person", "campaign"]`: only what all of these have in common with the call counts.
+    fn of_parts(from: &mut Reader<'_, '_>) -> Option<Self> {
+        let parts = from.words("key", KeyPart::from_word);
+        for flag in ["any_seller", "any_purpose"] {
+            if from.has(flag) {
+                from.fault(flag, "a key that is a list says by itself what it is narrowed to");
+                from.skip(flag);
+            }
+        }
+        let mut subjects = parts.iter().filter_map(|part| match part {
+            KeyPart::Subject(subject) => Some(*subject),
+            _ => None,
+        });
+        let (subject, more) = (subjects.next(), subjects.next());
+        if subject.is_none() || more.is_some() {
+            from.fault(
+                "key",
+                "expected exactly one of account, person, number; over all persons only a volume_cap counts",
+            );
+            return None;
+        }
+        Some(Self {
+            subject: subject?,
+            any_seller: !parts.contains(&KeyPart::Seller),
+            any_purpose: !parts.contains(&KeyPart::Purpose),
+            same_campaign: parts.contains(&KeyPart::Campaign),
+        })
     }
 }
 
@@ -151,6 +205,37 @@ const FORCES: [(&str, bool); 7] = [
     ("case_law", false),
 ];
 
+fn is_on(word: &str) -> Option<bool> {
+    FORCES.iter().find(|(name, _)| *name == word).map(|(_, on)| *on)
+}
+
+/// A change of force on a date: `then = { force = "superseded", from = "2027-01-31" }`. Whoever asks
+/// as of a day before it is told what held then.
+fn then(
+    from: &mut Reader<'_, '_>,
+    force: Option<bool>,
+    since: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> (Option<bool>, Option<NaiveDate>, Option<NaiveDate>) {
+    let Some(mut change) = from.table("then") else { return (force, since, to) };
+    for key in ["force", "from"] {
+        if !change.has(key) {
+            change.fault(key, "is missing");
+        }
+    }
+    let (then, day) = (change.word("force", is_on), change.date("from"));
+    change.finish();
+    let (Some(now), Some(then), Some(day)) = (force, then, day) else { return (force, since, to) };
+    match (now, then) {
+        (false, true) => (Some(true), Some(since.map_or(day, |since| since.max(day))), to),
+        (true, false) => {
+            let eve = day.pred_opt();
+            (Some(true), since, eve.map(|eve| to.map_or(eve, |to| to.min(eve))).or(to))
+        }
+        (now, _) => (Some(now), since, to),
+    }
+}
+
 /// Purposes named in a field; `any` means all.
 fn purposes(from: &mut Reader<'_, '_>) -> Mask {
     let words = from.words("purposes", |word| match word {
@@ -185,9 +270,12 @@ impl Rule {
         if !from.has("force") {
             from.fault("force", "is missing");
         }
-        let force = from
-            .word("force", |word| FORCES.iter().find(|(name, _)| *name == word).map(|(_, on)| *on));
+        let force = from.word("force", is_on);
         let (since, to) = (from.date("effective_from"), from.date("effective_to"));
+        if since.zip(to).is_some_and(|(since, to)| since > to) {
+            from.fault("effective_to", "is before `effective_from`");
+        }
+        let (force, since, to) = then(&mut from, force, since, to);
         let (purposes, technologies) = (purposes(&mut from), technologies(&mut from, "technology"));
         let reach = from.tables("reach").into_iter().map(Reach::read).collect();
         from.word("verified", |word| ["V1", "V2", "K"].contains(&word).then_some(()));

@@ -39,6 +39,7 @@ pub(crate) const PACKS: &[PackSource<'static>] = packs![
     "nz.toml",
     "pl.toml",
     "pt.toml",
+    "sa.toml",
     "sg.toml",
     "tr.toml",
     "us-al.toml",

@@ -44,7 +44,7 @@ pub(crate) fn utc_date(at: i64) -> NaiveDate {
 }
 
 /// The first (or last) instant at which the clock shows this time; in a gap, the gap's end.
-fn resolve(zone: Tz, wall: NaiveDateTime, last: bool) -> i64 {
+pub(crate) fn resolve(zone: Tz, wall: NaiveDateTime, last: bool) -> i64 {
     match zone.offset_from_local_datetime(&wall) {
         chrono::LocalResult::Single(found) => {
             millis(wall) - i64::from(found.fix().local_minus_utc()) * SECOND

@@ -28,6 +28,7 @@ fn another(hours_ago: i64) -> Past {
         same_account: false,
         same_person: true,
         same_seller: false,
+        same_campaign: true,
         purpose: Purpose::DebtCollection,
         technology: Technology::Manual,
         outcome: Outcome::Busy,

@@ -1,12 +1,14 @@
 //! `consent_required`: nobody is called without a consent of the right form.
 
+use chrono::Months;
 use dialer_types::{Say, say};
 
 use crate::{
-    Place, Wait,
+    Consent, Place, Wait,
     ask::{Ask, Notes, Ruling},
     kinds::unless::{Form, is_valid, note_end},
     reader::Reader,
+    zone::utc_date,
 };
 
 /// The consent a rule asks for.
@@ -15,6 +17,8 @@ pub(crate) struct ConsentRequired {
     needs: Form,
     /// The consent must name the technology (PECR reg. 19).
     names_technology: bool,
+    /// A consent is good for so many months from the day it was given; `None`: without end.
+    valid_months: Option<u32>,
 }
 
 impl ConsentRequired {
@@ -24,17 +28,30 @@ impl ConsentRequired {
         }
         let needs = from.word("needs", Form::from_word);
         let names_technology = from.flag("names_technology");
-        Some(Self { needs: needs?, names_technology })
+        let valid_months = from.number("valid_months", 1..1201);
+        Some(Self { needs: needs?, names_technology, valid_months })
+    }
+
+    /// Not older than the rule lets it become: its last day is that date so many months on (UTC).
+    fn is_young(&self, consent: &Consent, ask: &Ask<'_>) -> bool {
+        let Some(months) = self.valid_months else { return true };
+        let last = utc_date(consent.given_at.0).checked_add_months(Months::new(months));
+        last.is_some_and(|last| ask.today <= last)
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, place: Place, notes: &mut Notes) -> Ruling {
         // Outside the US any form will do (VECTORS.md section 7).
         let form = if place.country().as_str() == "US" { self.needs } else { Form::Any };
         let found = ask.facts.consents.iter().find(|consent| {
-            is_valid(consent, form, ask) && (!self.names_technology || consent.technology.is_some())
+            is_valid(consent, form, ask)
+                && (!self.names_technology || consent.technology.is_some())
+                && self.is_young(consent, ask)
         });
         if let Some(consent) = found {
             note_end(consent, notes);
+            if self.valid_months.is_some() {
+                notes.changes_at(ask.tomorrow());
+            }
             return Ruling::Pass;
         }
         let form = match form {
@@ -111,6 +128,18 @@ mod tests {
                 any,
                 Consent { revoked_at: Some(at("2026-12-01T16:00:01Z")), ..consent() },
                 true,
+            ),
+            (
+                "on its last day",
+                "needs = \"any\"\nvalid_months = 3",
+                Consent { given_at: at("2026-09-01T23:59:59Z"), ..consent() },
+                true,
+            ),
+            (
+                "a day later",
+                "needs = \"any\"\nvalid_months = 3",
+                Consent { given_at: at("2026-08-31T23:59:59Z"), ..consent() },
+                false,
             ),
         ] {
             let expected = if permitted { "permit" } else { "refuse Consent" };

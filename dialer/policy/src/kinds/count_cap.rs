@@ -93,10 +93,12 @@ pub(crate) struct Limit {
     span: Span,
 }
 
-/// Limits that must all have room.
+/// Limits that must all have room, or one of them.
 #[derive(Debug)]
 pub(crate) struct Caps {
     limits: Vec<Limit>,
+    /// Room in one limit is enough.
+    any: bool,
     key: Key,
     /// Outcomes that count. Pending and unknown always do.
     counted: Mask,
@@ -134,12 +136,18 @@ impl Caps {
         if limits.is_empty() {
             from.fault("limits", "is missing or limits nothing");
         }
+        let any = from.word("combine", |word| match word {
+            "all" => Some(false),
+            "any" => Some(true),
+            _ => None,
+        });
+        let any = any.unwrap_or(false);
         let key = Key::read(from);
         let (counts, ignores) = (outcomes(from, "counts"), outcomes(from, "ignores"));
         let counted = counts.unwrap_or(Mask::ALL).without(ignores.unwrap_or(Mask::of([])));
         let technologies = technologies(from, "count_technology");
         let unless = Unless::read(from);
-        Some(Self { limits, key: key?, counted, technologies, unless })
+        Some(Self { limits, any, key: key?, counted, technologies, unless })
     }
 
     /// Another maximum, another length; a limit of dates keeps its length.
@@ -188,8 +196,12 @@ impl Caps {
             return Ruling::Pass;
         }
         let mut full = Vec::new();
+        let before = notes.evidence.counters.len();
+        let needs_zone = self.limits.iter().any(|limit| limit.span.needs_zone());
         for limit in &self.limits {
-            let Some(fill) = self.fill(*limit, ask, ask.now) else {
+            let fill =
+                self.fill(*limit, ask, ask.now).filter(|_| !needs_zone || !ask.zones().is_empty());
+            let Some(fill) = fill else {
                 let inputs = "no time zone is known".into();
                 return Ruling::NotNow { inputs, otherwise: Wait::Address };
             };
@@ -197,6 +209,11 @@ impl Caps {
             if fill.free_at > ask.now {
                 let (count, max) = (fill.count, limit.max);
                 full.push(say!("{count} counted of {max} allowed", count, max));
+            } else if self.any {
+                // A permit names no cap that is used up: the one with room let the call pass.
+                notes.evidence.counters.truncate(before);
+                notes.count(rule, fill.count, limit.max);
+                return Ruling::Pass;
             }
         }
         match full.into_iter().reduce(Say::and) {
@@ -211,6 +228,10 @@ impl Caps {
             return Some(from);
         }
         let free = |limit: &Limit| self.fill(*limit, ask, from).map(|fill| fill.free_at);
+        if self.any {
+            let one = |at: i64, limit: &Limit| free(limit).map(|free| at.min(free));
+            return self.limits.iter().try_fold(i64::MAX, one);
+        }
         // What has expired stays expired, so the latest of them has room in all.
         self.limits.iter().try_fold(from, |at, limit| free(limit).map(|free| at.max(free)))
     }
@@ -336,6 +357,50 @@ mod tests {
         assert_eq!(account().past(one()).at(now), "permit", "same number, other account");
         let moved = crate::Past { same_number: false, same_account: true, ..one() };
         assert_eq!(account().past(moved).at(now), full, "same account, other number");
+    }
+
+    #[test]
+    fn a_key_may_name_all_that_must_be_the_same() {
+        let one = || past("2026-12-01T16:00:00Z");
+        let seller = || crate::Past { same_seller: false, ..one() };
+        let purpose = || crate::Past { purpose: Purpose::Survey, ..one() };
+        let campaign = || crate::Past { same_campaign: false, ..one() };
+        let full = "defer 2026-12-02T16:00:00Z";
+        for (key, entry, verdict) in [
+            ("[\"person\"]", seller(), full),
+            ("[\"person\"]", purpose(), full),
+            ("[\"person\", \"seller\"]", seller(), "permit"),
+            ("[\"person\", \"seller\"]", purpose(), full),
+            ("[\"number\", \"purpose\"]", seller(), full),
+            ("[\"number\", \"purpose\"]", purpose(), "permit"),
+            ("[\"person\", \"campaign\"]", campaign(), "permit"),
+            ("[\"person\", \"campaign\"]", one(), full),
+            ("[\"person\", \"seller\", \"purpose\"]", campaign(), full),
+        ] {
+            let case = cap("{ max = 1, hours = 24 }", &format!("key = {key}")).past(entry);
+            assert_eq!(case.at("2026-12-01T20:00:00Z"), verdict, "{key} {entry:?}");
+        }
+    }
+
+    #[test]
+    fn with_any_one_limit_with_room_is_enough() {
+        let limits = "{ max = 1, hours = 24 }, { max = 2, dates = 7 }";
+        let any = |entries: &[&str]| {
+            let case = cap(limits, "key = \"person\"\ncombine = \"any\"");
+            entries.iter().fold(case, |case, at| case.past(past(at)))
+        };
+        let now = "2026-12-01T20:00:00Z";
+        let one = any(&["2026-12-01T16:00:00Z"]);
+        assert_eq!(one.at(now), "permit");
+        let verdict = one.verdict(crate::kinds::cases::instant(now));
+        let counters = &verdict.evidence().counters;
+        assert!(counters.iter().all(|counter| counter.count < counter.max), "{counters:?}");
+        let two = ["2026-12-01T16:00:00Z", "2026-12-01T17:00:00Z"];
+        assert_eq!(any(&two).at(now), "defer 2026-12-02T17:00:00Z");
+        let all = two.iter().fold(cap(limits, "key = \"person\""), |case, at| case.past(past(at)));
+        assert_eq!(all.at(now), "defer 2026-12-08T05:00:00Z");
+        let nowhere = any(&two).call(calls::toll_free());
+        assert_eq!(nowhere.at(now), "refuse Address");
     }
 
     #[test]

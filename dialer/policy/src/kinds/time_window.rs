@@ -1,6 +1,6 @@
 //! `time_window`: calling hours in local wall-clock time, `[from, to)`, in every candidate zone.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -26,6 +26,8 @@ pub(crate) struct Window {
     /// Zones fixed by the rule, instead of the candidates.
     fixed: Vec<Tz>,
     holidays: Option<Holidays>,
+    /// Hours of single dates, whatever day or holiday they are; none: closed.
+    on_dates: BTreeMap<NaiveDate, Vec<Interval>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,27 @@ fn intervals(from: &mut Reader<'_, '_>, key: &str) -> Vec<Interval> {
     found
 }
 
+/// `on_dates = [{ dates = ["2026-12-24"], from = "10:00", to = "12:00" }, { dates = ["2026-12-25"] }]`:
+/// without hours a date is closed; a date in several lines has the hours of all of them.
+fn on_dates(from: &mut Reader<'_, '_>) -> BTreeMap<NaiveDate, Vec<Interval>> {
+    let mut found: BTreeMap<NaiveDate, Vec<Interval>> = BTreeMap::new();
+    for mut table in from.tables("on_dates") {
+        let dates = table.words("dates", |date| date.parse::<NaiveDate>().ok());
+        if dates.is_empty() {
+            table.fault("dates", "is missing or names no date");
+        }
+        let open = table.has("from") || table.has("to");
+        let hours = if open { interval(&mut table) } else { None };
+        for date in dates {
+            let held = found.entry(date).or_default();
+            held.extend(hours);
+            held.sort_unstable();
+        }
+        table.finish();
+    }
+    found
+}
+
 impl Window {
     pub(crate) fn read(from: &mut Reader<'_, '_>, shelf: &Shelf) -> Option<Self> {
         let mut week: [Vec<Interval>; 7] = Default::default();
@@ -81,7 +104,8 @@ impl Window {
         }
         let fixed = from.words("zones", |name| name.parse().ok());
         let holidays = Holidays::read(from, shelf);
-        Some(Self { week: Box::new(week), fixed, holidays: holidays? })
+        let on_dates = on_dates(from);
+        Some(Self { week: Box::new(week), fixed, holidays: holidays?, on_dates })
     }
 
     fn zones<'a>(&'a self, candidates: &'a [Tz]) -> &'a [Tz] {
@@ -90,6 +114,9 @@ impl Window {
 
     /// The hours of a date, and whether a calendar is missing that would tell.
     fn hours(&self, day: &Day) -> (&[Interval], bool) {
+        if let Some(hours) = self.on_dates.get(&day.date) {
+            return (hours, false);
+        }
         let usual = self.week.get(day.weekday()).map_or(&[][..], Vec::as_slice);
         let Some(holidays) = &self.holidays else {
             return (usual, false);
@@ -276,6 +303,22 @@ mod tests {
             ("2026-12-25T18:00:00Z", "permit"),
             ("2026-12-24T15:00:00Z", "permit"),
             ("2026-12-24T16:00:00Z", "defer 2026-12-25T18:00:00Z"),
+        ] {
+            assert_eq!(case.at(now), verdict, "{now}");
+        }
+    }
+
+    #[test]
+    fn single_dates_may_have_hours_of_their_own_or_none() {
+        let dates = HOURS.to_owned()
+            + "\non_dates = [{ dates = [\"2026-12-24\"], from = \"10:00\", to = \"11:00\" }, { dates = [\"2026-12-28\", \"2026-12-29\"] }, { dates = [\"2026-12-25\"], from = \"18:00\", to = \"19:00\" }]";
+        let case = Case::rule(&dates).call(calls::new_york());
+        for (now, verdict) in [
+            ("2026-12-24T15:59:59Z", "permit"),
+            ("2026-12-24T16:00:00Z", "defer 2026-12-25T23:00:00Z"),
+            ("2026-12-25T23:00:00Z", "permit"),
+            ("2026-12-28T15:00:00Z", "defer 2026-12-30T15:00:00Z"),
+            ("2026-12-30T15:00:00Z", "permit"),
         ] {
             assert_eq!(case.at(now), verdict, "{now}");
         }
