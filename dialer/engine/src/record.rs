@@ -3,8 +3,8 @@
 use dialer_audit::{
     Hash, Record,
     record::{
-        Advance, Counter, Decision, Denial, Ended, Input, Intent, ListSeen, NotSent, Place, Token,
-        Verdict as Said,
+        Advance, Counter, Decision, Denial, Ended, Input, Intent, Lifted, ListSeen, NotSent, Place,
+        Token, Verdict as Said,
     },
 };
 use dialer_judge::NumberFacts;
@@ -80,8 +80,18 @@ pub(crate) fn decision(
             value: scene.number.consents.len().to_string(),
         }],
         rules_passed: Some(verdict.passed().cloned().collect()),
+        exceptions: lifted(evidence),
     };
     Record::new(Some(scene.node), decision.into(), scene.now)
+}
+
+/// The exceptions without which a rule would have denied; `None` where there is none.
+fn lifted(evidence: &Evidence) -> Option<Vec<Lifted>> {
+    let lifted = evidence.exceptions.iter();
+    let lifted = lifted
+        .map(|named| Lifted { rule: named.rule.clone(), relies_on: named.relies_on.to_string() });
+    let lifted: Vec<Lifted> = lifted.collect();
+    (!lifted.is_empty()).then_some(lifted)
 }
 
 /// Every candidate zone with its local time; the jurisdictions are joined, every one applies in

@@ -18,7 +18,8 @@ pub struct Wishes {
 /// A time at which the person is left alone, in every zone where the person may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocked {
-    /// Every week on some days, `[from, to)` in seconds since local midnight, 0 to 86,400.
+    /// Every week on some days, `[from, to)` in seconds since local midnight, 0 to 86,400. A night is
+    /// two entries: one that ends before it begins blocks nothing.
     Weekly {
         /// Bit 0 is Monday, bit 6 Sunday.
         days: u8,

@@ -62,7 +62,11 @@ impl Ruleset {
                 continue;
             }
             notes.evidence.rules.push(rule.id.clone());
-            let ruling = rule.body.judge(&ask, rule, &mut notes);
+            let counted = notes.evidence.counters.len();
+            let mut ruling = rule.body.judge(&ask, rule, &mut notes);
+            if !rule.exceptions.is_empty() {
+                ruling = rule.excepted(ruling, &ask, &mut notes, counted);
+            }
             if let Some(no) = no(rule, &ask, ruling) {
                 nos.push(no);
             } else {
@@ -121,7 +125,9 @@ fn first_pass(rule: &Rule, ask: &Ask<'_>, from: i64) -> Option<i64> {
     }
     let open = rule.body.first_pass(ask, from);
     let lapses = (end < i64::MAX).then_some(end);
-    open.filter(|open| *open < end).or(lapses)
+    let passes = open.filter(|open| *open < end).or(lapses);
+    let excepted = rule.first_exception(ask, from);
+    passes.into_iter().chain(excepted).min()
 }
 
 /// The earliest whole second after now at which all of these rules pass.

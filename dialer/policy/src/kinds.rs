@@ -35,7 +35,6 @@ mod volume_cap;
 #[cfg(test)]
 pub(crate) mod cases;
 
-pub(crate) use count_cap::Span;
 pub(crate) use obligation::Duty;
 pub(crate) use suppression::{entries, holding as suppressions_holding};
 pub(crate) use uncovered_place::Uncovered;
@@ -61,7 +60,7 @@ pub(crate) type Shelf = BTreeMap<String, Arc<Calendar>>;
 pub(crate) type Head = (RuleId, Arc<Names>);
 
 /// What a rule demands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Body {
     /// Calling hours, caps, or both (`us.wa.debt`).
     Timed {
@@ -131,6 +130,46 @@ impl Body {
                 }
             },
         })
+    }
+
+    /// Reads other parameters of the rule from a table; what the kind does not have stays unread
+    /// there. With `prove` only such as are shown to be at least as strict.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        match self {
+            Self::Timed { window, caps } => {
+                if let Some(window) = window {
+                    window.change(from, prove);
+                }
+                if let Some(caps) = caps {
+                    caps.change(from, prove);
+                }
+            }
+            Self::Cooldown(cooldown) => cooldown.change(from, prove),
+            Self::Consent(consent) => consent.change(from, prove),
+            Self::List(list) => list.change(from, prove),
+            Self::Ban(unless) => unless.change(from),
+            Self::Emergency(emergency) => emergency.change(from, prove),
+            Self::Preference(preference) => preference.change(from),
+            Self::Reassignment(check) => check.change(from, prove),
+            Self::NumberType(line) => line.change(from, prove),
+            Self::Precondition(precondition) => precondition.change(from),
+            Self::Volume(volume) => volume.change(from, prove),
+            Self::Revocation
+            | Self::Suppression
+            | Self::Party(_)
+            | Self::Uncovered(_)
+            | Self::Duty(_)
+            | Self::Note => {}
+        }
+    }
+
+    /// How far back it looks at placements, in milliseconds; `None` if it does not, or without end.
+    pub(crate) fn memory(&self) -> Option<i64> {
+        match self {
+            Self::Timed { caps: Some(caps), .. } => Some(caps.longest()),
+            Self::Cooldown(cooldown) => cooldown.longest(),
+            _ => None,
+        }
     }
 
     /// Whether the passage of time alone can change what the rule says.

@@ -14,6 +14,7 @@ mod evaluate;
 mod explain;
 mod facts;
 mod kinds;
+mod own;
 mod place;
 mod places;
 mod reader;
@@ -35,6 +36,7 @@ pub use facts::{
     Address, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past, Relationship,
     RelationshipKind, Suppression, SuppressionScope,
 };
+pub use own::{Mark, NamedException, RuleHash, Signature};
 pub use place::Place;
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};
 pub use verdict::{

@@ -7,8 +7,9 @@ use chrono_tz::Tz;
 use dialer_types::{LineType, PartyType, Purpose, RuleId, Technology};
 
 use crate::{
-    Call, Past, Place,
+    Call, Mark, Past, Place, RuleHash, Signature,
     kinds::{Body, Shelf},
+    own::Exception,
     reader::Reader,
     verdict::Names,
     zone::{DAY, date_starts, utc_date},
@@ -193,6 +194,11 @@ pub(crate) struct Rule {
     technologies: Mask,
     reach: Vec<Reach>,
     pub(crate) body: Body,
+    /// How far its text was verified; rules of the house have no mark.
+    pub(crate) mark: Option<Mark>,
+    pub(crate) hash: RuleHash,
+    pub(crate) exceptions: Vec<Exception>,
+    pub(crate) signatures: Vec<Signature>,
 }
 
 const FORCES: [(&str, bool); 7] = [
@@ -271,6 +277,10 @@ impl Rule {
             from.fault("force", "is missing");
         }
         let force = from.word("force", is_on);
+        let enabled = !from.has("enabled") || from.flag("enabled");
+        if !enabled && !id.as_deref().is_some_and(|id| id.starts_with("house.")) {
+            from.fault("enabled", "only a rule of the house can be switched off");
+        }
         let (since, to) = (from.date("effective_from"), from.date("effective_to"));
         if since.zip(to).is_some_and(|(since, to)| since > to) {
             from.fault("effective_to", "is before `effective_from`");
@@ -278,7 +288,7 @@ impl Rule {
         let (force, since, to) = then(&mut from, force, since, to);
         let (purposes, technologies) = (purposes(&mut from), technologies(&mut from, "technology"));
         let reach = from.tables("reach").into_iter().map(Reach::read).collect();
-        from.word("verified", |word| ["V1", "V2", "K"].contains(&word).then_some(()));
+        let mark = from.word("verified", Mark::from_word);
         from.word("confidence", |word| ["H", "M", "L"].contains(&word).then_some(()));
         from.text("source");
         from.text("note");
@@ -294,14 +304,34 @@ impl Rule {
             id: id?,
             names: names?,
             jurisdiction: jurisdiction?,
-            on: force?,
+            on: force? && enabled,
             from: since,
             to,
             purposes,
             technologies,
             reach,
             body: body?,
+            mark,
+            hash: from.content(),
+            exceptions: Vec::new(),
+            signatures: Vec::new(),
         })
+    }
+
+    /// An earlier first day, a later last one.
+    pub(crate) fn widen(&mut self, from: &mut Reader<'_, '_>) {
+        if let Some(date) = from.date("effective_from") {
+            match self.from {
+                Some(first) if date <= first => self.from = Some(date),
+                _ => from.fault("effective_from", "is not before the first day of the rule"),
+            }
+        }
+        if let Some(date) = from.date("effective_to") {
+            match self.to {
+                Some(last) if date >= last => self.to = Some(date),
+                _ => from.fault("effective_to", "is not after the last day of the rule"),
+            }
+        }
     }
 
     /// Whether the rule is about such calls, wherever and whenever.

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, Timelike, Weekday};
 use chrono_tz::Tz;
 use dialer_types::{Language, RuleId, Say, UnixMillis};
 
-use crate::{Abilities, Ability, Place, RulesetVersion, zone::local};
+use crate::{Abilities, Ability, NamedException, Place, RulesetVersion, zone::local};
 
 /// The answer to "may this call be placed now?".
 #[derive(Debug)]
@@ -357,6 +357,8 @@ pub struct Evidence {
     pub counters: Vec<Counter>,
     /// The lists that were consulted.
     pub lists: Vec<ListAge>,
+    /// The exceptions without which a rule would have denied, in the order of the packs.
+    pub exceptions: Vec<Arc<NamedException>>,
 }
 
 /// What one limit of a rule counted.

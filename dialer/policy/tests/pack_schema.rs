@@ -185,6 +185,39 @@ fn schema_and_loader_refuse_the_same_envelopes() {
 }
 
 #[test]
+fn schema_and_loader_take_the_same_packs_of_ones_own() {
+    let schema = Schema::new();
+    let loads = |text: &str| {
+        let own = PackSource { name: "own.toml", text };
+        Ruleset::shipped_with(&[own], Options { house: true }).is_ok()
+    };
+    let exception = "[[exception]]\nrule = \"us.fl.cap\"\nrelies_on = \"L\"\nreason = \"R\"\nby = \"A\"\nsecond_person = \"B\"\nfrom = \"2026-12-01\"\noff = true\n";
+    let signature = format!(
+        "[[signature]]\nrule = \"us.fl.cap\"\nhash = \"{}\"\nby = \"A\"\non = \"2026-12-01\"\n",
+        "0f".repeat(32)
+    );
+    for (right, part, other) in [
+        ("[[tighten]]\nrule = \"us.fl.cap\"\nmax = 2\n", "max", "most"),
+        ("[[tighten]]\nrule = \"us.fl.cap\"\nhours = 48\n", "48", "\"48\""),
+        ("[[tighten]]\nrule = \"fr.hours\"\nclosed_on = [\"2026-12-24\"]\n", "12-24", "24.12"),
+        ("[[override]]\nrule = \"house.min_gap\"\nenabled = false\n", "enabled", "enable"),
+        (exception, "off = true", "off = false"),
+        (exception, "off = true", "off = true\nreplace = { max = 4 }"),
+        (exception, "relies_on = \"L\"\n", ""),
+        (exception, "second_person = \"B\"\n", ""),
+        (exception, "from = \"2026-12-01\"\n", ""),
+        (&signature, "0f0f", "0g0f"),
+        (&signature, "by = \"A\"\n", ""),
+    ] {
+        assert_eq!(schema.complaint(right), None, "{right}");
+        assert!(loads(right), "{right}");
+        let wrong = right.replacen(part, other, 1);
+        assert!(schema.complaint(&wrong).is_some(), "the schema takes {wrong}");
+        assert!(!loads(&wrong), "the loader takes {wrong}");
+    }
+}
+
+#[test]
 fn the_schema_describes_every_kind_and_every_field() {
     fn undescribed(at: &str, value: &Value, found: &mut Vec<String>) {
         let Value::Object(map) = value else { return };

@@ -55,8 +55,32 @@ impl Span {
         !matches!(self, Self::Rolling(_) | Self::Forever)
     }
 
+    /// Another length in a change of a rule, and the field that says so; `None` if none does.
+    pub(crate) fn read_changed(from: &mut Reader<'_, '_>) -> Option<(&'static str, Self)> {
+        let keys = ["hours", "seconds", "dates", "calendar", "forever"];
+        let key = keys.into_iter().find(|key| from.has(key))?;
+        Self::read(from).map(|span| (key, span))
+    }
+
+    /// Whether a placement counts at least as long as by another, wherever and whenever it was
+    /// made. What this cannot show counts as no.
+    pub(crate) const fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Forever, _)
+            | (Self::Day, Self::Day)
+            | (Self::Week, Self::Week | Self::Day)
+            | (Self::Month, Self::Month | Self::Day) => true,
+            (Self::Rolling(one), Self::Rolling(other)) => one >= other,
+            (Self::Dates(one), Self::Dates(other)) => one >= other,
+            (Self::Dates(dates), Self::Day) => dates >= 1,
+            (Self::Dates(dates), Self::Week) => dates >= 7,
+            (Self::Dates(dates), Self::Month) => dates >= 31,
+            _ => false,
+        }
+    }
+
     /// Longer than this it never is.
-    fn longest(self) -> i64 {
+    pub(crate) fn longest(self) -> i64 {
         match self {
             Self::Rolling(millis) => millis,
             Self::Dates(dates) => (i64::from(dates) + 2) * DAY,
@@ -86,6 +110,15 @@ impl Span {
     }
 }
 
+/// The fault of a span that is not shown to be at least as long.
+pub(crate) const NOT_LONGER: &str =
+    "is not shown to be at least as long as the rule's: a pack of your own only tightens";
+
+/// The fault of a number that is above the rule's.
+pub(crate) fn looser(from: &Reader<'_, '_>, key: &str, most: u32) {
+    from.fault(key, &format!("is above the {most} of the rule: a pack of your own only tightens"));
+}
+
 /// At most `max` in a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
@@ -94,7 +127,7 @@ pub(crate) struct Limit {
 }
 
 /// Limits that must all have room, or one of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Caps {
     limits: Vec<Limit>,
     /// Room in one limit is enough.
@@ -150,17 +183,28 @@ impl Caps {
         Some(Self { limits, any, key: key?, counted, technologies, unless })
     }
 
-    /// Another maximum, another length; a limit of dates keeps its length.
-    pub(crate) fn adjust(&mut self, max: Option<u32>, span: Option<Span>) -> bool {
-        for limit in &mut self.limits {
-            limit.max = max.unwrap_or(limit.max);
-            match (span, limit.span) {
-                (Some(span), Span::Rolling(_)) => limit.span = span,
-                (Some(_), _) => return false,
-                (None, _) => {}
+    /// Another maximum, another length of a single limit, no exemptions; with `prove` only what
+    /// is at least as strict.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(max) = from.number("max", 1..1001) {
+            match self.limits.iter().map(|limit| limit.max).min() {
+                Some(least) if prove && max > least => looser(from, "max", least),
+                _ => self.limits.iter_mut().for_each(|limit| limit.max = max),
             }
         }
-        true
+        if let Some((key, span)) = Span::read_changed(from) {
+            match self.limits.as_mut_slice() {
+                [limit] if !prove || span.covers(limit.span) => limit.span = span,
+                [_] => from.fault(key, NOT_LONGER),
+                _ => from.fault(key, "the rule has several limits: their lengths stay"),
+            }
+        }
+        self.unless.change(from);
+    }
+
+    /// How long a placement can count, in milliseconds.
+    pub(crate) fn longest(&self) -> i64 {
+        self.limits.iter().map(|limit| limit.span.longest()).max().unwrap_or(0)
     }
 
     fn entries<'a>(&'a self, ask: &'a Ask<'_>) -> impl Iterator<Item = &'a Past> {

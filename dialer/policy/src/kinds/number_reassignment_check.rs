@@ -7,12 +7,12 @@ use dialer_types::say;
 use crate::{
     Obligation, Reassigned, ReassignmentCheck, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Head, on_unknown::OnUnknown},
+    kinds::{Head, count_cap::looser, on_unknown::OnUnknown},
     reader::Reader,
 };
 
 /// A database that must have been asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ReassignmentRule {
     database: Arc<str>,
     /// In days; an answer of exactly this age is fresh.
@@ -32,6 +32,17 @@ impl ReassignmentRule {
         let checks = ask.facts.reassignment.iter();
         let ours = checks.filter(|check| check.database == self.database);
         ours.filter(|check| check.answer != Reassigned::NoData).max_by_key(|check| check.as_of)
+    }
+
+    /// A younger answer, and none denies; without `prove` another age.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(days) = from.number("max_age_days", 0..3661) {
+            match self.max_age {
+                Some(most) if prove && days > most => looser(from, "max_age_days", most),
+                _ => self.max_age = Some(days),
+            }
+        }
+        self.unknown.change(from);
     }
 
     pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {

@@ -8,12 +8,12 @@ use dialer_types::{LineType, Say, say};
 use crate::{
     LineClass, Obligation, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Head, on_unknown::OnUnknown},
+    kinds::{Head, count_cap::looser, on_unknown::OnUnknown},
     reader::Reader,
 };
 
 /// What the look-up of a line must say.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NumberType {
     /// In days; an answer of exactly this age is fresh.
     max_age: Option<u32>,
@@ -33,6 +33,17 @@ impl NumberType {
         }
         let unknown = OnUnknown::read(from, "number_type", head);
         Some(Self { max_age, banned, unknown: unknown? })
+    }
+
+    /// A younger answer, and none denies; without `prove` another age.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(days) = from.number("max_age_days", 0..3661) {
+            match self.max_age {
+                Some(most) if prove && days > most => looser(from, "max_age_days", most),
+                _ => self.max_age = Some(days),
+            }
+        }
+        self.unknown.change(from);
     }
 
     pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A duty, and when it applies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Duty {
     pub(crate) obligation: Arc<Obligation>,
     when_recorded: bool,

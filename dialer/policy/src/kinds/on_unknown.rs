@@ -12,7 +12,7 @@ use crate::{
 use dialer_types::Say;
 
 /// What follows from an unknown fact.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum OnUnknown {
     Deny,
     Oblige(Arc<Obligation>),
@@ -34,6 +34,13 @@ impl OnUnknown {
             return Some(Self::Oblige(duty(head?, kind, Abilities::NONE)));
         }
         Some(Self::Deny)
+    }
+
+    /// `on_unknown = "deny"`: from now on an unknown fact denies.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>) {
+        if from.word("on_unknown", |word| (word == "deny").then_some(())).is_some() {
+            *self = Self::Deny;
+        }
     }
 
     pub(crate) fn ruling(&self, inputs: Say, waits_for: Wait) -> Ruling {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What must be on record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Precondition {
     licences: Vec<Arc<str>>,
     unknown: OnUnknown,
@@ -38,6 +38,11 @@ impl Precondition {
     fn missing(&self, ask: &Ask<'_>) -> Option<&Arc<str>> {
         let shown = &ask.facts.licences;
         self.licences.iter().find(|needed| !shown.iter().any(|licence| licence.id == **needed))
+    }
+
+    /// What is unknown denies.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>) {
+        self.unknown.change(from);
     }
 
     pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The wishes of the person are heeded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Preference {
     unknown: OnUnknown,
 }
@@ -71,6 +71,11 @@ fn note_starts(wishes: &Wishes, day: &Day, now: i64, notes: &mut Notes) {
 impl Preference {
     pub(crate) fn read(from: &mut Reader<'_, '_>, head: Option<&Head>) -> Option<Self> {
         Some(Self { unknown: OnUnknown::read(from, "preference", head)? })
+    }
+
+    /// What is unknown denies.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>) {
+        self.unknown.change(from);
     }
 
     pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {

@@ -19,7 +19,7 @@ use crate::{
 type Interval = (u32, u32);
 
 /// Calling hours.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Window {
     /// From Monday.
     week: Box<[Vec<Interval>; 7]>,
@@ -30,7 +30,7 @@ pub(crate) struct Window {
     on_dates: BTreeMap<NaiveDate, Vec<Interval>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Holidays {
     calendar: Arc<Calendar>,
     /// Hours on holidays; none: closed.
@@ -63,6 +63,38 @@ fn intervals(from: &mut Reader<'_, '_>, key: &str) -> Vec<Interval> {
     found
 }
 
+/// The hours of a week from `allow`.
+fn week(from: &mut Reader<'_, '_>) -> [Vec<Interval>; 7] {
+    let mut week: [Vec<Interval>; 7] = Default::default();
+    for mut table in from.tables("allow") {
+        let days = table.words("days", |word| WEEK.iter().position(|day| *day == word));
+        if days.is_empty() {
+            table.fault("days", "names no day");
+        }
+        let hours = interval(&mut table);
+        for (number, list) in week.iter_mut().enumerate() {
+            list.extend(hours.filter(|_| days.contains(&number)));
+            list.sort_unstable();
+        }
+        table.finish();
+    }
+    if week.iter().all(Vec::is_empty) {
+        from.fault("allow", "is missing or allows nothing");
+    }
+    week
+}
+
+/// Whether hours lie within others, which are sorted and may adjoin or overlap.
+fn is_within(hours: Interval, others: &[Interval]) -> bool {
+    let (mut reached, to) = hours;
+    for (open, close) in others {
+        if *open <= reached && reached < *close {
+            reached = *close;
+        }
+    }
+    reached >= to
+}
+
 /// `on_dates = [{ dates = ["2026-12-24"], from = "10:00", to = "12:00" }, { dates = ["2026-12-25"] }]`:
 /// without hours a date is closed; a date in several lines has the hours of all of them.
 fn on_dates(from: &mut Reader<'_, '_>) -> BTreeMap<NaiveDate, Vec<Interval>> {
@@ -86,26 +118,31 @@ fn on_dates(from: &mut Reader<'_, '_>) -> BTreeMap<NaiveDate, Vec<Interval>> {
 
 impl Window {
     pub(crate) fn read(from: &mut Reader<'_, '_>, shelf: &Shelf) -> Option<Self> {
-        let mut week: [Vec<Interval>; 7] = Default::default();
-        for mut table in from.tables("allow") {
-            let days = table.words("days", |word| WEEK.iter().position(|day| *day == word));
-            if days.is_empty() {
-                table.fault("days", "names no day");
-            }
-            let hours = interval(&mut table);
-            for (number, list) in week.iter_mut().enumerate() {
-                list.extend(hours.filter(|_| days.contains(&number)));
-                list.sort_unstable();
-            }
-            table.finish();
-        }
-        if week.iter().all(Vec::is_empty) {
-            from.fault("allow", "is missing or allows nothing");
-        }
+        let week = week(from);
         let fixed = from.words("zones", |name| name.parse().ok());
         let holidays = Holidays::read(from, shelf);
         let on_dates = on_dates(from);
         Some(Self { week: Box::new(week), fixed, holidays: holidays?, on_dates })
+    }
+
+    /// Other hours, and dates that are closed; with `prove` only hours within those of the rule.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if from.has("allow") {
+            let other = week(from);
+            let within = |(new, old): (&Vec<Interval>, &Vec<Interval>)| {
+                new.iter().all(|hours| is_within(*hours, old))
+            };
+            if prove && !other.iter().zip(self.week.iter()).all(within) {
+                from.fault(
+                    "allow",
+                    "is not within the hours of the rule: a pack of your own only tightens",
+                );
+            } else {
+                *self.week = other;
+            }
+        }
+        let closed = from.words("closed_on", |date| date.parse::<NaiveDate>().ok());
+        self.on_dates.extend(closed.into_iter().map(|date| (date, Vec::new())));
     }
 
     fn zones<'a>(&'a self, candidates: &'a [Tz]) -> &'a [Tz] {

@@ -8,13 +8,13 @@ use dialer_types::{RuleId, say};
 use crate::{
     CallerCounter, Obligation, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Head, on_unknown::OnUnknown},
+    kinds::{Head, count_cap::looser, on_unknown::OnUnknown},
     reader::Reader,
     zone::SECOND,
 };
 
 /// At most so many in the window that the counter counts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct VolumeCap {
     counter: Arc<str>,
     max: u32,
@@ -43,6 +43,18 @@ impl VolumeCap {
 
     fn counted<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a CallerCounter> {
         ask.facts.counters.iter().find(|counter| counter.counter == self.counter)
+    }
+
+    /// Another maximum, and a count that nobody keeps denies; with `prove` no larger one.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(max) = from.number("max", 1..MOST + 1) {
+            if prove && max > self.max {
+                looser(from, "max", self.max);
+            } else {
+                self.max = max;
+            }
+        }
+        self.unknown.change(from);
     }
 
     pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {
