@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
-use dialer_policy::{Options, Ruleset, check::judge_line};
+use dialer_policy::{Mark, Options, PackSource, Ruleset, check::judge_line};
 
 /// The dialer: places no call that its rules deny.
 #[derive(Debug, Parser)]
@@ -60,6 +60,15 @@ pub enum PolicyCommand {
     Check {
         /// Cases, one JSON object a line.
         file: PathBuf,
+        /// Judge by the rules of the house and by this pack of your own, too.
+        #[arg(long)]
+        house: Option<PathBuf>,
+    },
+    /// Prints every rule: force on or off, verification mark, content hash, and who signed it.
+    Rules {
+        /// With the rules of the house and this pack of your own.
+        #[arg(long)]
+        house: Option<PathBuf>,
     },
 }
 
@@ -98,19 +107,76 @@ pub enum AuditCommand {
     },
 }
 
+/// The law alone; with a pack of one's own, the rules of the house and that pack on top.
+fn rules(house: Option<&Path>) -> Result<Ruleset> {
+    let Some(path) = house else { return rules_of(None) };
+    let (name, text) = (path.display().to_string(), read(path)?);
+    rules_of(Some(PackSource { name: &name, text: &text }))
+}
+
+fn rules_of(own: Option<PackSource<'_>>) -> Result<Ruleset> {
+    let options = Options { house: own.is_some() };
+    Ruleset::shipped_with(own.as_slice(), options).map_err(faults)
+}
+
+/// `policy rules`: a line for every rule, its cells apart by tabs.
+///
+/// # Errors
+/// If the pack has faults, all of which are named, or `out` takes no more.
+pub fn policy_rules(house: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    list_rules(&rules(house)?, out)
+}
+
+fn list_rules(rules: &Ruleset, out: &mut impl Write) -> Result<()> {
+    writeln!(out, "rule\tforce\tverified\thash\tsigned")?;
+    for id in rules.rule_ids().map(dialer_types::RuleId::as_str) {
+        let force = if rules.is_on(id) == Some(true) { "on" } else { "off" };
+        let mark = rules.verification(id).map_or("-", Mark::as_str);
+        let hash = rules.rule_hash(id).map(|hash| hash.to_string()).unwrap_or_default();
+        let signed = rules.signed(id).map_or_else(
+            || "not signed".to_owned(),
+            |signature| {
+                let (by, on) = (&signature.by, signature.on);
+                let stands = if signature.current { "" } else { ", before its last change" };
+                format!("{by} on {on}{stands}")
+            },
+        );
+        writeln!(out, "{id}\t{force}\t{mark}\t{hash}\t{signed}")?;
+    }
+    for named in rules.exceptions() {
+        let (rule, by, second) = (&named.rule, &named.by, &named.second_person);
+        let until = named.until.map_or_else(String::new, |until| format!(" to {until}"));
+        let from = named.from;
+        writeln!(
+            out,
+            "exception\t{rule}\tfrom {from}{until}\t{}\t{by} and {second}: {}",
+            named.relies_on, named.reason
+        )?;
+    }
+    Ok(())
+}
+
 /// `policy check`: writes one verdict a line to `out`.
 ///
 /// # Errors
 /// If the file cannot be read or a line is no case, named by its number.
-pub fn policy_check(file: &Path, out: &mut impl Write) -> Result<()> {
-    let rules = Ruleset::shipped(Options { house: false }).map_err(faults)?;
-    let lines =
-        BufReader::new(File::open(file).with_context(|| file.display().to_string())?).lines();
-    for (at, line) in lines.enumerate() {
-        let said = || format!("{}:{}", file.display(), at + 1);
+pub fn policy_check(file: &Path, house: Option<&Path>, out: &mut impl Write) -> Result<()> {
+    let rules = rules(house)?;
+    let cases = BufReader::new(File::open(file).with_context(|| file.display().to_string())?);
+    judge_lines(&rules, cases, &file.display().to_string(), out)
+}
+
+fn judge_lines(
+    rules: &Ruleset,
+    cases: impl BufRead,
+    file: &str,
+    out: &mut impl Write,
+) -> Result<()> {
+    for (at, line) in cases.lines().enumerate() {
+        let said = || format!("{file}:{}", at + 1);
         let line = line.with_context(said)?;
         if !line.trim().is_empty() {
-            writeln!(out, "{}", judge_line(&rules, &line).with_context(said)?)?;
+            writeln!(out, "{}", judge_line(rules, &line).with_context(said)?)?;
         }
     }
     Ok(())
@@ -124,4 +190,51 @@ pub(crate) fn faults(faults: Vec<dialer_policy::PackFault>) -> anyhow::Error {
 
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+
+    const CASE: &str = r#"{"id":"a","now":"2026-12-01T16:00:00Z","call":{"number":"+12125550123","line_type":"landline","party_type":"business","address":null,"purpose":"survey","technology":"manual","seller":"s","account":null,"relationship":null,"campaign":"c"},"history":[{"at":"2026-12-01T15:00:00Z","number":"+12125550123","account":null,"seller":"other","purpose":"survey","technology":"manual","outcome":"busy"}]}"#;
+
+    fn told(own: Option<&str>) -> Result<String> {
+        let rules = rules_of(own.map(|text| PackSource { name: "own.toml", text }))?;
+        let mut out = Vec::new();
+        judge_lines(&rules, CASE.as_bytes(), "cases.jsonl", &mut out)?;
+        Ok(String::from_utf8(out)?)
+    }
+
+    #[test]
+    fn a_case_is_judged_by_law_alone_unless_the_house_is_asked_for() {
+        assert!(told(None).unwrap().contains("\"verdict\":\"permit\""));
+        let house = told(Some("[[override]]\nrule = \"house.min_gap\"\nhours = 3\n")).unwrap();
+        assert!(house.contains("house.min_gap") && house.contains("2026-12-01T18:00:00Z"));
+        assert!(!house.contains("other"), "one seller sees nothing of another: {house}");
+        let faulty = told(Some("[[tighten]]\nrule = \"us.fl.cap\"\nmax = 9\n"));
+        let fault = faulty.unwrap_err().to_string();
+        assert!(fault.contains("own.toml:3: tighten[0].max: is above"), "{fault}");
+    }
+
+    #[test]
+    fn every_rule_is_listed_with_mark_hash_and_signature() {
+        let hash = rules_of(None).unwrap().rule_hash("us.fl.cap").unwrap();
+        let own = format!(
+            "[[signature]]\nrule = \"us.fl.cap\"\nhash = \"{hash}\"\nby = \"Counsel\"\non = \"2026-11-25\"\n"
+        );
+        let rules = rules_of(Some(PackSource { name: "own.toml", text: &own })).unwrap();
+        let mut out = Vec::new();
+        list_rules(&rules, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for line in [
+            format!("us.fl.cap\ton\tV2\t{hash}\tCounsel on 2026-11-25"),
+            format!(
+                "us.fcc.revocation_revoke_all\toff\tV2\t{}\tnot signed",
+                rules.rule_hash("us.fcc.revocation_revoke_all").unwrap()
+            ),
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+        }
+    }
 }

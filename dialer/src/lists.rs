@@ -90,7 +90,8 @@ impl Stores {
     /// The causes that a start may have changed: the rules, and what the build can do.
     async fn parked_for_a_start(&self) -> Result<Vec<String>, crate::store::StoreError> {
         let read = sqlx::query_scalar(
-            "SELECT DISTINCT cause FROM parked WHERE cause = 'pack' OR cause LIKE 'obligation:%'",
+            "SELECT DISTINCT cause FROM parked WHERE cause IN ('pack', 'wishes')
+                 OR cause LIKE ANY ('{obligation:%,check:%,licence:%,counter:%}')",
         )
         .fetch_all(&self.pool);
         let read = tokio::time::timeout(PATIENCE * 5, read).await;

@@ -33,8 +33,11 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Run { config, name, advertise } => {
             runtime()?.block_on(run(&config, name, advertise))
         }
-        Command::Policy { command: PolicyCommand::Check { file } } => {
-            cli::policy_check(&file, &mut out)
+        Command::Policy { command: PolicyCommand::Check { file, house } } => {
+            cli::policy_check(&file, house.as_deref(), &mut out)
+        }
+        Command::Policy { command: PolicyCommand::Rules { house } } => {
+            cli::policy_rules(house.as_deref(), &mut out)
         }
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;

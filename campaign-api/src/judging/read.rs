@@ -7,8 +7,8 @@ use dialer_facts::{FactsError, campaign_terms, lists::Lists};
 use dialer_judge::{CallTerms, CampaignTerms, ContactFacts, NumberFacts};
 use dialer_policy::AddressBasis;
 use dialer_types::{
-    CampaignId, ContactId, E164, LineType, ListId, PartyRole, PartyType, SellerId, SubjectId,
-    UnixMillis, say,
+    CampaignId, CampaignNo, ContactId, E164, LineType, ListId, PartyRole, PartyType, SellerId,
+    SubjectId, UnixMillis, say,
 };
 use schema::numbers::NumberKeys;
 use sqlx::{PgConnection, Postgres, Row, Transaction, postgres::PgRow};
@@ -78,7 +78,7 @@ pub(crate) async fn campaign(
 ) -> Result<Campaign, Problem> {
     let row = sqlx::query(
         "SELECT a.seller_id, s.no, a.purpose, a.technology, a.announces, a.caller_id,
-                a.ring_timeout_ms, a.status, a.max_tries
+                a.ring_timeout_ms, a.status, a.max_tries, a.no
          FROM campaign a JOIN seller s ON s.id = a.seller_id WHERE a.id = $1",
     )
     .bind(Uuid::from_u128(id.0))
@@ -89,11 +89,12 @@ pub(crate) async fn campaign(
     let ring_timeout: i32 = row.try_get(6)?;
     let ring_timeout = Duration::from_millis(u64::try_from(ring_timeout).unwrap_or(0));
     let (no, purpose, technology) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-    let terms = campaign_terms(no, purpose, technology, &announces, &caller_id, ring_timeout);
+    let mut terms = campaign_terms(no, purpose, technology, &announces, &caller_id, ring_timeout)?;
+    terms.no = u32::try_from(row.try_get::<i32, _>(9)?).ok().map(CampaignNo);
     Ok(Campaign {
         id,
         seller: SellerId(row.try_get::<Uuid, _>(0)?.as_u128()),
-        terms: terms.map_err(Problem::from)?,
+        terms,
         status: row.try_get(7)?,
         max_tries: row.try_get(8)?,
     })

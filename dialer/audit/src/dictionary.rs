@@ -8,7 +8,8 @@ use dialer_types::{Disposition, LineType, Outcome, Purpose, Technology};
 use crate::{
     export::{COLUMNS, PROOF},
     record::{
-        Action, Advance, Body, Counter, Denial, ImportedKind, Input, Kind, ListSeen, Place, Verdict,
+        Action, Advance, Body, Counter, Denial, ImportedKind, Input, Kind, Lifted, ListSeen, Place,
+        Verdict,
     },
 };
 
@@ -131,6 +132,7 @@ fn nested(of: &'static str) -> Option<Layout> {
         "Place" => Place::LAYOUT,
         "Counter" => Counter::LAYOUT,
         "ListSeen" => ListSeen::LAYOUT,
+        "Lifted" => Lifted::LAYOUT,
         "Input" => Input::LAYOUT,
         "Advance" => Advance::LAYOUT,
         _ => return None,
@@ -201,7 +203,8 @@ fn personal(name: &str, of: &'static str) -> &'static str {
 /// Whether a text is personal, by the name of its field. A test asks that each is named here.
 fn text_personal(name: &str) -> Option<&'static str> {
     Some(match name {
-        "citation" | "list" | "version" | "as_of" | "form" | "obligations" | "name" => NO,
+        "citation" | "relies_on" | "list" | "version" | "as_of" | "form" | "obligations"
+        | "name" => NO,
         "jurisdiction" | "zone" | "local_time" => WHERE,
         "sip_call_id" => PSEUDONYM,
         "actor" => USER,

@@ -224,6 +224,10 @@ fn rules(page: &mut Page, decision: &Decision) {
         Some(passed) => {
             for rule in passed {
                 page.row(2, start, &format!("rule {rule}"), "passed");
+                let lifted = decision.exceptions.iter().flatten();
+                for lifted in lifted.filter(|lifted| lifted.rule == *rule) {
+                    page.line(4, "exception", &lifted.relies_on);
+                }
             }
         }
         None => page.line(2, "rules passed", "not named: an earlier version recorded this"),

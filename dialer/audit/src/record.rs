@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The newest layout version that this build writes and reads; it reads all older ones too.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// One leaf of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,6 +184,15 @@ map! {
         3 => contains: bool,
     }
 
+    /// A rule that an exception of the deployment's own pack lifted: without it, it would have
+    /// denied.
+    Lifted {
+        /// Which rule.
+        0 => rule: RuleId,
+        /// The exception in law, as the pack names it; who entered it stands in the pack.
+        1 => relies_on: String,
+    }
+
     /// Another input of the judgement, by name. Never a telephone number: that is refused.
     Input {
         /// What.
@@ -233,6 +242,9 @@ map! {
         /// Ids of the rules that were asked and passed, in the order of the packs; nothing in
         /// decisions recorded before layout version 3.
         18 => rules_passed: Option<Vec<RuleId>>,
+        /// Rules that passed only because the deployment relies on an exception in law; nothing
+        /// where there is none.
+        19 => exceptions: Option<Vec<Lifted>>,
     }
 
     /// How an event moved the head of a subject.
@@ -484,6 +496,7 @@ impl Body {
     #[must_use]
     pub const fn version(&self) -> u8 {
         match self {
+            Self::Decision(Decision { exceptions: Some(_), .. }) => 4,
             Self::Decision(Decision { rules_passed: Some(_), .. }) => 3,
             _ => self.kind().since(),
         }

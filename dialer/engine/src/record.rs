@@ -3,8 +3,8 @@
 use dialer_audit::{
     Hash, Record,
     record::{
-        Advance, Counter, Decision, Denial, Ended, Input, Intent, ListSeen, NotSent, Place, Token,
-        Verdict as Said,
+        Advance, Counter, Decision, Denial, Ended, Input, Intent, Lifted, ListSeen, NotSent, Place,
+        Token, Verdict as Said,
     },
 };
 use dialer_judge::NumberFacts;
@@ -77,6 +77,7 @@ pub(crate) fn decision(
         obligations,
         inputs: inputs(evidence, scene.number),
         rules_passed: Some(verdict.passed().cloned().collect()),
+        exceptions: lifted(evidence),
     };
     Record::new(Some(scene.node), decision.into(), scene.now)
 }
@@ -87,6 +88,15 @@ fn inputs(evidence: &Evidence, number: &NumberFacts) -> Vec<Input> {
     let from = evidence.grounds.line(&evidence.jurisdictions, &evidence.zones);
     let places = Input { name: "places_from".into(), value: from };
     [consents, places].into_iter().filter(|input| !input.value.is_empty()).collect()
+}
+
+/// The exceptions without which a rule would have denied; `None` where there is none.
+fn lifted(evidence: &Evidence) -> Option<Vec<Lifted>> {
+    let lifted = evidence.exceptions.iter();
+    let lifted = lifted
+        .map(|named| Lifted { rule: named.rule.clone(), relies_on: named.relies_on.to_string() });
+    let lifted: Vec<Lifted> = lifted.collect();
+    (!lifted.is_empty()).then_some(lifted)
 }
 
 /// Every candidate zone with its local time; the jurisdictions are joined, every one applies in

@@ -69,6 +69,7 @@ impl Order {
         CallTerms {
             campaign: CampaignTerms {
                 seller_no: self.campaign.seller_no,
+                no: Some(self.campaign.no),
                 purpose: self.campaign.purpose,
                 technology: self.campaign.technology,
                 abilities: self.campaign.abilities,

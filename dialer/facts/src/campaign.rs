@@ -24,6 +24,7 @@ pub fn campaign_terms(
         u32::try_from(seller_no).map_err(|_| FactsError::row("campaign", "seller.no"))?;
     Ok(CampaignTerms {
         seller_no: SellerNo(seller_no),
+        no: None,
         purpose: code(purpose, Purpose::from_code, "campaign.purpose")?,
         technology: code(technology, Technology::from_code, "campaign.technology")?,
         abilities: abilities(announces, caller_id, ring_timeout),

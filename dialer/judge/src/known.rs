@@ -66,12 +66,14 @@ pub(crate) fn policy_facts(
     call.role = contact.role;
     let concerned = terms.concerned(number.subject);
     Facts {
-        call,
         consents: consents(number, now),
         suppressions: suppressions(&concerned, terms.campaign.seller_no, heads),
         lists: number.lists.clone(),
         history: history(terms, number.subject, heads, now),
         emergency: contact.emergency.clone(),
+        // Nobody supplies wishes, look-ups, licences or counters yet: they are absent, and the rules
+        // that ask for them say what follows.
+        ..Facts::of(call)
     }
 }
 
@@ -130,6 +132,7 @@ fn history(
                 same_account: false,
                 same_person: false,
                 same_seller: entry.seller == terms.campaign.seller_no,
+                same_campaign: terms.campaign.no.is_none_or(|no| no == entry.campaign),
                 purpose: entry.purpose,
                 technology: entry.technology,
                 outcome: entry.outcome,

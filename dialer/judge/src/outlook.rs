@@ -75,15 +75,5 @@ pub fn blocking(denials: &[Denial], until: UnixMillis) -> String {
 /// The word a parked contact is woken by.
 #[must_use]
 pub fn cause(wait: &Wait) -> String {
-    match wait {
-        Wait::Consent => "consent".into(),
-        Wait::List(list) => format!("list:{list}"),
-        Wait::Suppression => "suppression".into(),
-        Wait::Address => "address".into(),
-        Wait::Pack => "pack".into(),
-        Wait::Feed => "feed".into(),
-        Wait::Obligation(word) => format!("obligation:{word}"),
-        Wait::Contact => "contact".into(),
-        Wait::Never => "never".into(),
-    }
+    wait.word()
 }

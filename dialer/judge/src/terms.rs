@@ -27,6 +27,8 @@ pub const HORIZON: Duration = Duration::from_secs(70 * 24 * 3600);
 pub struct CampaignTerms {
     /// On whose behalf: the seller's small number.
     pub seller_no: SellerNo,
+    /// The campaign's own small number; `None` counts every campaign as this one, which is stricter.
+    pub no: Option<CampaignNo>,
     /// Why it calls.
     pub purpose: Purpose,
     /// How it calls.

@@ -1,6 +1,6 @@
 //! One judgement under way: the facts, and what follows from them for every rule.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::Arc};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -8,7 +8,7 @@ use dialer_types::{Outcome, RuleId, Say, UnixMillis};
 use smallvec::SmallVec;
 
 use crate::{
-    Counter, Evaluation, Facts, ListAge, Past, Wait,
+    Counter, Evaluation, Facts, ListAge, NamedException, Past, Wait,
     places::Candidates,
     rule::Key,
     zone::{DAY, Day, clocks, utc_date},
@@ -55,12 +55,19 @@ pub(crate) enum Ruling {
 pub(crate) struct Notes {
     pub(crate) counters: SmallVec<[Counter; 8]>,
     pub(crate) lists: SmallVec<[ListAge; 4]>,
+    /// Those without which a rule would have denied.
+    pub(crate) exceptions: SmallVec<[Arc<NamedException>; 2]>,
     pub(crate) stands_until: i64,
 }
 
 impl Notes {
     pub(crate) fn new() -> Self {
-        Self { counters: SmallVec::new(), lists: SmallVec::new(), stands_until: i64::MAX }
+        Self {
+            counters: SmallVec::new(),
+            lists: SmallVec::new(),
+            exceptions: SmallVec::new(),
+            stands_until: i64::MAX,
+        }
     }
 
     /// The answer may change at this moment.
@@ -111,6 +118,7 @@ impl<'a> Ask<'a> {
             past.at.0 <= self.now
                 && (whom.any_seller || past.same_seller)
                 && (whom.any_purpose || past.purpose == call.purpose)
+                && (!whom.same_campaign || past.same_campaign)
                 && whom.subject.matches(past, call.has_account)
         })
     }

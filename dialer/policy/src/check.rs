@@ -14,6 +14,8 @@ use crate::{
     Past, Relationship, RelationshipKind, Ruleset, Suppression, SuppressionScope, Verdict,
 };
 
+mod known;
+
 /// Why a line could not be judged. Never repeats the line: it may hold somebody's number.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -43,6 +45,9 @@ struct Case {
     history: Vec<CasePast>,
     #[serde(default)]
     feeds: Option<CaseFeeds>,
+    /// What `VECTORS.md` has no member for.
+    #[serde(default)]
+    ringfence: known::Known,
 }
 
 #[derive(Deserialize)]
@@ -193,6 +198,7 @@ impl Case {
             let as_of = moment(&feed.as_of, "feeds.emergency.as_of")?;
             facts.emergency = Some(Feed { as_of, areas: feed.areas.clone() });
         }
+        self.ringfence.fill(&mut facts)?;
         Ok(facts)
     }
 
@@ -203,6 +209,8 @@ impl Case {
             same_account: past.account.is_some() && past.account == self.call.account,
             same_person: false,
             same_seller: past.seller == self.call.seller,
+            // Attempts of a case name no campaign.
+            same_campaign: true,
             purpose: past.purpose,
             technology: past.technology,
             outcome: past.outcome,
@@ -265,13 +273,20 @@ pub fn judge_line_in(
         }).collect(),
         Verdict::Defer(_) | Verdict::Refuse(_) => Vec::new(),
     };
-    Ok(serde_json::json!({
+    let mut answer = serde_json::json!({
         "id": id,
         "verdict": verdict.word(),
         "rules": rules,
         "until": until,
         "obligations": obligations,
         "reasons": reasons,
-    })
-    .to_string())
+    });
+    let lifted = verdict.evidence().exceptions.iter();
+    let lifted: Vec<serde_json::Value> = lifted
+        .map(|named| serde_json::json!({ "rule": named.rule.as_str(), "relies_on": &*named.relies_on }))
+        .collect();
+    if let Some(answer) = answer.as_object_mut().filter(|_| !lifted.is_empty()) {
+        answer.insert("exceptions".to_owned(), lifted.into());
+    }
+    Ok(answer.to_string())
 }

@@ -42,6 +42,23 @@ const LINES: &[(&str, &str)] = &[
     ("the party's role is {role}", "通话对象的身份是{role}"),
     ("the line is {line}", "线路类型为{line}"),
     ("nobody knows where the party is", "被叫人所在地不明"),
+    ("nobody wrote the person's wishes down", "没有记录被叫人的意愿"),
+    ("the person asked not to be called", "被叫人要求不再致电"),
+    ("the person asked not to be called at this time", "被叫人要求此时不要致电"),
+    ("{database} has no answer on record", "没有 {database} 的核查结果"),
+    ("by {database} the number has changed hands", "据 {database} 核查，该号码已易主"),
+    ("{database} was asked {age} days ago", "上次向 {database} 核查是在 {age} 天前"),
+    ("nobody looked the line up", "没有查询过该线路"),
+    ("the line is one for {class}", "该线路属于{class}"),
+    ("the line was looked up {age} days ago", "上次查询该线路是在 {age} 天前"),
+    (
+        "the look-up says {found}, the contact's data say {said}",
+        "查询结果为{found}，而联系人资料为{said}",
+    ),
+    ("{needed} on record does not hold today", "登记的 {needed} 今天无效"),
+    ("no {needed} on record", "没有登记 {needed}"),
+    ("nobody counts {counter}", "没有对 {counter} 计数"),
+    ("{counter} was counted {age} seconds ago", "{counter} 的计数已是 {age} 秒之前"),
     ("no loaded pack covers {country}", "已加载的规则包都不涵盖 {country}"),
     // Abilities, by their words.
     ("identity", "开头表明主叫身份"),
@@ -70,6 +87,12 @@ const LINES: &[(&str, &str)] = &[
     ("attorney", "律师"),
     ("guarantor", "担保人"),
     ("third_party", "第三人"),
+    // Whose lines, by their words.
+    ("ordinary", "普通线路"),
+    ("emergency", "紧急救援线路"),
+    ("hospital", "医院病房线路"),
+    ("paging", "寻呼线路"),
+    ("charged", "由被叫人付费的线路"),
     // Explanations.
     (
         "{title}: {inputs}{it_is}; {then} ({rule}, {citation}).",
@@ -100,6 +123,13 @@ const LINES: &[(&str, &str)] = &[
     ("it takes {ability}", "需要{ability}"),
     ("something this build cannot do", "本系统尚不具备的能力"),
     ("it takes another party or line", "需要换一位通话对象或换一条线路"),
+    (
+        "it takes the wishes of the person, and that they allow the call",
+        "需要登记被叫人的意愿，且其允许此次呼叫",
+    ),
+    ("it takes a fresh look-up of the number in {check}", "需要通过 {check} 重新查询该号码"),
+    ("it takes a valid {licence} on record", "需要登记有效的 {licence}"),
+    ("it takes a fresh count of {counter}", "需要 {counter} 的最新计数"),
     ("no later time changes that", "等待不会改变这一结果"),
     ("a prompt that says at its beginning who calls", "在语音提示开头表明主叫身份"),
     ("a prompt that says why you call", "在语音提示中说明来电目的"),
@@ -141,7 +171,7 @@ mod tests {
     use dialer_types::{LineType, PartyRole};
 
     use super::*;
-    use crate::{Ability, Wait, waits_sentence};
+    use crate::{Ability, LineClass, Wait, waits_sentence};
 
     fn places(template: &str) -> BTreeSet<&str> {
         template.split('{').skip(1).filter_map(|part| part.split('}').next()).collect()
@@ -171,6 +201,7 @@ mod tests {
             .map(|line| line.as_str())
             .chain(PartyRole::ALL.iter().map(|role| role.as_str()))
             .chain(Ability::ALL.iter().map(|ability| ability.as_str()))
+            .chain(LineClass::ALL.iter().map(|class| class.as_str()))
             .collect();
         for (english, chinese) in LINES {
             assert_eq!(places(english), places(chinese), "{english}");
@@ -193,11 +224,18 @@ mod tests {
             Wait::Pack,
             Wait::Feed,
             Wait::Contact,
+            Wait::Wishes,
+            Wait::Check("us.rnd".into()),
+            Wait::Licence("us.tx".into()),
+            Wait::Counter("br.short".into()),
             Wait::Never,
         ];
         waits.extend(Ability::ALL.iter().map(|ability| Wait::Obligation(ability.as_str())));
         for wait in waits {
-            let text = waits_sentence(&wait, Language::Chinese).replace("us.national_dnc", "");
+            let text = waits_sentence(&wait, Language::Chinese);
+            let text = ["us.national_dnc", "us.rnd", "us.tx", "br.short"]
+                .iter()
+                .fold(text, |text, id| text.replace(id, ""));
             assert!(!text.chars().any(|one| one.is_ascii_alphabetic()), "{text}");
             assert!(text.ends_with('。'), "{text}");
             let english = waits_sentence(&wait, Language::English);

@@ -152,6 +152,10 @@ fn remedy(wait: &Wait) -> Say {
             Say::of("it takes {ability}").with("ability", needed)
         }
         Wait::Contact => "it takes another party or line".into(),
+        Wait::Wishes => "it takes the wishes of the person, and that they allow the call".into(),
+        Wait::Check(check) => say!("it takes a fresh look-up of the number in {check}", check),
+        Wait::Licence(licence) => say!("it takes a valid {licence} on record", licence),
+        Wait::Counter(counter) => say!("it takes a fresh count of {counter}", counter),
         Wait::Never => "no later time changes that".into(),
     }
 }

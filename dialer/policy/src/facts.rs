@@ -9,6 +9,8 @@ use dialer_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::{CallerCounter, Licence, LineCheck, ReassignmentCheck, Wishes};
+
 /// All a verdict is made from.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -24,6 +26,16 @@ pub struct Facts {
     pub history: Vec<Past>,
     /// The emergency feed, if one was read.
     pub emergency: Option<Feed>,
+    /// When the person does not want to be called; `None` if nobody knows.
+    pub wishes: Option<Wishes>,
+    /// What databases of reassigned numbers said; one that is missing here was not asked.
+    pub reassignment: Vec<ReassignmentCheck>,
+    /// What a look-up of the line said; `None` if there was none.
+    pub line_check: Option<LineCheck>,
+    /// What the seller, the agent and the script may show for this call.
+    pub licences: Vec<Licence>,
+    /// Counters over all calls of the caller; one that is missing here is not kept.
+    pub counters: Vec<CallerCounter>,
 }
 
 /// The call that is asked about.
@@ -85,6 +97,11 @@ impl Facts {
             lists: Vec::new(),
             history: Vec::new(),
             emergency: None,
+            wishes: None,
+            reassignment: Vec::new(),
+            line_check: None,
+            licences: Vec::new(),
+            counters: Vec::new(),
         }
     }
 }
@@ -208,6 +225,8 @@ pub struct Past {
     pub same_person: bool,
     /// It was made for the same seller.
     pub same_seller: bool,
+    /// It was made by the same campaign; also true where nobody knows.
+    pub same_campaign: bool,
     /// Why.
     pub purpose: Purpose,
     /// How.

@@ -11,7 +11,7 @@ use crate::{
     Deferral, Denial, Evaluation, Evidence, Facts, LocalTime, Obligation, Permit, Refusal, Ruleset,
     Verdict, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Body, Head, entries, suppressions_holding},
+    kinds::{Head, entries, suppressions_holding},
     rule::Rule,
     zone::{DAY, SECOND},
 };
@@ -81,7 +81,7 @@ impl<'a> Judgement<'a> {
                 continue;
             }
             asked.push(rule);
-            match rule.body.judge(ask, rule, notes) {
+            match rule.judge(ask, notes) {
                 Ruling::Pass => {}
                 Ruling::NotNow { otherwise, .. } => {
                     nos.push(No { rule, waits_for: None, otherwise });
@@ -187,14 +187,12 @@ impl<'a> Judgement<'a> {
             grounds: self.ask.places.grounds,
             counters: self.notes.counters.drain(..).collect(),
             lists: self.notes.lists.drain(..).collect(),
+            exceptions: self.notes.exceptions.drain(..).collect(),
         }
     }
 
     fn obligations(&self) -> Vec<Arc<Obligation>> {
-        let duties = self.asked.iter().filter_map(|rule| match &rule.body {
-            Body::Duty(duty) if duty.applies(&self.ask) => Some(&duty.obligation),
-            _ => None,
-        });
+        let duties = self.asked.iter().filter_map(|rule| rule.body.duty(&self.ask));
         let mut found = Vec::with_capacity(duties.clone().count());
         found.extend(duties.cloned());
         found
@@ -207,7 +205,7 @@ impl<'a> Judgement<'a> {
         let mut denials = Vec::with_capacity(self.nos.len() + usize::from(self.unreported > 0));
         for no in &self.nos {
             let rule = no.rule;
-            let inputs = match rule.body.judge(ask, rule, &mut notes) {
+            let inputs = match rule.judge(ask, &mut notes) {
                 Ruling::Pass => "".into(),
                 Ruling::NotNow { inputs, .. } | Ruling::No { inputs, .. } => inputs,
             };
@@ -260,7 +258,9 @@ fn first_pass(rule: &Rule, ask: &Ask<'_>, from: i64) -> Option<i64> {
     }
     let open = rule.body.first_pass(ask, from);
     let lapses = (end < i64::MAX).then_some(end);
-    open.filter(|open| *open < end).or(lapses)
+    let passes = open.filter(|open| *open < end).or(lapses);
+    let excepted = rule.first_exception(ask, from);
+    passes.into_iter().chain(excepted).min()
 }
 
 /// The earliest whole second after now at which all of these rules pass.

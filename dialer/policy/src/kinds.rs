@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dialer_types::{RuleId, Say};
 
 use crate::{
+    Obligation,
     ask::{Ask, Notes, Ruling},
     calendar::Calendar,
     reader::Reader,
@@ -16,19 +17,24 @@ mod cooldown;
 mod count_cap;
 mod emergency_suspension;
 mod list_scrub;
+mod number_reassignment_check;
+mod number_type;
 mod obligation;
+mod on_unknown;
 mod party_restriction;
+mod precondition;
+mod preference;
 mod revocation;
 mod suppression;
 mod target_ban;
 mod time_window;
 mod uncovered_place;
 mod unless;
+mod volume_cap;
 
 #[cfg(test)]
 pub(crate) mod cases;
 
-pub(crate) use count_cap::Span;
 pub(crate) use obligation::Duty;
 pub(crate) use suppression::{entries, holding as suppressions_holding};
 pub(crate) use uncovered_place::Uncovered;
@@ -38,9 +44,14 @@ use cooldown::Cooldown;
 use count_cap::Caps;
 use emergency_suspension::EmergencySuspension;
 use list_scrub::ListScrub;
+use number_reassignment_check::ReassignmentRule;
+use number_type::NumberType;
 use party_restriction::PartyRestriction;
+use precondition::Precondition;
+use preference::Preference;
 use time_window::Window;
 use unless::Unless;
+use volume_cap::VolumeCap;
 
 /// What rules refer to: calendars by id.
 pub(crate) type Shelf = BTreeMap<String, Arc<Calendar>>;
@@ -49,7 +60,7 @@ pub(crate) type Shelf = BTreeMap<String, Arc<Calendar>>;
 pub(crate) type Head = (RuleId, Arc<Names>);
 
 /// What a rule demands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Body {
     /// Calling hours, caps, or both (`us.wa.debt`).
     Timed {
@@ -65,6 +76,11 @@ pub(crate) enum Body {
     Party(PartyRestriction),
     Emergency(EmergencySuspension),
     Uncovered(Uncovered),
+    Preference(Preference),
+    Reassignment(ReassignmentRule),
+    NumberType(NumberType),
+    Precondition(Precondition),
+    Volume(VolumeCap),
     Duty(Duty),
     /// On record only: a case cannot show what it needs.
     Note,
@@ -96,9 +112,16 @@ impl Body {
             "party_restriction" => Self::Party(PartyRestriction::read(from)?),
             "emergency_suspension" => Self::Emergency(EmergencySuspension::read(from)?),
             "uncovered_place" => Self::Uncovered(Uncovered::default()),
+            "preference" => Self::Preference(Preference::read(from, head.as_ref())?),
+            "number_reassignment_check" => {
+                Self::Reassignment(ReassignmentRule::read(from, head.as_ref())?)
+            }
+            "number_type" => Self::NumberType(NumberType::read(from, head.as_ref())?),
+            "precondition" => Self::Precondition(Precondition::read(from, head.as_ref())?),
+            "volume_cap" => Self::Volume(VolumeCap::read(from, head.as_ref())?),
             "note" => Self::Note,
             other => match Duty::kind(other) {
-                Some(kind) => Self::Duty(Duty::read(from, kind, head?)),
+                Some(kind) => Self::Duty(Duty::read(from, kind, head.as_ref()?)),
                 None => {
                     if !other.is_empty() {
                         from.fault("kind", &format!("{other:?} is no kind of rule"));
@@ -109,9 +132,52 @@ impl Body {
         })
     }
 
+    /// Reads other parameters of the rule from a table; what the kind does not have stays unread
+    /// there. With `prove` only such as are shown to be at least as strict.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        match self {
+            Self::Timed { window, caps } => {
+                if let Some(window) = window {
+                    window.change(from, prove);
+                }
+                if let Some(caps) = caps {
+                    caps.change(from, prove);
+                }
+            }
+            Self::Cooldown(cooldown) => cooldown.change(from, prove),
+            Self::Consent(consent) => consent.change(from, prove),
+            Self::List(list) => list.change(from, prove),
+            Self::Ban(unless) => unless.change(from),
+            Self::Emergency(emergency) => emergency.change(from, prove),
+            Self::Preference(preference) => preference.change(from),
+            Self::Reassignment(check) => check.change(from, prove),
+            Self::NumberType(line) => line.change(from, prove),
+            Self::Precondition(precondition) => precondition.change(from),
+            Self::Volume(volume) => volume.change(from, prove),
+            Self::Revocation
+            | Self::Suppression
+            | Self::Party(_)
+            | Self::Uncovered(_)
+            | Self::Duty(_)
+            | Self::Note => {}
+        }
+    }
+
+    /// How far back it looks at placements, in milliseconds; `None` if it does not, or without end.
+    pub(crate) fn memory(&self) -> Option<i64> {
+        match self {
+            Self::Timed { caps: Some(caps), .. } => Some(caps.longest()),
+            Self::Cooldown(cooldown) => cooldown.longest(),
+            _ => None,
+        }
+    }
+
     /// Whether the passage of time alone can change what the rule says.
     pub(crate) const fn is_timed(&self) -> bool {
-        matches!(self, Self::Timed { .. } | Self::Cooldown(_))
+        matches!(
+            self,
+            Self::Timed { .. } | Self::Cooldown(_) | Self::Preference(_) | Self::Volume(_)
+        )
     }
 
     /// What the rule says now.
@@ -136,8 +202,26 @@ impl Body {
             Self::Party(party) => party.judge(ask),
             Self::Emergency(emergency) => emergency.judge(ask, rule.jurisdiction, notes),
             Self::Uncovered(covered) => covered.judge(ask),
+            Self::Preference(preference) => preference.judge(ask, notes),
+            Self::Reassignment(check) => check.judge(ask, notes),
+            Self::NumberType(line) => line.judge(ask, notes),
+            Self::Precondition(precondition) => precondition.judge(ask, notes),
+            Self::Volume(volume) => volume.judge(ask, &rule.id, notes),
             Self::Duty(duty) => duty.judge(ask),
             Self::Note => Ruling::Pass,
+        }
+    }
+
+    /// The duty that goes along with a call which the rule lets pass.
+    pub(crate) fn duty(&self, ask: &Ask<'_>) -> Option<&Arc<Obligation>> {
+        match self {
+            Self::Duty(duty) => Some(&duty.obligation).filter(|_| duty.applies(ask)),
+            Self::Preference(preference) => preference.duty(ask),
+            Self::Reassignment(check) => check.duty(ask),
+            Self::NumberType(line) => line.duty(ask),
+            Self::Precondition(precondition) => precondition.duty(ask),
+            Self::Volume(volume) => volume.duty(ask),
+            _ => None,
         }
     }
 
@@ -156,6 +240,8 @@ impl Body {
                 }
             }
             Self::Cooldown(cooldown) => cooldown.first_free(ask, from),
+            Self::Preference(_) => Preference::first_free(ask, from),
+            Self::Volume(volume) => Some(volume.first_free(ask, from)),
             _ => Some(from),
         }
     }

@@ -8,6 +8,7 @@ mod ability;
 mod ask;
 mod calendar;
 pub mod check;
+mod checked;
 mod chinese;
 mod evaluate;
 mod explain;
@@ -15,6 +16,7 @@ mod facts;
 mod index;
 mod judgement;
 mod kinds;
+mod own;
 mod place;
 mod places;
 mod reader;
@@ -25,6 +27,9 @@ mod verdict;
 mod zone;
 
 pub use ability::{Abilities, Ability};
+pub use checked::{
+    Blocked, CallerCounter, Licence, LineCheck, LineClass, Reassigned, ReassignmentCheck, Wishes,
+};
 pub use chinese::{chinese, in_language};
 pub use chrono::NaiveDate;
 pub use evaluate::Evaluation;
@@ -34,6 +39,7 @@ pub use facts::{
     Relationship, RelationshipKind, Suppression, SuppressionScope,
 };
 pub use judgement::Judgement;
+pub use own::{Mark, NamedException, RuleHash, Signature};
 pub use place::Place;
 pub use places::{Basis, Grounds, PostalCode};
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};

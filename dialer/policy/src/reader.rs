@@ -3,10 +3,47 @@
 use std::{cell::RefCell, ops::Range};
 
 use chrono::NaiveDate;
+use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::PackFault;
+use crate::{PackFault, RuleHash};
+
+fn digest_text(kind: u8, text: &str, hash: &mut Sha256) {
+    hash.update([kind]);
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text);
+}
+
+fn digest_table(table: &DeTable<'_>, hash: &mut Sha256) {
+    let mut fields: Vec<_> = table.iter().collect();
+    fields.sort_unstable_by(|(one, _), (other, _)| one.get_ref().cmp(other.get_ref()));
+    hash.update([b't']);
+    hash.update((fields.len() as u64).to_be_bytes());
+    for (name, value) in fields {
+        digest_text(b'k', name.get_ref(), hash);
+        digest(value.get_ref(), hash);
+    }
+}
+
+fn digest(value: &DeValue<'_>, hash: &mut Sha256) {
+    match value {
+        DeValue::String(text) => digest_text(b's', text, hash),
+        DeValue::Integer(number) => {
+            hash.update(number.radix().to_be_bytes());
+            digest_text(b'i', number.as_str(), hash);
+        }
+        DeValue::Float(number) => digest_text(b'f', number.as_str(), hash),
+        DeValue::Boolean(flag) => hash.update([b'b', u8::from(*flag)]),
+        DeValue::Datetime(moment) => digest_text(b'd', &moment.to_string(), hash),
+        DeValue::Array(items) => {
+            hash.update([b'a']);
+            hash.update((items.len() as u64).to_be_bytes());
+            items.iter().for_each(|item| digest(item.get_ref(), hash));
+        }
+        DeValue::Table(table) => digest_table(table, hash),
+    }
+}
 
 /// One file, and what is wrong with it.
 #[derive(Debug)]
@@ -86,6 +123,11 @@ impl<'a, 'i> Reader<'a, 'i> {
         self.value(key).is_some()
     }
 
+    /// Whether the field is there and is a list.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| value.get_ref().is_array())
+    }
+
     /// A field's text, without reading it.
     pub(crate) fn peek(&self, key: &str) -> Option<String> {
         self.value(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned)
@@ -94,6 +136,13 @@ impl<'a, 'i> Reader<'a, 'i> {
     /// Leaves a field to somebody else.
     pub(crate) fn skip(&mut self, key: &str) {
         self.read.push(key.to_owned());
+    }
+
+    /// The hash over everything in the table, whatever the order and spacing of its fields.
+    pub(crate) fn content(&self) -> RuleHash {
+        let mut hash = Sha256::new();
+        digest_table(self.table, &mut hash);
+        RuleHash(hash.finalize().into())
     }
 
     /// The names of fields not yet read.

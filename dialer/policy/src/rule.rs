@@ -7,8 +7,10 @@ use chrono_tz::Tz;
 use dialer_types::{LineType, PartyType, Purpose, RuleId, Technology};
 
 use crate::{
-    Call, Past, Place,
+    Call, Mark, Past, Place, RuleHash, Signature,
+    ask::{Ask, Notes, Ruling},
     kinds::{Body, Shelf},
+    own::Exception,
     reader::Reader,
     verdict::Names,
     zone::{DAY, date_starts, utc_date},
@@ -82,6 +84,28 @@ pub(crate) struct Key {
     pub(crate) subject: Subject,
     pub(crate) any_seller: bool,
     pub(crate) any_purpose: bool,
+    /// Of the call's own campaign only.
+    pub(crate) same_campaign: bool,
+}
+
+/// A part of a key that is written as a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyPart {
+    Subject(Subject),
+    Seller,
+    Purpose,
+    Campaign,
+}
+
+impl KeyPart {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "seller" => Self::Seller,
+            "purpose" => Self::Purpose,
+            "campaign" => Self::Campaign,
+            word => Self::Subject(Subject::from_word(word)?),
+        })
+    }
 }
 
 impl Key {
@@ -89,10 +113,42 @@ impl Key {
         if !from.has("key") {
             from.fault("key", "is missing: account, person or number");
         }
+        if from.is_list("key") {
+            return Self::of_parts(from);
+        }
         let subject = from.word("key", Subject::from_word);
         let any_seller = from.flag("any_seller");
         let any_purpose = from.flag("any_purpose");
-        Some(Self { subject: subject?, any_seller, any_purpose })
+        Some(Self { subject: subject?, any_seller, any_purpose, same_campaign: false })
+    }
+
+    /// `["person", "campaign"]`: only what all of these have in common with the call counts.
+    fn of_parts(from: &mut Reader<'_, '_>) -> Option<Self> {
+        let parts = from.words("key", KeyPart::from_word);
+        for flag in ["any_seller", "any_purpose"] {
+            if from.has(flag) {
+                from.fault(flag, "a key that is a list says by itself what it is narrowed to");
+                from.skip(flag);
+            }
+        }
+        let mut subjects = parts.iter().filter_map(|part| match part {
+            KeyPart::Subject(subject) => Some(*subject),
+            _ => None,
+        });
+        let (subject, more) = (subjects.next(), subjects.next());
+        if subject.is_none() || more.is_some() {
+            from.fault(
+                "key",
+                "expected exactly one of account, person, number; over all persons only a volume_cap counts",
+            );
+            return None;
+        }
+        Some(Self {
+            subject: subject?,
+            any_seller: !parts.contains(&KeyPart::Seller),
+            any_purpose: !parts.contains(&KeyPart::Purpose),
+            same_campaign: parts.contains(&KeyPart::Campaign),
+        })
     }
 }
 
@@ -139,6 +195,11 @@ pub(crate) struct Rule {
     technologies: Mask,
     reach: Vec<Reach>,
     pub(crate) body: Body,
+    /// How far its text was verified; rules of the house have no mark.
+    pub(crate) mark: Option<Mark>,
+    pub(crate) hash: RuleHash,
+    pub(crate) exceptions: Vec<Exception>,
+    pub(crate) signatures: Vec<Signature>,
 }
 
 const FORCES: [(&str, bool); 7] = [
@@ -150,6 +211,37 @@ const FORCES: [(&str, bool); 7] = [
     ("adopted_not_in_force", false),
     ("case_law", false),
 ];
+
+fn is_on(word: &str) -> Option<bool> {
+    FORCES.iter().find(|(name, _)| *name == word).map(|(_, on)| *on)
+}
+
+/// A change of force on a date: `then = { force = "superseded", from = "2027-01-31" }`. Whoever asks
+/// as of a day before it is told what held then.
+fn then(
+    from: &mut Reader<'_, '_>,
+    force: Option<bool>,
+    since: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> (Option<bool>, Option<NaiveDate>, Option<NaiveDate>) {
+    let Some(mut change) = from.table("then") else { return (force, since, to) };
+    for key in ["force", "from"] {
+        if !change.has(key) {
+            change.fault(key, "is missing");
+        }
+    }
+    let (then, day) = (change.word("force", is_on), change.date("from"));
+    change.finish();
+    let (Some(now), Some(then), Some(day)) = (force, then, day) else { return (force, since, to) };
+    match (now, then) {
+        (false, true) => (Some(true), Some(since.map_or(day, |since| since.max(day))), to),
+        (true, false) => {
+            let eve = day.pred_opt();
+            (Some(true), since, eve.map(|eve| to.map_or(eve, |to| to.min(eve))).or(to))
+        }
+        (now, _) => (Some(now), since, to),
+    }
+}
 
 /// Purposes named in a field; `any` means all.
 fn purposes(from: &mut Reader<'_, '_>) -> Mask {
@@ -185,12 +277,19 @@ impl Rule {
         if !from.has("force") {
             from.fault("force", "is missing");
         }
-        let force = from
-            .word("force", |word| FORCES.iter().find(|(name, _)| *name == word).map(|(_, on)| *on));
+        let force = from.word("force", is_on);
+        let enabled = !from.has("enabled") || from.flag("enabled");
+        if !enabled && !id.as_deref().is_some_and(|id| id.starts_with("house.")) {
+            from.fault("enabled", "only a rule of the house can be switched off");
+        }
         let (since, to) = (from.date("effective_from"), from.date("effective_to"));
+        if since.zip(to).is_some_and(|(since, to)| since > to) {
+            from.fault("effective_to", "is before `effective_from`");
+        }
+        let (force, since, to) = then(&mut from, force, since, to);
         let (purposes, technologies) = (purposes(&mut from), technologies(&mut from, "technology"));
         let reach = from.tables("reach").into_iter().map(Reach::read).collect();
-        from.word("verified", |word| ["V1", "V2", "K"].contains(&word).then_some(()));
+        let mark = from.word("verified", Mark::from_word);
         from.word("confidence", |word| ["H", "M", "L"].contains(&word).then_some(()));
         from.text("source");
         from.text("note");
@@ -206,14 +305,34 @@ impl Rule {
             id: id?,
             names: names?,
             jurisdiction: jurisdiction?,
-            on: force?,
+            on: force? && enabled,
             from: since,
             to,
             purposes,
             technologies,
             reach,
             body: body?,
+            mark,
+            hash: from.content(),
+            exceptions: Vec::new(),
+            signatures: Vec::new(),
         })
+    }
+
+    /// An earlier first day, a later last one.
+    pub(crate) fn widen(&mut self, from: &mut Reader<'_, '_>) {
+        if let Some(date) = from.date("effective_from") {
+            match self.from {
+                Some(first) if date <= first => self.from = Some(date),
+                _ => from.fault("effective_from", "is not before the first day of the rule"),
+            }
+        }
+        if let Some(date) = from.date("effective_to") {
+            match self.to {
+                Some(last) if date >= last => self.to = Some(date),
+                _ => from.fault("effective_to", "is not after the last day of the rule"),
+            }
+        }
     }
 
     /// Whether the rule can be about calls for such a purpose.
@@ -229,6 +348,16 @@ impl Rule {
     /// Whether the rule can be about calls to such a party on such a line.
     pub(crate) fn reaches(&self, line: LineType, party: PartyType) -> bool {
         self.reach.is_empty() || self.reach.iter().any(|reach| reach.covers(line, party))
+    }
+
+    /// What the rule says now, with its exceptions.
+    pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
+        let counted = notes.counters.len();
+        let ruling = self.body.judge(ask, self, notes);
+        if self.exceptions.is_empty() {
+            return ruling;
+        }
+        self.excepted(ruling, ask, notes, counted)
     }
 
     /// Whether the rule is about such calls, wherever and whenever.

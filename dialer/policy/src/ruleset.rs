@@ -1,6 +1,6 @@
 //! Loading packs.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use dialer_types::{Language, RuleId};
 use sha2::{Digest, Sha256};
@@ -8,11 +8,12 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::{
-    Call, Place,
+    Call, Mark, NamedException, Place, RuleHash, Signature,
     calendar::Calendar,
     evaluate::{OWN_LIST, own_list},
     index::Index,
-    kinds::{Body, Head, Shelf, Span},
+    kinds::{Body, Head, Shelf},
+    own::OwnTables,
     reader::{File, Reader},
     rule::Rule,
     shipped,
@@ -85,18 +86,28 @@ struct Gathered {
     covered: Vec<Place>,
 }
 
-/// A change to a house rule.
-#[derive(Debug)]
-struct Override<'a, 'i> {
-    from: Reader<'a, 'i>,
-}
-
 impl Ruleset {
     /// Reads packs, calendars and overrides, in any order.
     ///
     /// # Errors
     /// Every fault of every pack, at once.
     pub fn load(packs: &[PackSource<'_>], options: Options) -> Result<Self, Vec<PackFault>> {
+        Self::load_with(packs, &[], options)
+    }
+
+    /// Reads packs and a deployment's own: those may add rules, adjust rules of the house, tighten
+    /// rules of the law, name exceptions and sign.
+    ///
+    /// # Errors
+    /// Every fault of every pack, at once.
+    pub fn load_with(
+        packs: &[PackSource<'_>],
+        own: &[PackSource<'_>],
+        options: Options,
+    ) -> Result<Self, Vec<PackFault>> {
+        let ours = packs.len();
+        let packs: Vec<PackSource<'_>> = packs.iter().chain(own).copied().collect();
+        let packs = packs.as_slice();
         let files: Vec<File<'_>> =
             packs.iter().map(|pack| File::new(pack.name, pack.text)).collect();
         let documents: Vec<Spanned<DeTable<'_>>> =
@@ -113,8 +124,8 @@ impl Ruleset {
                 gathered.calendar(table);
             }
         }
-        let mut overrides = Vec::new();
-        for mut root in roots() {
+        let mut tables = OwnTables::default();
+        for (at, mut root) in roots().enumerate() {
             // Read and judged above; asked for again so that it is not an unknown field.
             root.skip("calendar");
             if let Some(head) = root.table("pack") {
@@ -123,12 +134,10 @@ impl Ruleset {
             for table in root.tables("rule") {
                 gathered.rule(table);
             }
-            overrides.extend(root.tables("override").into_iter().map(|from| Override { from }));
+            tables.gather(&mut root, at >= ours);
             root.finish();
         }
-        for change in overrides {
-            change.apply(&mut gathered.rules);
-        }
+        tables.apply(&mut gathered.rules);
         let mut faults: Vec<PackFault> = files.into_iter().flat_map(File::into_faults).collect();
         let has_house = gathered.rules.iter().any(|rule| rule.id.is_house());
         if options.house && !has_house && faults.is_empty() {
@@ -154,13 +163,12 @@ impl Ruleset {
         Self::load(shipped::PACKS, options)
     }
 
-    /// The packs that ship with this build and a deployment's own (overrides of the house).
+    /// The packs that ship with this build and a deployment's own.
     ///
     /// # Errors
     /// Every fault of every pack, at once.
     pub fn shipped_with(own: &[PackSource<'_>], options: Options) -> Result<Self, Vec<PackFault>> {
-        let packs: Vec<PackSource<'_>> = shipped::PACKS.iter().chain(own).copied().collect();
-        Self::load(&packs, options)
+        Self::load_with(shipped::PACKS, own, options)
     }
 
     /// The hash over all loaded packs.
@@ -178,6 +186,52 @@ impl Ruleset {
     /// The ids of all rules, in force or not, in the order of the packs.
     pub fn rule_ids(&self) -> impl Iterator<Item = &RuleId> {
         self.rules.iter().map(|rule| &rule.id)
+    }
+
+    fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id.as_str() == id)
+    }
+
+    /// How far a rule's text was verified; `None` for rules of the house, of the deployment and
+    /// for those that no pack has.
+    #[must_use]
+    pub fn verification(&self, rule: &str) -> Option<Mark> {
+        self.rule(rule)?.mark
+    }
+
+    /// The hash of a rule as it is judged: what counsel signs. `None` if no loaded pack has it.
+    #[must_use]
+    pub fn rule_hash(&self, rule: &str) -> Option<RuleHash> {
+        Some(self.rule(rule)?.hash)
+    }
+
+    /// Whether counsel has signed a rule: the newest signature under the rule as it is judged, else
+    /// the newest of before its last change (`current` tells). `None` if nobody signed.
+    #[must_use]
+    pub fn signed(&self, rule: &str) -> Option<&Signature> {
+        self.rule(rule)?.signatures.iter().max_by_key(|signed| (signed.current, signed.on))
+    }
+
+    /// Whether a rule's force lets calls be judged by it. `None` if no loaded pack has it.
+    #[must_use]
+    pub fn is_on(&self, rule: &str) -> Option<bool> {
+        Some(self.rule(rule)?.on)
+    }
+
+    /// The rule in force that looks back farthest at placements, and how far; rules that look back
+    /// without end are left out. Whoever keeps histories must keep them as long.
+    #[must_use]
+    pub fn longest_memory(&self) -> Option<(&RuleId, Duration)> {
+        let memory = |rule: &Rule| rule.body.memory().and_then(|span| u64::try_from(span).ok());
+        let on = self.rules.iter().filter(|rule| rule.on);
+        let spans = on.filter_map(|rule| Some((&rule.id, Duration::from_millis(memory(rule)?))));
+        spans.max_by_key(|(_, span)| *span)
+    }
+
+    /// Every exception on record, in the order of the packs.
+    pub fn exceptions(&self) -> impl Iterator<Item = &NamedException> {
+        let rules = self.rules.iter().flat_map(|rule| &rule.exceptions);
+        rules.map(|exception| exception.named().as_ref())
     }
 
     /// How old a list may be for the strictest rule that asks for it, in days, by the list's id.
@@ -295,32 +349,6 @@ impl Gathered {
         let names = Names::new(title, Some(title_zh), citation, Some(citation_zh));
         let own_list = (RuleId::new(OWN_LIST), Arc::new(names));
         Ruleset { version, rules: self.rules, index, own_list, covered: self.covered }
-    }
-}
-
-impl Override<'_, '_> {
-    /// Changes a house rule's `max`, or how long it looks back.
-    fn apply(mut self, rules: &mut [Rule]) {
-        let from = &mut self.from;
-        let name = from.required_text("rule").unwrap_or_default();
-        let max = from.number("max", 1..1001);
-        let span = ["hours", "seconds"].iter().any(|key| from.has(key));
-        let span = if span { Span::read(from) } else { None };
-        from.finish();
-        let Some(rule) = rules.iter_mut().find(|rule| rule.id.as_str() == name) else {
-            return from.fault("rule", "no loaded rule has this id");
-        };
-        if !rule.id.is_house() {
-            return from.fault("rule", "only house rules can be adjusted");
-        }
-        match &mut rule.body {
-            Body::Timed { caps: Some(caps), .. } => {
-                if !caps.adjust(max, span) {
-                    from.fault("rule", "this rule counts days and takes `max` only");
-                }
-            }
-            _ => from.fault("rule", "this rule has nothing to adjust"),
-        }
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) const PACKS: &[PackSource<'static>] = packs![
     "nz.toml",
     "pl.toml",
     "pt.toml",
+    "sa.toml",
     "sg.toml",
     "tr.toml",
     "us-al.toml",
@@ -105,6 +106,6 @@ mod tests {
         let house = Ruleset::shipped(Options { house: true }).unwrap();
         assert_ne!(law.version(), house.version());
         assert!(law.rule_ids().all(|id| !id.is_house()));
-        assert_eq!(house.rule_ids().count(), law.rule_ids().count() + 3);
+        assert_eq!(house.rule_ids().count(), law.rule_ids().count() + 7);
     }
 }

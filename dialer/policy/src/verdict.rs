@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate, Timelike, Weekday};
 use chrono_tz::Tz;
 use dialer_types::{Language, RuleId, Say, UnixMillis};
 
-use crate::{Abilities, Ability, Grounds, Place, RulesetVersion, zone::local};
+use crate::{Abilities, Ability, Grounds, NamedException, Place, RulesetVersion, zone::local};
 
 /// The answer to "may this call be placed now?".
 #[derive(Debug)]
@@ -138,6 +138,14 @@ pub enum Wait {
     Obligation(&'static str),
     /// Another kind of line, another party: a change of the contact's data.
     Contact,
+    /// The person's wishes on record, or other wishes.
+    Wishes,
+    /// A fresh look-up of the number: the database's id, or `line`.
+    Check(Arc<str>),
+    /// A licence, registration, approval or certificate with this id.
+    Licence(Arc<str>),
+    /// A fresh counter of the caller's calls.
+    Counter(Arc<str>),
     /// Nothing: this stays refused.
     Never,
 }
@@ -155,6 +163,10 @@ impl Wait {
             Self::Feed => "feed".into(),
             Self::Obligation(word) => format!("obligation:{word}"),
             Self::Contact => "contact".into(),
+            Self::Wishes => "wishes".into(),
+            Self::Check(id) => format!("check:{id}"),
+            Self::Licence(id) => format!("licence:{id}"),
+            Self::Counter(id) => format!("counter:{id}"),
             Self::Never => "never".into(),
         }
     }
@@ -169,9 +181,13 @@ impl Wait {
             "pack" => Self::Pack,
             "feed" => Self::Feed,
             "contact" => Self::Contact,
+            "wishes" => Self::Wishes,
             "never" => Self::Never,
             _ => match word.split_once(':')? {
                 ("list", list) => Self::List(list.into()),
+                ("check", id) => Self::Check(id.into()),
+                ("licence", id) => Self::Licence(id.into()),
+                ("counter", id) => Self::Counter(id.into()),
                 ("obligation", word) => Self::Obligation(Ability::from_word(word)?.as_str()),
                 _ => return None,
             },
@@ -341,6 +357,8 @@ pub struct Evidence {
     pub counters: Vec<Counter>,
     /// The lists that were consulted.
     pub lists: Vec<ListAge>,
+    /// The exceptions without which a rule would have denied, in the order of the packs.
+    pub exceptions: Vec<Arc<NamedException>>,
 }
 
 /// What one limit of a rule counted.

@@ -87,6 +87,7 @@ fn past() -> impl Strategy<Value = Past> {
                     same_account: account,
                     same_person: person,
                     same_seller: seller,
+                    same_campaign: true,
                     purpose,
                     technology,
                     outcome,

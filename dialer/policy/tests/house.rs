@@ -28,6 +28,7 @@ fn another(hours_ago: i64) -> Past {
         same_account: false,
         same_person: true,
         same_seller: false,
+        same_campaign: true,
         purpose: Purpose::DebtCollection,
         technology: Technology::Manual,
         outcome: Outcome::Busy,
@@ -111,4 +112,82 @@ fn recorded_telemarketing_waits_for_a_key_that_opts_out() {
     let duties: Vec<_> = permit.obligations().iter().map(|duty| duty.rule.as_str()).collect();
     assert!(duties.contains(&"us.fcc.prerecorded_identification"), "{duties:?}");
     assert!(!duties.contains(&"us.fcc.abandon_message"), "{duties:?}");
+}
+
+fn with(overrides: &str) -> Ruleset {
+    let own = PackSource { name: "own.toml", text: overrides };
+    Ruleset::shipped_with(&[own], Options { house: true }).unwrap()
+}
+
+fn judged(rules: &Ruleset, facts: &Facts) -> Verdict {
+    rules.evaluate(facts, &Evaluation::LAW, UnixMillis(NOW))
+}
+
+#[test]
+fn of_the_rules_of_the_house_three_are_on_until_somebody_says_otherwise() {
+    let rules = house();
+    let on = |id: &&str| rules.is_on(id) == Some(true);
+    let ids: Vec<&str> = rules.rule_ids().map(dialer_types::RuleId::as_str).collect();
+    let houses = ids.iter().copied().filter(|id| id.starts_with("house."));
+    let houses: Vec<&str> = houses.filter(on).collect();
+    assert_eq!(houses, ["house.person_day_cap", "house.min_gap", "house.uncovered_place"]);
+    let off = with("[[override]]\nrule = \"house.min_gap\"\nenabled = false\n");
+    let mut facts = facts("+12125550123");
+    facts.history = vec![another(1)];
+    assert_eq!(judged(&off, &facts).word(), "permit");
+}
+
+#[test]
+fn sellers_share_a_cap_without_seeing_one_another() {
+    let rules = with(
+        "[[override]]\nrule = \"house.cross_seller_cap\"\nenabled = true\nmax = 2\ncalendar = \"week\"\n",
+    );
+    let mut facts = facts("+12125550123");
+    facts.history = vec![another(26)];
+    assert_eq!(judged(&rules, &facts).word(), "permit");
+    facts.history = vec![another(26), another(3)];
+    let verdict = judged(&rules, &facts);
+    assert_eq!(named(&verdict), ["house.cross_seller_cap"]);
+    let denial = &verdict.denials()[0];
+    let told = dialer_policy::explain(denial, dialer_types::Language::English);
+    assert!(
+        told.starts_with("Placements of all sellers together: 2 counted of 2 allowed"),
+        "{told}"
+    );
+}
+
+#[test]
+fn on_a_quiet_date_nobody_is_called_where_it_is_that_date() {
+    let rules = with(
+        "[[override]]\nrule = \"house.quiet_dates\"\nenabled = true\nclosed_on = [\"2026-12-01\"]\n",
+    );
+    let Verdict::Defer(deferral) = judged(&rules, &facts("+12125550123")) else {
+        panic!("not deferred")
+    };
+    assert_eq!(deferral.denials[0].rule.as_str(), "house.quiet_dates");
+    assert_eq!(deferral.until.0, NOW + 13 * HOUR, "midnight in New York");
+    let any_day = with("[[override]]\nrule = \"house.quiet_dates\"\nenabled = true\n");
+    assert_eq!(judged(&any_day, &facts("+12125550123")).word(), "permit");
+}
+
+#[test]
+fn agents_and_scripts_are_asked_for_their_papers_where_the_house_says_so() {
+    use dialer_policy::Licence;
+    let rules = with(
+        "[[override]]\nrule = \"house.agent_certification\"\nenabled = true\n[[override]]\nrule = \"house.script_approval\"\nenabled = true\n",
+    );
+    let mut facts = facts("+12125550123");
+    let Verdict::Refuse(refusal) = judged(&rules, &facts) else { panic!("not refused") };
+    let waits: Vec<String> = refusal.waits_for.iter().map(dialer_policy::Wait::word).collect();
+    assert_eq!(waits, ["licence:agent_certified", "licence:script_approved"]);
+    let licence = |id: &str, until: &str| Licence {
+        id: id.into(),
+        from: None,
+        until: Some(until.parse().unwrap()),
+    };
+    facts.licences =
+        vec![licence("agent_certified", "2026-12-01"), licence("script_approved", "2026-11-30")];
+    assert_eq!(named(&judged(&rules, &facts)), ["house.script_approval"], "lapsed yesterday");
+    facts.licences[1] = licence("script_approved", "2026-12-31");
+    assert_eq!(judged(&rules, &facts).word(), "permit");
 }

@@ -47,6 +47,21 @@ fn every_typo_is_found_with_file_line_and_field() {
         ("as_of = \"2026-11-23\"", "as_of = \"2026-11-31\"", "p.toml:4: pack.as_of: "),
         ("[[rule]]", "[[rules]]", "p.toml:6: rules: unknown field"),
         ("citation = \"C\"", "citation = \"C", "p.toml:9: (syntax): "),
+        (
+            "force = \"law\"",
+            "force = \"law\"\neffective_from = \"2026-12-01\"\neffective_to = \"2026-11-30\"",
+            "p.toml:12: rule.us.x.effective_to: is before",
+        ),
+        (
+            "kind = \"count_cap\"",
+            "kind = \"time_window\"\nzones = [\"America/Nowhere\"]\nallow = [{ days = [\"mon\"], from = \"21:00\", to = \"08:00\" }]",
+            "p.toml:14: rule.us.x.zones[0]: ",
+        ),
+        (
+            "kind = \"count_cap\"",
+            "kind = \"time_window\"\nallow = [{ days = [\"mon\"], from = \"21:00\", to = \"08:00\" }]",
+            "p.toml:14: rule.us.x.allow[0].to: is not after `from`",
+        ),
     ] {
         let text = format!("{HEAD}{RULE}");
         assert!(text.contains(right), "{right}");
@@ -98,4 +113,84 @@ fn an_override_adjusts_house_rules_only_and_changes_the_version() {
     assert!(load("[[override]]\nrule = \"us.x\"\nmax = 5\n").is_err());
     assert!(load("[[override]]\nrule = \"house.y\"\nmax = 5\n").is_err());
     assert!(load("[[override]]\nrule = \"house.x\"\nmin = 5\n").is_err());
+}
+
+mod as_of {
+    use dialer_policy::{Call, Evaluation, Facts, Options, PackSource, Ruleset};
+    use dialer_types::{LineType, PartyType, Purpose, UnixMillis};
+
+    fn named(rules: &Ruleset, facts: &Facts, now: &str) -> Vec<String> {
+        let now = chrono::DateTime::parse_from_rfc3339(now).unwrap().timestamp_millis();
+        let verdict = rules.evaluate(facts, &Evaluation::LAW, UnixMillis(now));
+        verdict.denials().iter().map(|denial| denial.rule.to_string()).collect()
+    }
+
+    fn call(number: &str, party: PartyType) -> Facts {
+        let mut call = Call::manual(number.parse().unwrap(), Purpose::Telemarketing);
+        (call.party, call.line) = (party, LineType::Landline);
+        Facts::of(call)
+    }
+
+    #[test]
+    fn a_past_day_is_judged_by_the_rules_of_that_day() {
+        let law = Ruleset::shipped(Options { house: false }).unwrap();
+        let pittsburgh = call("+14125550123", PartyType::Business);
+        // Sunday 2026-10-18 is the first day of Act 47: no calls on Sundays.
+        let sundays = [("2026-10-11T16:00:00Z", false), ("2026-10-18T03:59:59Z", false)];
+        let later = [("2026-10-18T04:00:00Z", true), ("2026-10-25T16:00:00Z", true)];
+        for (now, denied) in sundays.into_iter().chain(later) {
+            let named = named(&law, &pittsburgh, now);
+            assert_eq!(named.contains(&"us.pa.hours".to_owned()), denied, "{now} {named:?}");
+        }
+        let paris = call("+33199001234", PartyType::Consumer);
+        let optin = "fr.optin".to_owned();
+        assert!(!named(&law, &paris, "2026-08-10T12:00:00Z").contains(&optin));
+        assert!(!named(&law, &paris, "2026-08-10T21:59:59Z").contains(&optin));
+        assert!(named(&law, &paris, "2026-08-10T22:00:00Z").contains(&optin));
+    }
+
+    #[test]
+    fn a_rule_ends_with_its_last_day_and_its_force_may_change_on_a_day() {
+        let day = "2026-12-01";
+        for (fields, before, after) in [
+            ("force = \"law\"\neffective_to = \"2026-11-30\"", true, false),
+            ("force = \"law\"\neffective_from = \"2026-12-01\"", false, true),
+            (
+                "force = \"law\"\nthen = { force = \"superseded\", from = \"2026-12-01\" }",
+                true,
+                false,
+            ),
+            (
+                "force = \"proposed\"\nthen = { force = \"law\", from = \"2026-12-01\" }",
+                false,
+                true,
+            ),
+            (
+                "force = \"law\"\nthen = { force = \"regulator_guidance\", from = \"2026-12-01\" }",
+                true,
+                true,
+            ),
+            (
+                "force = \"proposed\"\nthen = { force = \"case_law\", from = \"2026-12-01\" }",
+                false,
+                false,
+            ),
+            (
+                "force = \"adopted_not_in_force\"\neffective_from = \"2020-01-01\"\nthen = { force = \"law\", from = \"2026-12-01\" }",
+                false,
+                true,
+            ),
+        ] {
+            let text = format!(
+                "[[rule]]\nid = \"us.x\"\ntitle = \"T\"\ncitation = \"C\"\npurposes = [\"any\"]\njurisdiction = \"US\"\nkind = \"consent_required\"\nneeds = \"any\"\n{fields}\n"
+            );
+            let source = PackSource { name: "p.toml", text: &text };
+            let rules = Ruleset::load(&[source], Options::default()).unwrap();
+            let facts = call("+12125550123", PartyType::Consumer);
+            for (now, denied) in [("2026-12-01T04:59:59Z", before), ("2026-12-01T05:00:00Z", after)]
+            {
+                assert_eq!(!named(&rules, &facts, now).is_empty(), denied, "{fields} {now} {day}");
+            }
+        }
+    }
 }

@@ -81,6 +81,7 @@ fn with_history(mut facts: Facts, now: i64, history: &[(i64, bool)]) -> Facts {
             same_account: false,
             same_person: false,
             same_seller: true,
+            same_campaign: true,
             purpose: Purpose::Telemarketing,
             technology: Technology::Manual,
             outcome: if *spoken { Outcome::Conversation } else { Outcome::NoAnswer },

@@ -129,6 +129,7 @@ fn made_up() -> impl Strategy<Value = Facts> {
             same_account,
             same_person: false,
             same_seller: true,
+            same_campaign: true,
             purpose,
             technology,
             outcome: Outcome::ALL[outcome],

@@ -225,6 +225,7 @@ impl World {
             rules_passed: Some(
                 ["us.fcc.hours", "us.tsr.dnc", "house.day_cap"].map(RuleId::new).into(),
             ),
+            exceptions: None,
         }
     }
 

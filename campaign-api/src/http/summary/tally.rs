@@ -158,7 +158,15 @@ impl Way {
 /// not to be had by asking.
 const fn is_fact(wait: &Wait) -> bool {
     match wait {
-        Wait::Consent | Wait::List(_) | Wait::Feed | Wait::Address | Wait::Contact => true,
+        Wait::Consent
+        | Wait::List(_)
+        | Wait::Feed
+        | Wait::Address
+        | Wait::Contact
+        | Wait::Wishes
+        | Wait::Check(_)
+        | Wait::Licence(_)
+        | Wait::Counter(_) => true,
         Wait::Suppression | Wait::Pack | Wait::Obligation(_) | Wait::Never => false,
     }
 }

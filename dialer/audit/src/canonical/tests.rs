@@ -10,8 +10,8 @@ use super::*;
 use crate::{
     record::{
         Action, Advance, CampaignAction, ConsentGiven, Corrected, Counter, Decision, Denial, Ended,
-        Imported, ImportedKind, Input, Intent, ListSeen, NotSent, Place, Revoked, Sent, Suppressed,
-        Token, Verdict,
+        Imported, ImportedKind, Input, Intent, Lifted, ListSeen, NotSent, Place, Revoked, Sent,
+        Suppressed, Token, Verdict,
     },
     tree::Hash,
 };
@@ -97,6 +97,7 @@ impl Source {
             obligations: self.list(Self::text),
             inputs: self.list(|s| Input { name: s.text(), value: s.text() }),
             rules_passed: self.maybe(|s| s.list(Self::rule)),
+            exceptions: self.maybe(|s| s.list(|s| Lifted { rule: s.rule(), relies_on: s.text() })),
         }
     }
 
@@ -235,12 +236,12 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
         decode(&leaf).unwrap_err()
     };
     assert_eq!(changed(2, 0), CanonicalError::Version(0));
-    assert_eq!(changed(2, 4), CanonicalError::Version(4));
+    assert_eq!(changed(2, 5), CanonicalError::Version(5));
     assert_eq!(changed(2, 3), CanonicalError::KindVersion { kind: 4, version: 3 });
     assert_eq!(changed(2, 2), CanonicalError::KindVersion { kind: 4, version: 2 });
     assert_eq!(changed(6, 11), CanonicalError::KindVersion { kind: 11, version: 1 });
     assert_eq!(changed(6, 12), CanonicalError::Kind(12));
-    assert!(changed(6, 12).to_string().contains("layout version 3"));
+    assert!(changed(6, 12).to_string().contains("layout version 4"));
     assert_eq!(changed(27, 2), CanonicalError::UnknownField { of: "NotSent", key: 2 });
     assert_eq!(encode(&Record { version: 2, ..sample() }), Err(CanonicalError::Version(2)));
 }
@@ -257,7 +258,13 @@ fn a_decision_of_an_earlier_layout_stays_readable_and_a_new_one_names_what_passe
     let (new, record) = made(Some(vec![RuleId::new("us.fcc.hours")]));
     assert_eq!((new[2], decode(&new)), (3, Ok(record)));
     assert!(new.windows(12).any(|bytes| bytes == b"us.fcc.hours"));
-    for (mut leaf, version) in [(old, 3), (new, 1)] {
+    let lifted = Lifted { rule: RuleId::new("us.fl.cap"), relies_on: "Fla. Stat.".into() };
+    let decision =
+        Decision { exceptions: Some(vec![lifted]), ..Source(vec![].into_iter()).decision() };
+    let record = Record::new(None, decision.into(), UnixMillis(5));
+    let excepted = encode(&record).unwrap();
+    assert_eq!((excepted[2], decode(&excepted)), (4, Ok(record)));
+    for (mut leaf, version) in [(old, 3), (new.clone(), 4), (new, 1), (excepted, 3)] {
         leaf[2] = version;
         let kind_version = CanonicalError::KindVersion { kind: 1, version: u64::from(version) };
         assert_eq!(decode(&leaf), Err(kind_version));
@@ -324,7 +331,7 @@ fn layout() -> String {
         NotSent kind(Kind::NotSent); Ended kind(Kind::Outcome); Suppressed kind(Kind::Suppression);
         ConsentGiven kind(Kind::Consent); Revoked kind(Kind::Revocation); Imported kind(Kind::Imported);
         CampaignAction kind(Kind::Campaign); Corrected kind(Kind::Correction);
-        Denial "`Denial`"; Place "`Place`"; Counter "`Counter`"; ListSeen "`ListSeen`"; Input "`Input`";
+        Denial "`Denial`"; Place "`Place`"; Counter "`Counter`"; ListSeen "`ListSeen`"; Lifted "`Lifted`"; Input "`Input`";
         Advance "`Advance`";
     }
     macro_rules! words {

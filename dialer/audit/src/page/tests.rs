@@ -4,7 +4,7 @@ use dialer_types::{
 };
 
 use super::*;
-use crate::record::{Advance, Counter, Denial, Input, ListSeen, Place, Sent, Token};
+use crate::record::{Advance, Counter, Denial, Input, Lifted, ListSeen, Place, Sent, Token};
 
 const START: i64 = 1_796_130_000_000;
 
@@ -53,6 +53,7 @@ fn judged(verdict: Verdict) -> Decision {
         obligations: if permit { vec!["us.tcpa.identify".into()] } else { vec![] },
         inputs: vec![Input { name: "consents".into(), value: "1".into() }],
         rules_passed: Some(passed.iter().map(|rule| RuleId::new(rule)).collect()),
+        exceptions: None,
     }
 }
 
@@ -166,6 +167,12 @@ fn each_rule_that_was_asked_has_a_line_with_what_it_said() {
         assert!(page.contains(&format!("rule {rule} passed")), "{page:#?}");
     }
     let Body::Decision(decision) = &mut permit.records[0].record.body else { unreachable!() };
+    let rule = RuleId::new("us.tcpa.calling_hours");
+    decision.exceptions = Some(vec![Lifted { rule, relies_on: "47 USC 227(b)(2)".into() }]);
+    let page = plain(&write(&permit));
+    assert!(page.contains(&"exception 47 USC 227(b)(2)".to_owned()), "{page:#?}");
+    let Body::Decision(decision) = &mut permit.records[0].record.body else { unreachable!() };
+    decision.exceptions = None;
     decision.rules_passed = Some(vec![RuleId::new(&"r".repeat(70))]);
     let page = write(&permit);
     assert!(page.lines().all(|line| line.chars().count() <= WIDTH), "{page}");

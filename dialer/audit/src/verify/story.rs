@@ -333,7 +333,7 @@ fn consistent_decision(decision: &Decision) -> Result<(), StoryFault> {
     rules_add_up(decision)
 }
 
-/// Whether every rule that was asked is named once. Records of earlier layouts name no passed ones.
+/// Whether every rule that was asked is named once, and those that an exception lifted passed. Records of earlier layouts name no passed ones.
 fn rules_add_up(decision: &Decision) -> Result<(), StoryFault> {
     let Some(passed) = &decision.rules_passed else { return Ok(()) };
     let asked = decision.rules_asked;
@@ -344,7 +344,9 @@ fn rules_add_up(decision: &Decision) -> Result<(), StoryFault> {
         .map(|denial| &denial.rule)
         .chain(decision.rules_passed.iter().flatten())
         .collect();
-    if said.len() == passed + denied && u32::try_from(said.len()) == Ok(asked) {
+    let known = |rule: &RuleId| decision.rules_passed.iter().flatten().any(|one| one == rule);
+    let lifted = decision.exceptions.iter().flatten().all(|lifted| known(&lifted.rule));
+    if lifted && said.len() == passed + denied && u32::try_from(said.len()) == Ok(asked) {
         Ok(())
     } else {
         Err(StoryFault::RulesDoNotAddUp { asked, passed, denied })

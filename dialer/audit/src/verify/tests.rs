@@ -59,6 +59,7 @@ fn decision(no: u128, verdict: Verdict) -> Decision {
         obligations: vec!["identify".into()],
         inputs: vec![],
         rules_passed: Some(passed.iter().map(|rule| RuleId::new(rule)).collect()),
+        exceptions: None,
     }
 }
 

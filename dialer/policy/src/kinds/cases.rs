@@ -43,6 +43,7 @@ pub(crate) fn past(at: &str) -> Past {
         same_account: false,
         same_person: false,
         same_seller: true,
+        same_campaign: true,
         purpose: Purpose::Telemarketing,
         technology: Technology::Manual,
         outcome: Outcome::NoAnswer,

@@ -1,20 +1,29 @@
 //! `consent_required`: nobody is called without a consent of the right form.
 
+use chrono::Months;
 use dialer_types::{Say, say};
 
 use crate::{
-    Place, Wait,
+    Consent, Place, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::unless::{Form, is_valid, note_end},
+    kinds::{
+        count_cap::looser,
+        unless::{Form, is_valid, note_end},
+    },
     reader::Reader,
+    zone::utc_date,
 };
 
 /// The consent a rule asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConsentRequired {
     needs: Form,
     /// The consent must name the technology (PECR reg. 19).
     names_technology: bool,
+    /// A consent is good for so many months from the day it was given; `None`: without end.
+    valid_months: Option<u32>,
+    /// The form is asked for outside the US too: where a pack of one's own asks for more.
+    everywhere: bool,
 }
 
 impl ConsentRequired {
@@ -24,17 +33,54 @@ impl ConsentRequired {
         }
         let needs = from.word("needs", Form::from_word);
         let names_technology = from.flag("names_technology");
-        Some(Self { needs: needs?, names_technology })
+        let valid_months = from.number("valid_months", 1..1201);
+        Some(Self { needs: needs?, names_technology, valid_months, everywhere: false })
+    }
+
+    /// Another form, another age; with `prove` only a form that fewer consents have, and no longer
+    /// life. What is asked for by a pack of one's own is asked for everywhere.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(needs) = from.word("needs", Form::from_word) {
+            if prove && !needs.is_within(self.needs) {
+                from.fault(
+                    "needs",
+                    "more consents have this form: a pack of your own only tightens",
+                );
+            } else {
+                self.everywhere |= prove;
+                self.needs = needs;
+            }
+        }
+        if let Some(months) = from.number("valid_months", 1..1201) {
+            match self.valid_months {
+                Some(most) if prove && months > most => looser(from, "valid_months", most),
+                _ => self.valid_months = Some(months),
+            }
+        }
+        self.names_technology |= prove && from.flag("names_technology");
+    }
+
+    /// Not older than the rule lets it become: its last day is that date so many months on (UTC).
+    fn is_young(&self, consent: &Consent, ask: &Ask<'_>) -> bool {
+        let Some(months) = self.valid_months else { return true };
+        let last = utc_date(consent.given_at.0).checked_add_months(Months::new(months));
+        last.is_some_and(|last| ask.today <= last)
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, place: Place, notes: &mut Notes) -> Ruling {
         // Outside the US any form will do (VECTORS.md section 7).
-        let form = if place.country().as_str() == "US" { self.needs } else { Form::Any };
+        let as_written = self.everywhere || place.country().as_str() == "US";
+        let form = if as_written { self.needs } else { Form::Any };
         let found = ask.facts.consents.iter().find(|consent| {
-            is_valid(consent, form, ask) && (!self.names_technology || consent.technology.is_some())
+            is_valid(consent, form, ask)
+                && (!self.names_technology || consent.technology.is_some())
+                && self.is_young(consent, ask)
         });
         if let Some(consent) = found {
             note_end(consent, notes);
+            if self.valid_months.is_some() {
+                notes.changes_at(ask.tomorrow());
+            }
             return Ruling::Pass;
         }
         let inputs = ask.say(|| {
@@ -112,6 +158,18 @@ mod tests {
                 any,
                 Consent { revoked_at: Some(at("2026-12-01T16:00:01Z")), ..consent() },
                 true,
+            ),
+            (
+                "on its last day",
+                "needs = \"any\"\nvalid_months = 3",
+                Consent { given_at: at("2026-09-01T23:59:59Z"), ..consent() },
+                true,
+            ),
+            (
+                "a day later",
+                "needs = \"any\"\nvalid_months = 3",
+                Consent { given_at: at("2026-08-31T23:59:59Z"), ..consent() },
+                false,
             ),
         ] {
             let expected = if permitted { "permit" } else { "refuse Consent" };

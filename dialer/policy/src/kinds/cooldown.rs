@@ -10,20 +10,27 @@ use dialer_types::Outcome;
 use crate::{
     Past, Wait,
     ask::{Ask, Ruling, is_open},
-    kinds::count_cap::Span,
+    kinds::count_cap::{NOT_LONGER, Span},
     reader::Reader,
     rule::{Key, Mask},
     zone::DAY,
 };
 
 /// A pause after an outcome.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cooldown {
     trigger: Mask,
     span: Span,
     key: Key,
     /// Their calling us starts it too.
     inbound: bool,
+    /// So short that an outcome which is not known yet starts it.
+    pending: bool,
+}
+
+fn is_short(span: Span) -> bool {
+    matches!(span, Span::Rolling(millis) if millis <= DAY)
+        || matches!(span, Span::Day | Span::Dates(1))
 }
 
 impl Cooldown {
@@ -34,16 +41,32 @@ impl Cooldown {
         }
         let (span, key, inbound) = (Span::read(from), Key::read(from), from.flag("inbound"));
         let trigger = Mask::of(trigger.into_iter().map(Outcome::code));
-        Some(Self { trigger, span: span?, key: key?, inbound })
+        let pending = span.is_some_and(is_short);
+        Some(Self { trigger, span: span?, key: key?, inbound, pending })
+    }
+
+    /// Another length; with `prove` only one that is at least as long.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some((key, span)) = Span::read_changed(from) {
+            if prove && !span.covers(self.span) {
+                return from.fault(key, NOT_LONGER);
+            }
+            // What started the shorter pause starts the longer one too.
+            self.pending |= is_short(span);
+            self.span = span;
+        }
+    }
+
+    /// How long it can last, in milliseconds; `None` without end.
+    pub(crate) fn longest(&self) -> Option<i64> {
+        Some(self.span.longest()).filter(|_| self.span != Span::Forever)
     }
 
     fn starts(&self, past: &Past) -> bool {
-        let short = matches!(self.span, Span::Rolling(millis) if millis <= DAY)
-            || matches!(self.span, Span::Day | Span::Dates(1));
         (self.inbound || !past.inbound)
             && (self.trigger.has(past.outcome.code())
                 || past.outcome == Outcome::Unknown
-                || short && is_open(past.outcome))
+                || self.pending && is_open(past.outcome))
     }
 
     /// When the last one ends; `None` if none was started.

@@ -12,7 +12,7 @@ use crate::{
     kinds::unless::Unless,
     reader::Reader,
     rule::{Key, Mask, technologies},
-    zone::{SECOND, date_starts, local},
+    zone::{DAY, SECOND, date_starts, local},
 };
 
 /// How long a placement counts.
@@ -72,6 +72,42 @@ impl Span {
         date_starts(zone, first)
     }
 
+    /// Another length in a change of a rule, and the field that says so; `None` if none does.
+    pub(crate) fn read_changed(from: &mut Reader<'_, '_>) -> Option<(&'static str, Self)> {
+        let keys = ["hours", "seconds", "dates", "calendar", "forever"];
+        let key = keys.into_iter().find(|key| from.has(key))?;
+        Self::read(from).map(|span| (key, span))
+    }
+
+    /// Whether a placement counts at least as long as by another, wherever and whenever it was
+    /// made. What this cannot show counts as no.
+    pub(crate) const fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Forever, _)
+            | (Self::Day, Self::Day)
+            | (Self::Week, Self::Week | Self::Day)
+            | (Self::Month, Self::Month | Self::Day) => true,
+            (Self::Rolling(one), Self::Rolling(other)) => one >= other,
+            (Self::Dates(one), Self::Dates(other)) => one >= other,
+            (Self::Dates(dates), Self::Day) => dates >= 1,
+            (Self::Dates(dates), Self::Week) => dates >= 7,
+            (Self::Dates(dates), Self::Month) => dates >= 31,
+            _ => false,
+        }
+    }
+
+    /// Longer than this it never is.
+    pub(crate) fn longest(self) -> i64 {
+        match self {
+            Self::Rolling(millis) => millis,
+            Self::Dates(dates) => (i64::from(dates) + 2) * DAY,
+            Self::Day => 3 * DAY,
+            Self::Week => 9 * DAY,
+            Self::Month => 33 * DAY,
+            Self::Forever => i64::MAX / 4,
+        }
+    }
+
     /// When a placement stops counting.
     pub(crate) fn expiry(self, zone: Tz, at: i64) -> i64 {
         let date = || local(zone, at).date();
@@ -91,6 +127,15 @@ impl Span {
     }
 }
 
+/// The fault of a span that is not shown to be at least as long.
+pub(crate) const NOT_LONGER: &str =
+    "is not shown to be at least as long as the rule's: a pack of your own only tightens";
+
+/// The fault of a number that is above the rule's.
+pub(crate) fn looser(from: &Reader<'_, '_>, key: &str, most: u32) {
+    from.fault(key, &format!("is above the {most} of the rule: a pack of your own only tightens"));
+}
+
 /// At most `max` in a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
@@ -98,10 +143,12 @@ pub(crate) struct Limit {
     span: Span,
 }
 
-/// Limits that must all have room.
-#[derive(Debug)]
+/// Limits that must all have room, or one of them.
+#[derive(Debug, Clone)]
 pub(crate) struct Caps {
     limits: Vec<Limit>,
+    /// Room in one limit is enough.
+    any: bool,
     key: Key,
     /// Outcomes that count. Pending and unknown always do.
     counted: Mask,
@@ -131,25 +178,42 @@ impl Caps {
         if limits.is_empty() {
             from.fault("limits", "is missing or limits nothing");
         }
+        let any = from.word("combine", |word| match word {
+            "all" => Some(false),
+            "any" => Some(true),
+            _ => None,
+        });
+        let any = any.unwrap_or(false);
         let key = Key::read(from);
         let (counts, ignores) = (outcomes(from, "counts"), outcomes(from, "ignores"));
         let counted = counts.unwrap_or(Mask::ALL).without(ignores.unwrap_or(Mask::of([])));
         let technologies = technologies(from, "count_technology");
         let unless = Unless::read(from);
-        Some(Self { limits, key: key?, counted, technologies, unless })
+        Some(Self { limits, any, key: key?, counted, technologies, unless })
     }
 
-    /// Another maximum, another length; a limit of dates keeps its length.
-    pub(crate) fn adjust(&mut self, max: Option<u32>, span: Option<Span>) -> bool {
-        for limit in &mut self.limits {
-            limit.max = max.unwrap_or(limit.max);
-            match (span, limit.span) {
-                (Some(span), Span::Rolling(_)) => limit.span = span,
-                (Some(_), _) => return false,
-                (None, _) => {}
+    /// Another maximum, another length of a single limit, no exemptions; with `prove` only what
+    /// is at least as strict.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(max) = from.number("max", 1..1001) {
+            match self.limits.iter().map(|limit| limit.max).min() {
+                Some(least) if prove && max > least => looser(from, "max", least),
+                _ => self.limits.iter_mut().for_each(|limit| limit.max = max),
             }
         }
-        true
+        if let Some((key, span)) = Span::read_changed(from) {
+            match self.limits.as_mut_slice() {
+                [limit] if !prove || span.covers(limit.span) => limit.span = span,
+                [_] => from.fault(key, NOT_LONGER),
+                _ => from.fault(key, "the rule has several limits: their lengths stay"),
+            }
+        }
+        self.unless.change(from);
+    }
+
+    /// How long a placement can count, in milliseconds.
+    pub(crate) fn longest(&self) -> i64 {
+        self.limits.iter().map(|limit| limit.span.longest()).max().unwrap_or(0)
     }
 
     fn entries<'a>(&'a self, ask: &'a Ask<'_>) -> impl Iterator<Item = &'a Past> {
@@ -204,8 +268,11 @@ impl Caps {
             return Ruling::Pass;
         }
         let mut full: Option<Say> = None;
+        let before = notes.counters.len();
+        let needs_zone = self.limits.iter().any(|limit| limit.span.needs_zone());
+        let nowhere = needs_zone && ask.zones().is_empty();
         for limit in &self.limits {
-            let Some(zones) = Self::zones(*limit, ask) else {
+            let Some(zones) = Self::zones(*limit, ask).filter(|_| !nowhere) else {
                 let inputs = ask.say(|| "no time zone is known".into());
                 return Ruling::NotNow { inputs, otherwise: Wait::Address };
             };
@@ -218,6 +285,11 @@ impl Caps {
                     None => said,
                     Some(before) => ask.say(|| Say::and(before, said)),
                 });
+            } else if self.any {
+                // A permit names no cap that is used up: the one with room let the call pass.
+                notes.counters.truncate(before);
+                notes.count(rule, count, max);
+                return Ruling::Pass;
             }
         }
         match full {
@@ -232,6 +304,10 @@ impl Caps {
             return Some(from);
         }
         let free = |limit: &Limit| self.free_at(*limit, ask, from);
+        if self.any {
+            let one = |at: i64, limit: &Limit| free(limit).map(|free| at.min(free));
+            return self.limits.iter().try_fold(i64::MAX, one);
+        }
         // What has expired stays expired, so the latest of them has room in all.
         self.limits.iter().try_fold(from, |at, limit| free(limit).map(|free| at.max(free)))
     }
@@ -357,6 +433,50 @@ mod tests {
         assert_eq!(account().past(one()).at(now), "permit", "same number, other account");
         let moved = crate::Past { same_number: false, same_account: true, ..one() };
         assert_eq!(account().past(moved).at(now), full, "same account, other number");
+    }
+
+    #[test]
+    fn a_key_may_name_all_that_must_be_the_same() {
+        let one = || past("2026-12-01T16:00:00Z");
+        let seller = || crate::Past { same_seller: false, ..one() };
+        let purpose = || crate::Past { purpose: Purpose::Survey, ..one() };
+        let campaign = || crate::Past { same_campaign: false, ..one() };
+        let full = "defer 2026-12-02T16:00:00Z";
+        for (key, entry, verdict) in [
+            ("[\"person\"]", seller(), full),
+            ("[\"person\"]", purpose(), full),
+            ("[\"person\", \"seller\"]", seller(), "permit"),
+            ("[\"person\", \"seller\"]", purpose(), full),
+            ("[\"number\", \"purpose\"]", seller(), full),
+            ("[\"number\", \"purpose\"]", purpose(), "permit"),
+            ("[\"person\", \"campaign\"]", campaign(), "permit"),
+            ("[\"person\", \"campaign\"]", one(), full),
+            ("[\"person\", \"seller\", \"purpose\"]", campaign(), full),
+        ] {
+            let case = cap("{ max = 1, hours = 24 }", &format!("key = {key}")).past(entry);
+            assert_eq!(case.at("2026-12-01T20:00:00Z"), verdict, "{key} {entry:?}");
+        }
+    }
+
+    #[test]
+    fn with_any_one_limit_with_room_is_enough() {
+        let limits = "{ max = 1, hours = 24 }, { max = 2, dates = 7 }";
+        let any = |entries: &[&str]| {
+            let case = cap(limits, "key = \"person\"\ncombine = \"any\"");
+            entries.iter().fold(case, |case, at| case.past(past(at)))
+        };
+        let now = "2026-12-01T20:00:00Z";
+        let one = any(&["2026-12-01T16:00:00Z"]);
+        assert_eq!(one.at(now), "permit");
+        let verdict = one.verdict(crate::kinds::cases::instant(now));
+        let counters = &verdict.evidence().counters;
+        assert!(counters.iter().all(|counter| counter.count < counter.max), "{counters:?}");
+        let two = ["2026-12-01T16:00:00Z", "2026-12-01T17:00:00Z"];
+        assert_eq!(any(&two).at(now), "defer 2026-12-02T17:00:00Z");
+        let all = two.iter().fold(cap(limits, "key = \"person\""), |case, at| case.past(past(at)));
+        assert_eq!(all.at(now), "defer 2026-12-08T05:00:00Z");
+        let nowhere = any(&two).call(calls::toll_free());
+        assert_eq!(nowhere.at(now), "refuse Address");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use crate::{
     Place, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::Unless,
+    kinds::{Unless, count_cap::looser},
     reader::Reader,
     zone::SECOND,
 };
 
 /// When calls are suspended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct EmergencySuspension {
     /// Milliseconds.
     max_age: i64,
@@ -24,6 +24,19 @@ impl EmergencySuspension {
         let hours = from.number("max_age_hours", 1..8785);
         let unless = Unless::read(from);
         Some(Self { max_age: i64::from(hours?) * 3600 * SECOND, unless })
+    }
+
+    /// A feed that must be younger, no exemptions; without `prove` another age.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(hours) = from.number("max_age_hours", 1..8785) {
+            let most = u32::try_from(self.max_age / (3600 * SECOND)).unwrap_or(u32::MAX);
+            if prove && hours > most {
+                looser(from, "max_age_hours", most);
+            } else {
+                self.max_age = i64::from(hours) * 3600 * SECOND;
+            }
+        }
+        self.unless.change(from);
     }
 
     pub(crate) fn max_age_seconds(&self) -> i64 {

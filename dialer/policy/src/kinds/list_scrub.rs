@@ -7,18 +7,18 @@ use dialer_types::{PartyType, Say, say};
 use crate::{
     ListAge, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::Unless,
+    kinds::{Unless, count_cap::looser},
     reader::Reader,
 };
 
 /// Lists to consult.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ListScrub {
     lists: Vec<Needed>,
     unless: Unless,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Needed {
     list: Arc<str>,
     /// In days; a list of exactly this age is fresh.
@@ -40,6 +40,17 @@ impl ListScrub {
             from.fault("lists", "is missing or names no list");
         }
         Some(Self { lists, unless: Unless::read(from) })
+    }
+
+    /// A shorter age of every list, no exemptions; without `prove` another age.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if let Some(days) = from.number("max_age_days", 0..3661) {
+            match self.lists.iter().filter_map(|needed| needed.max_age).min() {
+                Some(least) if prove && days > least => looser(from, "max_age_days", least),
+                _ => self.lists.iter_mut().for_each(|needed| needed.max_age = Some(days)),
+            }
+        }
+        self.unless.change(from);
     }
 
     /// The lists asked for and how old each may be, in days.

@@ -13,25 +13,28 @@ use crate::{
 };
 
 /// A duty, and when it applies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Duty {
     pub(crate) obligation: Arc<Obligation>,
     when_recorded: bool,
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 7] = [
     "announcement",
     "caller_id",
     "recording_consent",
     "call_timing",
     "ratio_cap",
-    "volume_cap",
     "retention",
-    "preference",
-    "number_reassignment_check",
     "data_rights",
-    "precondition",
 ];
+
+/// A duty of a rule.
+pub(crate) fn duty(head: &Head, kind: &'static str, requires: Abilities) -> Arc<Obligation> {
+    let (rule, names) = (head.0.clone(), Arc::clone(&head.1));
+    let (title, citation) = (Arc::clone(&names.title), Arc::clone(&names.citation));
+    Arc::new(Obligation { rule, citation, title, names, kind, requires })
+}
 
 impl Duty {
     /// The kind's name, if it is one of duties.
@@ -39,13 +42,10 @@ impl Duty {
         KINDS.into_iter().find(|kind| *kind == word)
     }
 
-    pub(crate) fn read(from: &mut Reader<'_, '_>, kind: &'static str, head: Head) -> Self {
+    pub(crate) fn read(from: &mut Reader<'_, '_>, kind: &'static str, head: &Head) -> Self {
         let requires: Abilities = from.words("requires", Ability::from_word).into_iter().collect();
         let when_recorded = from.flag("when_recorded");
-        let (rule, names) = head;
-        let (title, citation) = (Arc::clone(&names.title), Arc::clone(&names.citation));
-        let obligation = Arc::new(Obligation { rule, citation, title, names, kind, requires });
-        Self { obligation, when_recorded }
+        Self { obligation: duty(head, kind, requires), when_recorded }
     }
 
     /// Whether this call has the duty.

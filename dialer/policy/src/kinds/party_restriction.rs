@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The roles that may be spoken to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PartyRestriction(Mask);
 
 impl PartyRestriction {

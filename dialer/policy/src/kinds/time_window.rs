@@ -1,6 +1,6 @@
 //! `time_window`: calling hours in local wall-clock time, `[from, to)`, in every candidate zone.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -20,16 +20,18 @@ use crate::{
 type Interval = (u32, u32);
 
 /// Calling hours.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Window {
     /// From Monday.
     week: Box<[Vec<Interval>; 7]>,
     /// Zones fixed by the rule, instead of the candidates.
     fixed: Vec<Tz>,
     holidays: Option<Holidays>,
+    /// Hours of single dates, whatever day or holiday they are; none: closed.
+    on_dates: BTreeMap<NaiveDate, Vec<Interval>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Holidays {
     calendar: Arc<Calendar>,
     /// Hours on holidays; none: closed.
@@ -63,27 +65,86 @@ fn intervals(from: &mut Reader<'_, '_>, key: &str) -> Vec<Interval> {
     found
 }
 
+/// The hours of a week from `allow`.
+fn week(from: &mut Reader<'_, '_>) -> [Vec<Interval>; 7] {
+    let mut week: [Vec<Interval>; 7] = Default::default();
+    for mut table in from.tables("allow") {
+        let days = table.words("days", |word| WEEK.iter().position(|day| *day == word));
+        if days.is_empty() {
+            table.fault("days", "names no day");
+        }
+        let hours = interval(&mut table);
+        for (number, list) in week.iter_mut().enumerate() {
+            list.extend(hours.filter(|_| days.contains(&number)));
+            list.sort_unstable();
+        }
+        table.finish();
+    }
+    if week.iter().all(Vec::is_empty) {
+        from.fault("allow", "is missing or allows nothing");
+    }
+    week
+}
+
+/// Whether hours lie within others, which are sorted and may adjoin or overlap.
+fn is_within(hours: Interval, others: &[Interval]) -> bool {
+    let (mut reached, to) = hours;
+    for (open, close) in others {
+        if *open <= reached && reached < *close {
+            reached = *close;
+        }
+    }
+    reached >= to
+}
+
+/// `on_dates = [{ dates = ["2026-12-24"], from = "10:00", to = "12:00" }, { dates = ["2026-12-25"] }]`:
+/// without hours a date is closed; a date in several lines has the hours of all of them.
+fn on_dates(from: &mut Reader<'_, '_>) -> BTreeMap<NaiveDate, Vec<Interval>> {
+    let mut found: BTreeMap<NaiveDate, Vec<Interval>> = BTreeMap::new();
+    for mut table in from.tables("on_dates") {
+        let dates = table.words("dates", |date| date.parse::<NaiveDate>().ok());
+        if dates.is_empty() {
+            table.fault("dates", "is missing or names no date");
+        }
+        let open = table.has("from") || table.has("to");
+        let hours = if open { interval(&mut table) } else { None };
+        for date in dates {
+            let held = found.entry(date).or_default();
+            held.extend(hours);
+            held.sort_unstable();
+        }
+        table.finish();
+    }
+    found
+}
+
 impl Window {
     pub(crate) fn read(from: &mut Reader<'_, '_>, shelf: &Shelf) -> Option<Self> {
-        let mut week: [Vec<Interval>; 7] = Default::default();
-        for mut table in from.tables("allow") {
-            let days = table.words("days", |word| WEEK.iter().position(|day| *day == word));
-            if days.is_empty() {
-                table.fault("days", "names no day");
-            }
-            let hours = interval(&mut table);
-            for (number, list) in week.iter_mut().enumerate() {
-                list.extend(hours.filter(|_| days.contains(&number)));
-                list.sort_unstable();
-            }
-            table.finish();
-        }
-        if week.iter().all(Vec::is_empty) {
-            from.fault("allow", "is missing or allows nothing");
-        }
+        let week = week(from);
         let fixed = from.words("zones", |name| name.parse().ok());
         let holidays = Holidays::read(from, shelf);
-        Some(Self { week: Box::new(week), fixed, holidays: holidays? })
+        let on_dates = on_dates(from);
+        Some(Self { week: Box::new(week), fixed, holidays: holidays?, on_dates })
+    }
+
+    /// Other hours, and dates that are closed; with `prove` only hours within those of the rule.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
+        if from.has("allow") {
+            let other = week(from);
+            let within = |(new, old): (&Vec<Interval>, &Vec<Interval>)| {
+                new.iter().all(|hours| is_within(*hours, old))
+            };
+            if prove && !other.iter().zip(self.week.iter()).all(within) {
+                from.fault(
+                    "allow",
+                    "is not within the hours of the rule: a pack of your own only tightens",
+                );
+            } else {
+                *self.week = other;
+            }
+        }
+        let closed = from.words("closed_on", |date| date.parse::<NaiveDate>().ok());
+        self.on_dates.extend(closed.into_iter().map(|date| (date, Vec::new())));
     }
 
     /// The zones whose clocks must all show an open hour.
@@ -93,6 +154,9 @@ impl Window {
 
     /// The hours of a date, and whether a calendar is missing that would tell.
     fn hours(&self, day: &Day) -> (&[Interval], bool) {
+        if let Some(hours) = self.on_dates.get(&day.date) {
+            return (hours, false);
+        }
         let usual = self.week.get(day.weekday()).map_or(&[][..], Vec::as_slice);
         let Some(holidays) = &self.holidays else {
             return (usual, false);
@@ -287,6 +351,22 @@ mod tests {
             ("2026-12-31T16:00:00Z", "refuse Pack"),
             ("2027-01-01T18:00:00Z", "refuse Pack"),
             ("2027-03-03T15:00:00Z", "refuse Pack"),
+        ] {
+            assert_eq!(case.at(now), verdict, "{now}");
+        }
+    }
+
+    #[test]
+    fn single_dates_may_have_hours_of_their_own_or_none() {
+        let dates = HOURS.to_owned()
+            + "\non_dates = [{ dates = [\"2026-12-24\"], from = \"10:00\", to = \"11:00\" }, { dates = [\"2026-12-28\", \"2026-12-29\"] }, { dates = [\"2026-12-25\"], from = \"18:00\", to = \"19:00\" }]";
+        let case = Case::rule(&dates).call(calls::new_york());
+        for (now, verdict) in [
+            ("2026-12-24T15:59:59Z", "permit"),
+            ("2026-12-24T16:00:00Z", "defer 2026-12-25T23:00:00Z"),
+            ("2026-12-25T23:00:00Z", "permit"),
+            ("2026-12-28T15:00:00Z", "defer 2026-12-30T15:00:00Z"),
+            ("2026-12-30T15:00:00Z", "permit"),
         ] {
             assert_eq!(case.at(now), verdict, "{now}");
         }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The countries that packs cover; filled when all packs are read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Uncovered {
     pub(crate) covered: Vec<Place>,
 }

@@ -29,6 +29,16 @@ impl Form {
         })
     }
 
+    /// Whether every consent of this form is of the other, too.
+    pub(crate) const fn is_within(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (_, Self::Any)
+                | (Self::Express | Self::Written, Self::Express)
+                | (Self::Written, Self::Written)
+        )
+    }
+
     const fn satisfied_by(self, form: ConsentForm) -> bool {
         match self {
             Self::Any => true,
@@ -70,6 +80,13 @@ impl Unless {
             consent: from.word("unless_consent", Form::from_word),
             customer_months: from.number("unless_customer_months", 1..1201),
             inquiry_months: from.number("unless_inquiry_months", 1..1201),
+        }
+    }
+
+    /// `no_exemptions = true`: nothing lifts the rule any more.
+    pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>) {
+        if from.flag("no_exemptions") {
+            *self = Self::default();
         }
     }
 

@@ -73,6 +73,7 @@ fn commitment(no: u128, count: u32, key: u64) -> Commitment {
         obligations: Vec::new(),
         inputs: Vec::new(),
         rules_passed: None,
+        exceptions: None,
     };
     Commitment {
         demand: Arc::new(demand),

@@ -1,6 +1,7 @@
 //! Logs that their operator signed, and that contradict the promises.
 
 use super::{StoryFault::*, *};
+use crate::record::Lifted;
 
 /// The fault of a log that its operator wrote and signed himself.
 fn fault_of(story: Vec<Body>) -> StoryFault {
@@ -90,6 +91,13 @@ fn evidence_that_contradicts_its_verdict_is_found() {
     let both = Decision { rules_passed: both, ..decision(1, Verdict::Refuse) };
     let fault = fault_of(vec![both.into()]);
     assert_eq!(fault, RulesDoNotAddUp { asked: 3, passed: 2, denied: 1 });
+    let lifted = |rule: &str| {
+        let lifted = Lifted { rule: RuleId::new(rule), relies_on: "C".into() };
+        let passed = named(&["a", "b", "c"]);
+        Decision { rules_passed: passed, exceptions: Some(vec![lifted]), ..permit() }
+    };
+    let fault = fault_of(vec![lifted("d").into()]);
+    assert_eq!(fault, RulesDoNotAddUp { asked: 3, passed: 3, denied: 0 }, "lifted, not asked");
     let fewer = Intent { heads: intent(1).heads[..1].to_vec(), ..intent(1) };
     assert_eq!(fault_of(vec![permit().into(), fewer.into()]), OtherSubjects(PlacementId(1)));
     let other = Intent { attempt: attempt(2), ..intent(1) };
