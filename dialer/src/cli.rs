@@ -1,6 +1,7 @@
 //! The command line, and the commands that need no running dialer.
 
 pub mod audit;
+pub mod lists;
 
 use std::{
     fs::File,
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result};
 pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
 use dialer_policy::{Options, Ruleset, check::judge_line};
+pub use lists::lists;
 
 /// The dialer: places no call that its rules deny.
 #[derive(Debug, Parser)]
@@ -43,6 +45,12 @@ pub enum Command {
         /// What about them.
         #[command(subcommand)]
         command: PolicyCommand,
+    },
+    /// National do-not-call lists.
+    Lists {
+        /// What about them.
+        #[command(subcommand)]
+        command: lists::ListsCommand,
     },
     /// The attempt audit.
     Audit {

@@ -36,6 +36,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Policy { command: PolicyCommand::Check { file } } => {
             cli::policy_check(&file, &mut out)
         }
+        Command::Lists { command } => cli::lists(command, std::io::stdin().lock(), &mut out),
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;
             writeln!(out, "{report}verified").context("standard output")
