@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod campaign;
+pub mod lists;
 
 use std::{
     fs::File,
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result};
 pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
 use dialer_policy::{Mark, Options, PackSource, Ruleset, check::judge_line};
+pub use lists::lists;
 
 /// The dialer: places no call that its rules deny.
 #[derive(Debug, Parser)]
@@ -44,6 +46,12 @@ pub enum Command {
         /// What about them.
         #[command(subcommand)]
         command: PolicyCommand,
+    },
+    /// National do-not-call lists.
+    Lists {
+        /// What about them.
+        #[command(subcommand)]
+        command: lists::ListsCommand,
     },
     /// The attempt audit.
     Audit {

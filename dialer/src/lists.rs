@@ -2,26 +2,63 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use chrono::NaiveDate;
 use dialer_facts::lists::Folder;
 use dialer_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics::Metrics,
+    metrics::{FILES, Metrics, gauge_value},
     store::{PATIENCE, Stores},
 };
 
 /// How often the folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-fn show_ages(folder: &Folder, metrics: &Metrics, now: UnixMillis) {
+/// For how long before a list goes stale the log says so once a day.
+const WARN_BEFORE: i64 = 7 * DAY;
+/// Seconds.
+const DAY: i64 = 86_400;
+
+/// The lists that were warned of, and on which day: days since 1970.
+#[derive(Debug, Default)]
+struct Warned(BTreeMap<String, i64>);
+
+impl Warned {
+    /// Whether a list of which `fresh` seconds are left is to be warned of now: once a day, and
+    /// again at once when it has gone stale or a copy came that is old, too.
+    fn is_due(&mut self, list: &str, as_of: NaiveDate, fresh: i64, now: UnixMillis) -> bool {
+        if fresh >= WARN_BEFORE {
+            return false;
+        }
+        let key = format!("{list} {as_of} {}", fresh <= 0);
+        let day = now.0.div_euclid(DAY * 1_000);
+        // What was said of other days is not asked for again.
+        self.0.retain(|_, said| *said == day);
+        self.0.insert(key, day).is_none()
+    }
+}
+
+fn show_ages(folder: &Folder, metrics: &Metrics, warned: &mut Warned, now: UnixMillis) {
     let held = folder.lists().load_full();
     for list in held.values() {
-        metrics.show_list(&list.id, list.as_of, now);
+        let Some(fresh) = metrics.show_list(&list.id, list.as_of, now) else { continue };
+        if warned.is_due(&list.id, list.as_of, fresh, now) {
+            let (list, as_of, days_left) = (&list.id, list.as_of, fresh.div_euclid(DAY));
+            if fresh > 0 {
+                tracing::warn!(%list, %as_of, days_left, "a national list goes stale: fetch a new copy");
+            } else {
+                tracing::error!(%list, %as_of, "a national list is stale: contacts that need it are parked");
+            }
+        }
     }
     let ids: Vec<&str> = held.values().map(|list| &*list.id).collect();
     metrics.keep_lists(&ids);
     metrics.show_feed(held.emergency.as_ref().map(|feed| feed.as_of), now);
+    let (lists, feeds) = folder.refused();
+    for (kind, count) in FILES.into_iter().zip([lists, feeds]) {
+        metrics.files_refused.with_label_values(&[kind]).set(gauge_value(count));
+    }
 }
 
 /// How many looks long a change wakes: a contact that was judged on the old copy may be parked only
@@ -47,8 +84,9 @@ pub async fn watch(mut folder: Folder, stores: Arc<Stores>, stop: CancellationTo
     let mut waking: BTreeMap<String, Waking> =
         folder.lists().load().causes().into_iter().map(|it| (it, change(WAKE_FOR))).collect();
     let mut started = false;
+    let mut warned = Warned::default();
     loop {
-        show_ages(&folder, &stores.metrics, now());
+        show_ages(&folder, &stores.metrics, &mut warned, now());
         if !started {
             match stores.parked_for_a_start().await {
                 Ok(causes) => {
@@ -134,5 +172,33 @@ impl Stores {
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_goes_stale_is_warned_of_once_a_day_and_again_when_it_is() {
+        let mut warned = Warned::default();
+        let as_of = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap();
+        let start = 1_793_491_200_000;
+        let said: Vec<(i64, bool)> = (0..40 * 24)
+            .filter_map(|hour| {
+                let (now, fresh) = (UnixMillis(start + hour * 3_600_000), 32 * DAY - hour * 3_600);
+                let due = warned.is_due("x", as_of, fresh, now);
+                assert!(!warned.is_due("x", as_of, fresh, now), "not twice");
+                due.then_some((hour / 24, fresh > 0))
+            })
+            .collect();
+        // More than 7 days left until the 25th is over; stale from the 32nd on.
+        let expected: Vec<(i64, bool)> = (25..40).map(|day| (day, day < 32)).collect();
+        assert_eq!(said, expected);
+        let now = UnixMillis(start + 39 * DAY * 1_000);
+        let next = as_of.succ_opt().unwrap();
+        assert!(warned.is_due("x", next, DAY, now), "another copy that is old, too");
+        assert!(warned.is_due("y", as_of, DAY, now));
+        assert!(!warned.is_due("z", as_of, WARN_BEFORE, now));
     }
 }

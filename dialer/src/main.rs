@@ -39,6 +39,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Policy { command: PolicyCommand::Rules { house } } => {
             cli::policy_rules(house.as_deref(), &mut out)
         }
+        Command::Lists { command } => cli::lists(command, std::io::stdin().lock(), &mut out),
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;
             writeln!(out, "{report}verified").context("standard output")

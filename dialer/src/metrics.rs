@@ -110,6 +110,8 @@ pub struct Metrics {
     pub list_age: IntGaugeVec,
     /// `ringfence_list_fresh_seconds{list}`
     pub list_fresh: IntGaugeVec,
+    /// `ringfence_files_refused{kind}`
+    pub files_refused: IntGaugeVec,
     /// `ringfence_feed_age_seconds{feed}`
     pub feed_age: IntGaugeVec,
     /// `ringfence_feed_fresh_seconds{feed}`
@@ -217,6 +219,7 @@ impl Metrics {
             )?,
             list_age: m.gauges("ringfence_list_age_seconds", "age of the loaded copy of a national list", &["list"])?,
             list_fresh: m.gauges("ringfence_list_fresh_seconds", "until the loaded copy of a list is too old for the strictest rule; negative: it is", &["list"])?,
+            files_refused: m.gauges("ringfence_files_refused", "files that were last read in vain: the last good copy is used, if there is one", &["kind"])?,
             audit_leaves: m.gauge("ringfence_audit_leaves", "leaves of the audit tree")?,
             audit_unsequenced: m.gauge("ringfence_audit_unsequenced_entries", "audit entries that are not leaves yet")?,
             audit_behind: m.fine_gauge("ringfence_audit_unsequenced_seconds", "age of the oldest audit entry that is not a leaf yet")?,
@@ -259,6 +262,9 @@ impl Metrics {
         for disposition in dialer_types::Disposition::ALL {
             self.dispositions.with_label_values(&[disposition.as_str()]);
         }
+        for kind in FILES {
+            self.files_refused.with_label_values(&[kind]);
+        }
         for status in survey::STATUSES {
             self.campaigns.with_label_values(&[status]);
         }
@@ -281,15 +287,15 @@ impl Metrics {
 
     /// Shows the age of a list's copy, counted from the midnight (UTC) of its day, and for how long
     /// the strictest rule that asks for it takes it yet; a list that no rule bounds has no end.
-    pub fn show_list(&self, list: &str, as_of: NaiveDate, now: UnixMillis) {
+    /// Returns for how many seconds it is fresh yet.
+    pub fn show_list(&self, list: &str, as_of: NaiveDate, now: UnixMillis) -> Option<i64> {
         let since = now.0 / 1000 - as_of.and_time(NaiveTime::MIN).and_utc().timestamp();
         self.list_age.with_label_values(&[list]).set(since);
-        let days = self.list_days.get().and_then(|days| days.get(list));
-        if let Some(days) = days {
-            // A list of exactly so many days is fresh until that day is over.
-            let fresh = (i64::from(*days) + 1) * 86_400 - since;
-            self.list_fresh.with_label_values(&[list]).set(fresh);
-        }
+        let days = self.list_days.get().and_then(|days| days.get(list))?;
+        // A list of exactly so many days is fresh until that day is over.
+        let fresh = (i64::from(*days) + 1) * 86_400 - since;
+        self.list_fresh.with_label_values(&[list]).set(fresh);
+        Some(fresh)
     }
 
     /// Forgets the lists that no file holds any more: they have no age.
@@ -340,6 +346,9 @@ impl Metrics {
         }
     }
 }
+
+/// What is read from files while the dialer runs.
+pub const FILES: [&str; 2] = ["list", "feed"];
 
 /// The one feed there is.
 const EMERGENCY: &str = "emergency";

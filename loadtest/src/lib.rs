@@ -3,6 +3,7 @@
 pub mod carrier;
 pub mod checker;
 pub mod demo;
+pub mod lists;
 pub mod made;
 pub mod report;
 pub mod stack;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loadtest::{
-    carrier, checker, demo,
+    carrier, checker, demo, lists,
     stack::{Interrupted, Stop},
     tryout,
 };
@@ -27,6 +27,8 @@ enum Command {
     Carrier(carrier::Args),
     /// Check a wire log against the rules, by brute force
     Check(checker::Args),
+    /// Measure a national list: its size, its building, its answers
+    Lists(lists::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => Stop::on_signals().and_then(|stop| demo::command(&args, &stop)),
         Command::Try(args) => Stop::on_signals().and_then(|stop| tryout::command(&args, &stop)),
         Command::Carrier(args) => carrier::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Lists(args) => lists::run(&args).map(|measured| say(&measured)),
         Command::Check(args) => checker::run(&args).map(|report| check_code(&report)),
     };
     match outcome {
@@ -48,6 +51,12 @@ fn main() -> ExitCode {
 fn check_code(report: &checker::report::Report) -> ExitCode {
     println!("{report}");
     if report.violation_count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn say(measured: &lists::Measured) -> ExitCode {
+    print!("{measured}");
+    ExitCode::SUCCESS
 }
 
 #[expect(clippy::print_stderr, reason = "the command's last words")]

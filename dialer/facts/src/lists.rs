@@ -1,95 +1,27 @@
-//! The national lists at this stage: small demo files, each a sorted vector, replaced whole.
+//! The national lists of a folder, each replaced whole.
 //!
-//! A file is text: a line `# demo list`, header lines `# id: us.national_dnc` and
-//! `# as_of: 2026-11-20`, then one E.164 number a line. Blank lines are passed over.
+//! A list is a snapshot (`dialer-lists`), or for the demo a text: a line `# demo list`, header lines
+//! `# id: us.national_dnc` and `# as_of: 2026-11-20`, then one E.164 number a line. Blank lines are
+//! passed over.
+
+mod list;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
-use chrono::NaiveDate;
+use dialer_lists::Held;
 use dialer_policy::{Feed, ListFact};
 use dialer_types::E164;
 
+pub use self::list::{List, ListError};
 use crate::feeds::{self, FeedError};
-
-/// Why a file is not a list. Never repeats a number.
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    /// The file could not be read.
-    #[error("cannot be read: {0}")]
-    Io(#[from] std::io::Error),
-    /// The first line is another.
-    #[error("line 1 is not '# demo list': only demo lists are read at this stage")]
-    NotDemo,
-    /// A header is missing or wrong.
-    #[error("header '# {0}: ...' is missing or not understood")]
-    Header(&'static str),
-    /// A line is not a number.
-    #[error("line {line}: {reason}")]
-    Number {
-        /// Counted from 1.
-        line: usize,
-        /// Why.
-        reason: dialer_types::E164Error,
-    },
-}
-
-/// One list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct List {
-    /// Its id, for example `us.national_dnc`.
-    pub id: Arc<str>,
-    /// Of which day the copy is.
-    pub as_of: NaiveDate,
-    numbers: Vec<u64>,
-}
-
-impl List {
-    /// Reads the text of a list file.
-    ///
-    /// # Errors
-    /// See [`ListError`].
-    pub fn parse(text: &str) -> Result<Self, ListError> {
-        let mut lines = text.lines().enumerate();
-        if lines.next().is_none_or(|(_, line)| line.trim() != "# demo list") {
-            return Err(ListError::NotDemo);
-        }
-        let (mut id, mut as_of, mut numbers) = (None, None, Vec::new());
-        for (at, line) in lines {
-            let line = line.trim();
-            if let Some(header) = line.strip_prefix('#') {
-                match header.split_once(':').map(|(name, value)| (name.trim(), value.trim())) {
-                    Some(("id", value)) if !value.is_empty() => id = Some(Arc::from(value)),
-                    Some(("as_of", value)) => as_of = value.parse().ok(),
-                    _ => {}
-                }
-            } else if !line.is_empty() {
-                let number: E164 =
-                    line.parse().map_err(|reason| ListError::Number { line: at + 1, reason })?;
-                numbers.push(number.digits());
-            }
-        }
-        numbers.sort_unstable();
-        numbers.dedup();
-        Ok(Self {
-            id: id.ok_or(ListError::Header("id"))?,
-            as_of: as_of.ok_or(ListError::Header("as_of"))?,
-            numbers,
-        })
-    }
-
-    /// Whether a number is on it.
-    #[must_use]
-    pub fn contains(&self, number: E164) -> bool {
-        self.numbers.binary_search(&number.digits()).is_ok()
-    }
-}
 
 /// Every list there is, by id, and the emergency feed. What is missing is absent, and absent denies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,10 +61,16 @@ pub fn facts(lists: &Lists, number: E164) -> Vec<ListFact> {
         .collect()
 }
 
+fn is_feed(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == feeds::EXTENSION)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
     bytes: u64,
+    /// Another file under the same name has another.
+    inode: u64,
 }
 
 /// The folder of the lists, and what was read from it.
@@ -143,6 +81,8 @@ pub struct Folder {
     stamps: BTreeMap<PathBuf, Stamp>,
     held: BTreeMap<PathBuf, List>,
     feeds: BTreeMap<PathBuf, Feed>,
+    /// Files that were last read in vain: their last good copy is used, if there is one.
+    refused: BTreeSet<PathBuf>,
 }
 
 impl Folder {
@@ -155,6 +95,7 @@ impl Folder {
             stamps: BTreeMap::new(),
             held: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            refused: BTreeSet::new(),
         };
         if !path.is_dir() {
             tracing::warn!(folder = %path.display(), "no folder of national lists: what needs one is refused");
@@ -181,7 +122,8 @@ impl Folder {
             }
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_file() {
-                let stamp = Stamp { modified: meta.modified().ok(), bytes: meta.len() };
+                let stamp =
+                    Stamp { modified: meta.modified().ok(), bytes: meta.len(), inode: meta.ino() };
                 found.insert(entry.path(), stamp);
             }
         }
@@ -193,47 +135,80 @@ impl Folder {
         }
         self.held.retain(|path, _| found.contains_key(path));
         self.feeds.retain(|path, _| found.contains_key(path));
+        self.refused.retain(|path| found.contains_key(path));
         for (path, stamp) in &found {
-            if self.stamps.get(path) != Some(stamp) {
-                self.read(path);
+            match self.stamps.get(path) {
+                Some(old) if old == stamp => {}
+                old => {
+                    if old.is_some_and(|old| old.inode == stamp.inode) {
+                        self.let_go(path);
+                    }
+                    self.read(path);
+                }
             }
         }
         self.stamps = found;
         self.swap()
     }
 
+    /// How many files of lists and of feeds are refused as they are now.
+    #[must_use]
+    pub fn refused(&self) -> (usize, usize) {
+        let feeds = self.refused.iter().filter(|path| is_feed(path)).count();
+        (self.refused.len() - feeds, feeds)
+    }
+
+    /// A mapped list whose file was written over is no longer what was checked: it is not the last
+    /// good copy, and where the file was cut short a look at it would end the process.
+    fn let_go(&mut self, path: &Path) {
+        let snapshot = self.held.get(path).and_then(List::snapshot);
+        if snapshot.is_some_and(|snapshot| snapshot.held() == Held::Mapped) {
+            tracing::error!(
+                file = %path.display(),
+                "a snapshot was written over in place: write a new file and rename it instead"
+            );
+            self.held.remove(path);
+            self.swap();
+        }
+    }
+
     fn read(&mut self, path: &Path) {
-        if path.extension().is_some_and(|kind| kind == feeds::EXTENSION) {
-            self.read_feed(path);
-        } else {
-            self.read_list(path);
+        let read = if is_feed(path) { self.read_feed(path) } else { self.read_list(path) };
+        match read {
+            Ok(()) => {
+                self.refused.remove(path);
+            }
+            Err(error) => {
+                let last_good = self.held.contains_key(path) || self.feeds.contains_key(path);
+                tracing::error!(
+                    file = %path.display(), %error, last_good_copy_is_used = last_good,
+                    "a file of the lists folder is refused"
+                );
+                self.refused.insert(path.to_owned());
+            }
         }
     }
 
-    fn read_feed(&mut self, path: &Path) {
+    fn read_feed(&mut self, path: &Path) -> Result<(), String> {
         let read = fs::read_to_string(path).map_err(FeedError::from);
-        match read.and_then(|text| feeds::parse(&text)) {
-            Ok(feed) => {
-                tracing::info!(areas = feed.areas.len(), "an emergency feed is loaded");
-                self.feeds.insert(path.to_owned(), feed);
-            }
-            Err(error) => {
-                tracing::error!(file = %path.display(), %error, "an emergency feed is not used");
-            }
-        }
+        let feed = read.and_then(|text| feeds::parse(&text)).map_err(|error| error.to_string())?;
+        tracing::info!(areas = feed.areas.len(), "an emergency feed is loaded");
+        self.feeds.insert(path.to_owned(), feed);
+        Ok(())
     }
 
-    fn read_list(&mut self, path: &Path) {
-        let read = fs::read_to_string(path).map_err(ListError::from);
-        match read.and_then(|text| List::parse(&text)) {
-            Ok(list) => {
-                tracing::info!(list = %list.id, as_of = %list.as_of, numbers = list.numbers.len(), "a list is loaded");
-                self.held.insert(path.to_owned(), list);
-            }
-            Err(error) => {
-                tracing::error!(file = %path.display(), %error, "a national list is not used");
-            }
+    fn read_list(&mut self, path: &Path) -> Result<(), String> {
+        let list = List::read(path).map_err(|error| error.to_string())?;
+        tracing::info!(list = %list.id, as_of = %list.as_of, numbers = list.count(), "a list is loaded");
+        if list.snapshot().is_some_and(|snapshot| snapshot.held() == Held::Copied) {
+            tracing::warn!(
+                file = %path.display(),
+                "somebody may write to this snapshot, so it is copied into memory and not mapped: \
+                 take the right away (chmod a-w)"
+            );
         }
+        self.held.insert(path.to_owned(), list);
+        Ok(())
     }
 
     /// Puts the new lists in place of the old; of two files with one id the fresher counts.
@@ -263,67 +238,4 @@ impl Folder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_demo_list_is_read_and_looked_up() {
-        let list = List::parse(
-            "# demo list\n# id: us.national_dnc\n# as_of: 2026-11-20\n\n+13055550123\n+12125550100\n+13055550123\n",
-        )
-        .unwrap();
-        assert_eq!((&*list.id, list.numbers.len()), ("us.national_dnc", 2));
-        assert!(list.contains("+13055550123".parse().unwrap()));
-        assert!(!list.contains("+13055550124".parse().unwrap()));
-    }
-
-    #[test]
-    fn a_file_that_is_no_list_is_refused_with_its_line_and_without_its_number() {
-        for (text, said) in [
-            ("", "line 1"),
-            ("+13055550123\n", "line 1"),
-            ("# demo list\n# as_of: 2026-11-20\n", "# id:"),
-            ("# demo list\n# id: x\n# as_of: yesterday\n", "# as_of:"),
-            ("# demo list\n# id: x\n# as_of: 2026-11-20\n+1305555o123\n", "line 4"),
-        ] {
-            let error = List::parse(text).unwrap_err().to_string();
-            assert!(error.contains(said) && !error.contains("305555"), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_changed_file_is_swapped_in_and_a_broken_one_keeps_the_last_good_copy() {
-        let path = std::env::temp_dir().join(format!("rf-lists-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        let file = path.join("dnc.txt");
-        fs::write(&file, "# demo list\n# id: x\n# as_of: 2026-11-20\n+13055550123\n").unwrap();
-        let mut folder = Folder::open(&path);
-        let lists = folder.lists();
-        assert_eq!(lists.load().len(), 1);
-        fs::write(&file, "# demo list\n# id: x\n# as_of: 2026-11-21\n+13055550123\n+13055550124\n")
-            .unwrap();
-        assert_eq!(folder.look(), ["list:x"]);
-        fs::write(&file, "broken").unwrap();
-        assert!(folder.look().is_empty());
-        let number = "+13055550124".parse().unwrap();
-        assert!(facts(&lists.load(), number).iter().all(|fact| fact.contains));
-        assert!(folder.look().is_empty());
-        let feed = path.join("emergency.feed");
-        let feed_of = |hour: u32| {
-            format!("# demo feed\n# id: emergency\n# as_of: 2026-11-24T{hour}:00:00Z\nUS-LA\n")
-        };
-        fs::write(&feed, feed_of(14)).unwrap();
-        assert_eq!(folder.look(), ["feed"]);
-        let as_of = lists.load().emergency.clone().unwrap().as_of;
-        fs::write(&feed, "broken, and longer than it was before").unwrap();
-        assert!(folder.look().is_empty());
-        assert_eq!(lists.load().emergency.clone().unwrap().as_of, as_of, "the last good one");
-        fs::write(&feed, feed_of(15) + "US-TX\n").unwrap();
-        assert_eq!(folder.look(), ["feed"]);
-        assert_eq!(lists.load().causes(), ["list:x", "feed"]);
-        fs::remove_file(&feed).unwrap();
-        assert!(folder.look().is_empty());
-        assert!(lists.load().emergency.is_none(), "a feed that is gone is absent, which denies");
-        fs::remove_dir_all(&path).unwrap();
-    }
-}
+mod tests;

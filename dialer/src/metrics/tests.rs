@@ -48,6 +48,7 @@ fn what_has_a_fixed_set_of_labels_is_there_from_the_start() {
         "ringfence_denied_total{rule=\"house.min_gap\"} 0",
         "ringfence_campaigns{status=\"running\"} 0",
         "ringfence_store_errors_total{store=\"redis\"} 0",
+        "ringfence_files_refused{kind=\"list\"} 0",
     ] {
         assert!(text.contains(sample), "no {sample} in\n{text}");
     }
@@ -67,7 +68,7 @@ fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
         (day(32), 32 * 86_400, 0),
         (day(40), 40 * 86_400, -8 * 86_400),
     ] {
-        metrics.show_list("x", as_of, now);
+        assert_eq!(metrics.show_list("x", as_of, now), Some(fresh));
         assert_eq!(metrics.list_age.with_label_values(&["x"]).get(), age);
         assert_eq!(metrics.list_fresh.with_label_values(&["x"]).get(), fresh);
     }
@@ -83,6 +84,6 @@ fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
     }
     metrics.show_feed(None, day(1));
     assert!(!metrics.text().contains("ringfence_feed_"), "a feed that is gone has no age");
-    metrics.show_list("unbounded", as_of, day(1));
+    assert_eq!(metrics.show_list("unbounded", as_of, day(1)), None);
     assert!(!metrics.text().contains("fresh_seconds{list=\"unbounded\"}"));
 }

@@ -14,10 +14,18 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
     ("dialer-policy", Kind::Pure, &["dialer-types"]),
     ("dialer-limiter", Kind::Pure, &["dialer-types"]),
     ("dialer-judge", Kind::Pure, &["dialer-types", "dialer-policy", "dialer-limiter"]),
+    ("dialer-lists", Kind::Other, &["dialer-types"]),
     (
         "dialer-facts",
         Kind::Other,
-        &["dialer-types", "dialer-policy", "dialer-limiter", "dialer-judge", "schema"],
+        &[
+            "dialer-types",
+            "dialer-policy",
+            "dialer-limiter",
+            "dialer-judge",
+            "dialer-lists",
+            "schema",
+        ],
     ),
     ("dialer-sip", Kind::Pure, &[]),
     ("dialer-media", Kind::Pure, &["dialer-types"]),
@@ -60,6 +68,7 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
             "dialer-policy",
             "dialer-limiter",
             "dialer-judge",
+            "dialer-lists",
             "dialer-facts",
             "dialer-media",
             "dialer-pacing",
@@ -83,7 +92,12 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
     ),
     ("ringfence-terminal", Kind::Other, &["dialer-types"]),
     ("schema", Kind::Other, &["dialer-types", "dialer-audit", "dialer-limiter"]),
-    ("loadtest", Kind::Other, &["dialer-types", "dialer-sip", "dialer-media", "schema"]),
+    // `dialer-lists` for `loadtest lists`, which measures it; the checker reads lists by itself.
+    (
+        "loadtest",
+        Kind::Other,
+        &["dialer-types", "dialer-lists", "dialer-sip", "dialer-media", "schema"],
+    ),
 ];
 
 /// Crates that bring IO or a runtime. A name ending in `*` stands for all that begin so.
@@ -283,14 +297,63 @@ pub(crate) fn missing_fences(clippy: &str, sources: &[Source]) -> Vec<String> {
     wrong
 }
 
-pub(crate) fn unlinted(name: &str, manifest: &str) -> Vec<String> {
+/// The member that maps files, and the one file of it that may: `unsafe` cannot be allowed where
+/// the workspace forbids it, so its table of lints is its own.
+pub(crate) const MAPS: (&str, &str) = ("dialer-lists", "dialer/lists/src/bytes.rs");
+
+pub(crate) fn unlinted(name: &str, manifest: &str, workspace: &str) -> Vec<String> {
     let lints = manifest.split("[lints]").nth(1).unwrap_or_default();
     let inherited = lints.trim_start().starts_with("workspace = true");
-    if inherited {
+    let own = name == MAPS.0
+        && lint_lines(manifest, "[lints.")
+            == lint_lines(workspace, "[workspace.lints.")
+                .into_iter()
+                .map(|line| line.replace("unsafe_code = \"forbid\"", "unsafe_code = \"deny\""))
+                .collect();
+    if inherited || own {
         Vec::new()
     } else {
         vec![format!("{name} does not inherit the lints of the workspace")]
     }
+}
+
+/// The lines of the tables of lints, each with the name of its table.
+fn lint_lines(manifest: &str, begins: &str) -> BTreeSet<String> {
+    let mut table = None;
+    let mut lines = BTreeSet::new();
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            table = line.strip_prefix(begins);
+        } else if let Some(table) = table
+            && !line.is_empty()
+            && !line.starts_with('#')
+        {
+            lines.insert(format!("{table} {line}"));
+        }
+    }
+    lines
+}
+
+/// One `unsafe` in the whole house: the one that maps a list.
+pub(crate) fn stray_unsafe(sources: &[Source]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut home = 0;
+    for source in sources {
+        let lines: Vec<_> = source
+            .code
+            .split(|sign: char| !sign.is_alphanumeric() && sign != '_')
+            .filter(|word| *word == "unsafe")
+            .collect();
+        if source.path == MAPS.1 {
+            home += lines.len();
+        } else if !lines.is_empty() {
+            wrong.push(format!("{}: unsafe outside {}", source.path, MAPS.1));
+        }
+    }
+    if home != 1 {
+        wrong.push(format!("{} must have exactly one unsafe: {home}", MAPS.1));
+    }
+    wrong
 }
 
 pub(crate) fn badly_shaped(sources: &[Source]) -> Vec<String> {

@@ -13,7 +13,7 @@ use std::fs;
 
 use checks::{
     badly_shaped, impure_links, impure_sources, missing_fences, stray_invites, stray_rsip,
-    unlinted, wrong_directions,
+    stray_unsafe, unlinted, wrong_directions,
 };
 use workspace::{read_members, read_sources, root};
 
@@ -55,9 +55,11 @@ fn the_methods_that_clippy_fences_exist() {
 
 #[test]
 fn every_member_inherits_the_lints_and_none_replaces_them() {
+    let workspace =
+        fs::read_to_string(root().join("Cargo.toml")).expect("the manifest at the root");
     for member in read_members() {
         let manifest = fs::read_to_string(&member.manifest).expect("a manifest");
-        none(&unlinted(&member.name, &manifest));
+        none(&unlinted(&member.name, &manifest, &workspace));
         for name in ["clippy.toml", ".clippy.toml"] {
             let nested = member.manifest.with_file_name(name);
             assert!(
@@ -67,6 +69,11 @@ fn every_member_inherits_the_lints_and_none_replaces_them() {
             );
         }
     }
+}
+
+#[test]
+fn one_place_in_the_house_is_unsafe() {
+    none(&stray_unsafe(&read_sources()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     checks::{
         LONGEST_FILE, badly_shaped, impure_links, impure_sources, missing_fences, stray_invites,
-        stray_rsip, unlinted, wrong_directions,
+        stray_rsip, stray_unsafe, unlinted, wrong_directions,
     },
     code::{Source, lines_with, outside_test_files},
     workspace::{Member, members_of},
@@ -211,8 +211,30 @@ fn a_fence_without_its_method_is_found() {
 
 #[test]
 fn a_member_without_the_lints_is_found() {
-    assert_eq!(unlinted("x", "[package]\n[lints]\nworkspace = true\n"), [""; 0]);
-    assert_eq!(unlinted("x", "[package]\nname = \"x\"\n[dependencies]\nworkspace = true").len(), 1);
+    let workspace =
+        "[workspace.lints.rust]\nunsafe_code = \"forbid\"\na = \"deny\"\n[profile.dev]\n";
+    let without = "[package]\nname = \"x\"\n[dependencies]\nworkspace = true";
+    assert_eq!(unlinted("x", "[package]\n[lints]\nworkspace = true\n", workspace), [""; 0]);
+    assert_eq!(unlinted("x", without, workspace).len(), 1);
+    let own = "[lints.rust]\n# why\nunsafe_code = \"deny\"\na = \"deny\"\n";
+    assert_eq!(unlinted("dialer-lists", own, workspace), [""; 0]);
+    assert_eq!(unlinted("x", own, workspace).len(), 1, "only one may have its own");
+    for weaker in [own.replace("a = \"deny\"\n", ""), own.replace("\"deny\"", "\"allow\"")] {
+        assert_eq!(unlinted("dialer-lists", &weaker, workspace).len(), 1, "{weaker}");
+    }
+}
+
+#[test]
+fn unsafe_code_in_a_second_place_is_found() {
+    let home = || Source::new("dialer/lists/src/bytes.rs", "fn f() { unsafe { g() } } // unsafe");
+    assert_eq!(stray_unsafe(&[home()]), [""; 0]);
+    let named = Source::new("dialer/src/x.rs", "#![deny(unsafe_code)]\nfn not_unsafe() {}");
+    assert_eq!(stray_unsafe(&[home(), named]), [""; 0]);
+    let second = Source::new("dialer/src/x.rs", "fn f() { unsafe { g() } }");
+    assert_eq!(stray_unsafe(&[home(), second]).len(), 1);
+    let twice = Source::new("dialer/lists/src/bytes.rs", "unsafe fn f() { unsafe { g() } }");
+    assert_eq!(stray_unsafe(&[twice]).len(), 1);
+    assert_eq!(stray_unsafe(&[]).len(), 1);
 }
 
 #[test]

@@ -1,0 +1,27 @@
+//! National do-not-call lists: hundreds of millions of numbers as one immutable, checksummed file
+//! that is mapped into memory and asked in tens of nanoseconds.
+//!
+//! [`build`] makes a snapshot from lines of numbers, [`apply`] a new one from an old one and a
+//! delta, [`Snapshot`] is one that is being asked. `layout` says what is in the file. A file is
+//! never changed: a new one is written beside it, synced and renamed over it, so a reader has the
+//! old list or the new one whole.
+#![warn(missing_docs)]
+
+mod bytes;
+mod delta;
+mod layout;
+mod lines;
+mod make;
+#[cfg(feature = "measure")]
+pub mod measure;
+mod pages;
+mod snapshot;
+mod sorter;
+mod writer;
+
+pub use bytes::Held;
+pub use delta::DeltaError;
+pub use layout::MAGIC;
+pub use lines::{LineError, LineFault};
+pub use make::{Applied, Built, Day, FILE_ENDING, MakeError, Name, NameError, apply, build};
+pub use snapshot::{Encoding, Snapshot, SnapshotError};
