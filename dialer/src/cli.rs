@@ -1,6 +1,7 @@
 //! The command line, and the commands that need no running dialer.
 
 pub mod audit;
+mod explain;
 
 use std::{
     fs::File,
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result};
 pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
 use dialer_policy::{Options, Ruleset, check::judge_line};
+pub use explain::{Explain, policy_explain};
 
 /// The dialer: places no call that its rules deny.
 #[derive(Debug, Parser)]
@@ -60,6 +62,9 @@ pub enum PolicyCommand {
         /// Cases, one JSON object a line.
         file: PathBuf,
     },
+    /// Judges one number, by what is said here: places, zones, every rule and reason, what is not
+    /// known, and what would change the verdict.
+    Explain(Box<Explain>),
 }
 
 /// What to do with the audit.

@@ -36,6 +36,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Policy { command: PolicyCommand::Check { file } } => {
             cli::policy_check(&file, &mut out)
         }
+        Command::Policy { command: PolicyCommand::Explain(asked) } => {
+            write!(out, "{}", cli::policy_explain(&asked)?).context("standard output")
+        }
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;
             writeln!(out, "{report}verified").context("standard output")
