@@ -1,6 +1,7 @@
 //! The command line, and the commands that need no running dialer.
 
 pub mod audit;
+mod diff;
 mod explain;
 
 use std::{
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result};
 pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
 use dialer_policy::{Options, Ruleset, check::judge_line};
+pub use diff::{Diff, effect_in, policy_diff};
 pub use explain::{Explain, policy_explain};
 
 /// The dialer: places no call that its rules deny.
@@ -65,6 +67,8 @@ pub enum PolicyCommand {
     /// Judges one number, by what is said here: places, zones, every rule and reason, what is not
     /// known, and what would change the verdict.
     Explain(Box<Explain>),
+    /// What another folder of packs says differently, and what that stops or allows in a campaign.
+    Diff(Diff),
 }
 
 /// What to do with the audit.
