@@ -92,6 +92,7 @@ fn calling() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(lists::faults))
         .routes(routes!(summary::of_list))
         .routes(routes!(summary::of_campaign))
+        .routes(routes!(summary::forecast::make))
         .routes(routes!(eligibility::ask))
 }
 

@@ -1,6 +1,7 @@
 //! The gate's own judgement, asked without placing anything: what "why not?" and the summaries
 //! rest on. The facts and the rules are read as the dialer reads them; nothing is recorded.
 
+mod ahead;
 mod read;
 
 use std::{
@@ -21,6 +22,7 @@ use schema::config::Dialer;
 use tokio::sync::Semaphore;
 
 use crate::{clock, http::error::Problem};
+pub(crate) use ahead::{HOURS, Held, Hours, hours_of};
 pub(crate) use read::{AT_ONCE, Campaign, Known, Which, campaign, contacts, snapshot, stranger};
 
 /// How old the look at the folder of lists may be.

@@ -10,6 +10,8 @@ mod campaigns;
 mod earlier;
 #[path = "api/eligibility.rs"]
 mod eligibility;
+#[path = "api/forecast.rs"]
+mod forecast;
 #[path = "api/imports.rs"]
 mod imports;
 #[path = "api/imports_always.rs"]

@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod campaign;
+mod diff;
+mod explain;
 pub mod lists;
 
 use std::{
@@ -15,6 +17,8 @@ use anyhow::{Context as _, Result};
 pub use audit::{audit_export, audit_show, audit_verify};
 use clap::{Parser, Subcommand};
 use dialer_policy::{Mark, Options, PackSource, Ruleset, check::judge_line};
+pub use diff::{Diff, effect_in, policy_diff};
+pub use explain::{Explain, policy_explain};
 pub use lists::lists;
 
 /// The dialer: places no call that its rules deny.
@@ -78,6 +82,11 @@ pub enum PolicyCommand {
         #[arg(long)]
         house: Option<PathBuf>,
     },
+    /// Judges one number, by what is said here: places, zones, every rule and reason, what is not
+    /// known, and what would change the verdict.
+    Explain(Box<Explain>),
+    /// What another folder of packs says differently, and what that stops or allows in a campaign.
+    Diff(Diff),
 }
 
 /// What to do with the audit.

@@ -40,6 +40,13 @@ fn dispatch(command: Command) -> Result<()> {
             cli::policy_rules(house.as_deref(), &mut out)
         }
         Command::Lists { command } => cli::lists(command, std::io::stdin().lock(), &mut out),
+        Command::Policy { command: PolicyCommand::Explain(asked) } => {
+            write!(out, "{}", cli::policy_explain(&asked)?).context("standard output")
+        }
+        Command::Policy { command: PolicyCommand::Diff(asked) } => {
+            let said = runtime()?.block_on(cli::policy_diff(&asked))?;
+            write!(out, "{said}").context("standard output")
+        }
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;
             writeln!(out, "{report}verified").context("standard output")

@@ -35,15 +35,31 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 "the body must be JSON, with the header 'Content-Type: application/json'",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
-            if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::too_large("more than 1 MiB of JSON; send less at once, or CSV")
-            } else {
-                Problem::malformed(say!("the body cannot be read: {reason}", reason = error))
-            }
-        })?;
-        read(&bytes).map(Self)
+        read(&bytes(request, state).await?).map(Self)
     }
+}
+
+/// A JSON body that may be left out: then it is the default.
+#[derive(Debug)]
+pub struct MayBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MayBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = bytes(request, state).await?;
+        if bytes.is_empty() { Ok(Self(T::default())) } else { read(&bytes).map(Self) }
+    }
+}
+
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|error| {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::too_large("more than 1 MiB of JSON; send less at once, or CSV")
+        } else {
+            Problem::malformed(say!("the body cannot be read: {reason}", reason = error))
+        }
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

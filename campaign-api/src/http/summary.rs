@@ -1,6 +1,7 @@
 //! The summary that matters: of these contacts, who may be called now, later today, later, never,
 //! and which missing fact would unlock how many.
 
+pub mod forecast;
 mod tally;
 
 use std::{sync::Arc, time::Duration};
@@ -188,34 +189,12 @@ fn told_of(
     let parts = [tally.callable_now, tally.later_today, tally.later, tally.never];
     let [callable_now, later_today, later, never] = scaled(parts, states.open);
     let up = |count: u64| tally::scale(count, states.open, judged);
-    let unlock = tally.unlock.iter().map(|(word, contacts)| Unlock {
-        waits_for: word.clone(),
-        contacts: up(*contacts),
-        sentence: told(&say!(
-            "would unlock {contacts}: {remedy}",
-            contacts = up(*contacts),
-            remedy = codes::cause(word)
-        )),
-    });
-    let barred = tally.barred.iter().map(|(word, contacts)| Barred {
-        waits_for: word.clone(),
-        contacts: up(*contacts),
-        sentence: told(&say!(
-            "keeps {contacts} from being called: {remedy}",
-            contacts = up(*contacts),
-            remedy = codes::cause(word)
-        )),
-    });
-    let mut barred: Vec<_> = barred.collect();
-    barred.sort_by_key(|it| std::cmp::Reverse(it.contacts));
     let blocked = tally.blocked.iter().map(|(rule, held)| Blocked {
         rule: rule.to_string(),
         title: held.title.clone(),
         citation: held.citation.clone(),
         contacts: up(held.contacts),
     });
-    let mut unlock: Vec<_> = unlock.collect();
-    unlock.sort_by_key(|it| std::cmp::Reverse(it.contacts));
     let mut blocked_by: Vec<_> = blocked.collect();
     blocked_by.sort_by_key(|it| std::cmp::Reverse(it.contacts));
     Summary {
@@ -228,8 +207,8 @@ fn told_of(
         never,
         under_way: states.under_way,
         finished: states.finished,
-        unlock,
-        blocked: barred,
+        unlock: unlocks(tally, up),
+        blocked: barred(tally, up),
         needs_several: up(tally.needs_several),
         for_good: up(tally.for_good),
         unreadable: up(tally.unreadable),
@@ -237,6 +216,38 @@ fn told_of(
         judged,
         one_in: u64::try_from(one_in).unwrap_or(1),
     }
+}
+
+/// The facts that would unlock contacts, the most first; `up` scales counts of a sample.
+fn unlocks(tally: &Tally, up: impl Fn(u64) -> u64) -> Vec<Unlock> {
+    let unlock = tally.unlock.iter().map(|(word, contacts)| Unlock {
+        waits_for: word.clone(),
+        contacts: up(*contacts),
+        sentence: told(&say!(
+            "would unlock {contacts}: {remedy}",
+            contacts = up(*contacts),
+            remedy = codes::cause(word)
+        )),
+    });
+    let mut unlock: Vec<_> = unlock.collect();
+    unlock.sort_by_key(|it| std::cmp::Reverse(it.contacts));
+    unlock
+}
+
+/// What no fact unlocks, the most first.
+fn barred(tally: &Tally, up: impl Fn(u64) -> u64) -> Vec<Barred> {
+    let barred = tally.barred.iter().map(|(word, contacts)| Barred {
+        waits_for: word.clone(),
+        contacts: up(*contacts),
+        sentence: told(&say!(
+            "keeps {contacts} from being called: {remedy}",
+            contacts = up(*contacts),
+            remedy = codes::cause(word)
+        )),
+    });
+    let mut barred: Vec<_> = barred.collect();
+    barred.sort_by_key(|it| std::cmp::Reverse(it.contacts));
+    barred
 }
 
 /// How many contacts there are to judge, and how many not.

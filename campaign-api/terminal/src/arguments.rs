@@ -97,6 +97,8 @@ pub(crate) enum Campaign {
     Show(Named),
     /// How many can be called now, later, never; and what would unlock how many
     Summary(Named),
+    /// Dry run: in each hour of the next seven days how many may be called, and why not the others
+    Forecast(Forecast),
     /// Set it going
     Start(Named),
     /// Halt it; what is due stays due
@@ -112,6 +114,18 @@ pub(crate) enum Campaign {
 pub(crate) struct Named {
     /// Name or ULID, or the beginning of one
     pub(crate) campaign: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forecast {
+    /// Name or ULID, or the beginning of one
+    pub(crate) campaign: String,
+    /// Only the contacts of this list (ULID)
+    #[arg(long)]
+    pub(crate) list: Option<String>,
+    /// Every hour in a line of its own
+    #[arg(long)]
+    pub(crate) hours: bool,
 }
 
 #[derive(Debug, Args)]

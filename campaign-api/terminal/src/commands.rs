@@ -5,6 +5,7 @@ mod campaigns;
 mod completion;
 mod export;
 mod facts;
+mod forecast;
 mod lists;
 mod login;
 mod opt_outs;

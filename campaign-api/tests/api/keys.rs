@@ -29,6 +29,7 @@ const ROLES: &[(&str, &str, &[&str])] = &[
     ("GET", "/v1/lists/{id}/faults", &["campaign_manager", "compliance", "operator"]),
     ("GET", "/v1/lists/{id}/summary", &["campaign_manager", "compliance"]),
     ("GET", "/v1/campaigns/{id}/summary", &["campaign_manager", "compliance"]),
+    ("POST", "/v1/campaigns/{id}/forecast", &["campaign_manager", "compliance"]),
     ("GET", "/v1/eligibility", &["campaign_manager", "compliance"]),
     ("POST", "/v1/consents", &["campaign_manager"]),
     ("POST", "/v1/suppressions", &["campaign_manager", "compliance"]),

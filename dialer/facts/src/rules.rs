@@ -6,7 +6,7 @@ use std::{
 };
 
 use dialer_judge::HORIZON;
-use dialer_policy::{Options, PackFault, PackSource, Ruleset};
+use dialer_policy::{Card, Options, PackFault, PackSource, Ruleset, SHIPPED};
 use dialer_types::RuleId;
 
 /// Why there are no rules.
@@ -41,31 +41,86 @@ fn told(faults: &[PackFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
 }
 
-/// The packs of a folder, or those that ship with this build; with the deployment's own pack, which
-/// adds rules, adjusts those of the house, tightens those of the law, names exceptions and signs.
+/// Packs as they are written, before anybody judges by them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The packs that ship with this build come first.
+    shipped: bool,
+    /// File names and texts, in order.
+    texts: Vec<(String, String)>,
+    /// The deployment's own pack, which adds rules, adjusts those of the house, tightens those of
+    /// the law, names exceptions and signs.
+    own: Option<(String, String)>,
+}
+
+impl Written {
+    /// Reads the packs of a folder and of the folders in it (`calendars/`), or takes those that ship
+    /// with this build; with the deployment's own pack.
+    ///
+    /// # Errors
+    /// If a folder or file cannot be read.
+    pub fn read(packs: Option<&Path>, house: Option<&Path>) -> Result<Self, RulesError> {
+        let own = house.map(|path| read(path, "")).transpose()?;
+        let mut texts = Vec::new();
+        if let Some(folder) = packs {
+            folder_of(folder, "", &mut texts)?;
+            // The version hashes the packs in order: the order of a listing must not change it.
+            texts.sort();
+        }
+        Ok(Self { shipped: packs.is_none(), texts, own })
+    }
+
+    /// The rules that they are.
+    ///
+    /// # Errors
+    /// Every fault of every pack, at once; a rule that looks back farther than histories are kept.
+    pub fn ruleset(&self, options: Options) -> Result<Ruleset, RulesError> {
+        let own: Vec<PackSource<'_>> = self.own.iter().map(source).collect();
+        remembered(Ruleset::load_with(&self.packs(), &own, options).map_err(RulesError::Faults)?)
+    }
+
+    /// Every entry as it is written.
+    #[must_use]
+    pub fn cards(&self) -> Vec<Card> {
+        let own = self.own.iter().map(source);
+        let all: Vec<PackSource<'_>> = self.packs().into_iter().chain(own).collect();
+        dialer_policy::cards(&all)
+    }
+
+    fn packs(&self) -> Vec<PackSource<'_>> {
+        let shipped = SHIPPED.iter().filter(|_| self.shipped).copied();
+        shipped.chain(self.texts.iter().map(source)).collect()
+    }
+}
+
+/// The packs of a folder, or those that ship with this build; with the deployment's own pack.
 ///
 /// # Errors
 /// See [`RulesError`].
 pub fn load(packs: Option<&Path>, house: Option<&Path>) -> Result<Ruleset, RulesError> {
-    let options = Options { house: true };
-    let own = house.map(read).transpose()?;
-    let own: Vec<PackSource<'_>> = own.iter().map(source).collect();
-    let Some(folder) = packs else {
-        let rules = Ruleset::shipped_with(&own, options).map_err(RulesError::Faults)?;
-        return remembered(rules);
-    };
-    let mut texts = Vec::new();
+    Written::read(packs, house)?.ruleset(Options { house: true })
+}
+
+/// Folders within the folder of packs are read too, but none within those.
+fn folder_of(
+    folder: &Path,
+    prefix: &str,
+    texts: &mut Vec<(String, String)>,
+) -> Result<(), RulesError> {
     let unreadable = |reason| RulesError::Unreadable { path: folder.to_owned(), reason };
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        if name.starts_with('.') {
+            continue;
+        }
         if path.extension().is_some_and(|ending| ending == "toml") {
-            texts.push(read(&path)?);
+            texts.push(read(&path, prefix)?);
+        } else if prefix.is_empty() && path.is_dir() {
+            folder_of(&path, &format!("{name}/"), texts)?;
         }
     }
-    // The version hashes the packs in order: the order of a listing must not change it.
-    texts.sort();
-    let packs: Vec<PackSource<'_>> = texts.iter().map(source).collect();
-    remembered(Ruleset::load_with(&packs, &own, options).map_err(RulesError::Faults)?)
+    Ok(())
 }
 
 /// Rules that look back no farther than histories are kept; any other would count less than it says.
@@ -85,16 +140,27 @@ fn source((name, text): &(String, String)) -> PackSource<'_> {
     PackSource { name, text }
 }
 
-fn read(path: &Path) -> Result<(String, String), RulesError> {
+fn read(path: &Path, prefix: &str) -> Result<(String, String), RulesError> {
     let text = fs::read_to_string(path)
         .map_err(|reason| RulesError::Unreadable { path: path.to_owned(), reason })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok((name, text))
+    Ok((format!("{prefix}{name}"), text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_the_schema_is_what_ships() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/rules"));
+        let (read, shipped) =
+            (Written::read(Some(folder), None).unwrap(), Written::read(None, None).unwrap());
+        let version = |packs: &Written| packs.ruleset(Options { house: true }).unwrap().version();
+        assert_eq!(version(&read), version(&shipped));
+        assert!(dialer_policy::compare(&read.cards(), &shipped.cards()).is_empty());
+        assert!(Written::read(Some(Path::new("/nowhere")), None).is_err());
+    }
 
     fn with(own: &str) -> Result<Ruleset, RulesError> {
         let own = PackSource { name: "own.toml", text: own };

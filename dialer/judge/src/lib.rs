@@ -9,6 +9,7 @@ mod abilities;
 mod known;
 mod outlook;
 mod terms;
+mod walk;
 
 pub use abilities::abilities;
 pub use known::{ContactFacts, NumberFacts};
@@ -16,3 +17,4 @@ pub use outlook::{Next, Outlook, blocking, cause};
 pub use terms::{
     CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, HORIZON, PERMIT_LIFE, has_room, judge,
 };
+pub use walk::{Stretch, next_look, walk};

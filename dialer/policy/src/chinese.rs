@@ -146,6 +146,91 @@ const LINES: &[(&str, &str)] = &[
     ("a look-up of reassigned numbers", "核查号码是否已易主"),
     ("{title}: this call needs {needs}.", "{title}：此次呼叫需要{needs}。"),
     ("{title}: a duty of the caller.", "{title}：主叫方应尽的义务。"),
+    // Dossiers.
+    ("{number}: {purpose}, {technology}, at {at}", "{number}：{purpose}，{technology}，时间 {at}"),
+    (
+        "permit: the call may be placed now; that stands until {until}, if nothing changes",
+        "准许：现在可以拨打；若无变化，该结论有效至 {until}",
+    ),
+    (
+        "defer: not now; the first lawful moment is {until}, if nobody calls in between",
+        "推迟：现在不可拨打；若其间无人拨打，最早的合法时刻为 {until}",
+    ),
+    (
+        "refuse: no passing of time makes the call lawful; it waits for {waits}",
+        "拒绝：等待不会使此次呼叫合法；尚待：{waits}",
+    ),
+    ("That is {times}.", "即{times}。"),
+    ("Where the person may be", "被叫人可能所在的地点"),
+    ("What is not known", "未知的事实"),
+    (
+        "the address: the number alone says where the person may be",
+        "地址：仅凭号码判断被叫人可能所在的地点",
+    ),
+    (
+        "the region within the country: every region's zones count",
+        "国家以下的地区：该国所有时区均计入",
+    ),
+    (
+        "the time zone: every zone of the place counts, and all must allow",
+        "时区：当地的每个时区均计入，且须全部允许",
+    ),
+    (
+        "the kind of line: rules for mobile and for fixed lines both apply",
+        "线路类型：移动电话与固定电话的规则同时适用",
+    ),
+    ("any relationship with the seller: none counts", "与委托方的关系：视为没有"),
+    ("any consent: none counts", "同意：视为没有"),
+    (
+        "the seller's own do-not-call entries: none was given, so none is assumed",
+        "委托方自有的拒绝来电登记：未提供，视为没有",
+    ),
+    (
+        "earlier calls: none was given, so caps and pauses count none",
+        "此前的呼叫：未提供，拨打次数上限与冷却期均按没有计算",
+    ),
+    (
+        "list {list}: there is no copy, and what is absent denies",
+        "名单 {list}：没有副本，缺失即不得拨打",
+    ),
+    ("the emergency feed: rules that need it deny", "紧急状态信息源：需要它的规则一律不准拨打"),
+    (
+        "Rules that deny: {count} of {all} that were asked",
+        "不准拨打的规则：共判定 {all} 条，其中 {count} 条",
+    ),
+    ("By this rule alone from {at} on.", "仅就该规则而言，自 {at} 起可以拨打。"),
+    ("Built in: it stands in no pack.", "系统内置：不在任何规则包中。"),
+    ("Verification V1: the official text was read.", "核实程度 V1：已阅读官方文本。"),
+    ("Verification V2: a secondary source was read.", "核实程度 V2：已阅读二手来源。"),
+    ("Verification K: from knowledge only, not verified.", "核实程度 K：仅凭知识，未经核实。"),
+    ("No mark of verification.", "没有核实标记。"),
+    ("{mark} Source: {source}", "{mark}来源：{source}"),
+    ("What would change the verdict", "什么会改变结论"),
+    ("defer until {until}", "推迟至 {until}"),
+    ("permit", "准许"),
+    ("refuse", "拒绝"),
+    ("{what}: {verdict}", "{what}：{verdict}"),
+    ("{said}; no longer denies: {rules}", "{said}；不再阻止拨打的规则：{rules}"),
+    ("{said}; denies besides: {rules}", "{said}；另外阻止拨打的规则：{rules}"),
+    ("all that is missing together", "补齐所有缺失的事实"),
+    ("if the line is {line}", "如果线路是{line}"),
+    ("if it is a business that is called", "如果被叫方是企业"),
+    ("if a person dials it", "如果由人工拨号"),
+    ("if it is a customer since today", "如果自今日起是现有客户"),
+    ("with a prior express consent given now", "如果现在给予事先明示同意"),
+    ("with a prior express written consent given now", "如果现在给予事先明示的书面同意"),
+    ("with a fresh copy of {list} without the number", "如果有一份不含该号码的最新名单 {list}"),
+    ("with a fresh emergency feed", "如果有最新的紧急状态信息"),
+    ("Duties that go with the call", "此次呼叫须履行的义务"),
+    ("Every rule that was asked", "判定时所用的全部规则"),
+    ("denies", "不准"),
+    ("passes", "通过"),
+    ("Marks and rules", "标记与规则包"),
+    (
+        "[V1] official text read; [V2] secondary source read; [K] from knowledge only, not verified; [-] built in. This is not legal advice.",
+        "[V1] 已阅读官方文本；[V2] 已阅读二手来源；[K] 仅凭知识，未经核实；[-] 系统内置。本文不构成法律意见。",
+    ),
+    ("rules {version}", "规则版本 {version}"),
 ];
 
 /// The Chinese template for an English one of this crate.
@@ -181,7 +266,7 @@ mod tests {
     fn source() -> String {
         let src = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
         let mut text = String::new();
-        for folder in [src.to_owned(), format!("{src}/kinds")] {
+        for folder in [src.to_owned(), format!("{src}/kinds"), format!("{src}/dossier")] {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_file() && !path.ends_with("chinese.rs") {

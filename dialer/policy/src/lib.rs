@@ -7,9 +7,11 @@
 mod ability;
 mod ask;
 mod calendar;
+mod cards;
 pub mod check;
 mod checked;
 mod chinese;
+mod dossier;
 mod evaluate;
 mod explain;
 mod facts;
@@ -23,15 +25,18 @@ mod reader;
 mod rule;
 mod ruleset;
 mod shipped;
+mod stands;
 mod verdict;
 mod zone;
 
 pub use ability::{Abilities, Ability};
+pub use cards::{Card, CardKind, Change, ChangeKind, FieldChange, cards, compare};
 pub use checked::{
     Blocked, CallerCounter, Licence, LineCheck, LineClass, Reassigned, ReassignmentCheck, Wishes,
 };
 pub use chinese::{chinese, in_language};
 pub use chrono::NaiveDate;
+pub use dossier::Dossier;
 pub use evaluate::Evaluation;
 pub use explain::{explain, obligation_sentence, times_in, waits_sentence};
 pub use facts::{
@@ -43,6 +48,7 @@ pub use own::{Mark, NamedException, RuleHash, Signature};
 pub use place::Place;
 pub use places::{Basis, Grounds, PostalCode};
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};
+pub use shipped::PACKS as SHIPPED;
 pub use verdict::{
     Counter, Deferral, Denial, Evidence, ListAge, LocalTime, Obligation, Permit, Refusal, Verdict,
     Wait, local_time,

@@ -14,7 +14,7 @@ macro_rules! packs {
 }
 
 /// Every file under `schema/rules`.
-pub(crate) const PACKS: &[PackSource<'static>] = packs![
+pub const PACKS: &[PackSource<'static>] = packs![
     "ae.toml",
     "ar.toml",
     "at.toml",

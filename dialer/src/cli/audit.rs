@@ -51,7 +51,7 @@ pub struct Which {
     pub rule: Option<String>,
 }
 
-fn moment(text: &str) -> Result<UnixMillis, String> {
+pub(super) fn moment(text: &str) -> Result<UnixMillis, String> {
     chrono::DateTime::parse_from_rfc3339(text)
         .map(|at| UnixMillis(at.timestamp_millis()))
         .map_err(|error| format!("{error}; write it as 2026-11-24T00:00:00Z"))

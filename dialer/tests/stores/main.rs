@@ -3,6 +3,7 @@
 
 mod audit;
 mod commit;
+mod diff;
 mod differential;
 mod ledger;
 mod nodes;

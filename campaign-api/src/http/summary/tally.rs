@@ -74,7 +74,8 @@ impl Tally {
         self.blocked(opinion, language);
     }
 
-    fn is_never(&mut self, opinion: &Opinion) {
+    /// One more contact that no passing of time makes lawful to call, by what would.
+    pub(super) fn is_never(&mut self, opinion: &Opinion) {
         self.never += 1;
         if matches!(opinion, Opinion::Unknown(_)) {
             self.unreadable += 1;

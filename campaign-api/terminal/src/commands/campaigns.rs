@@ -4,6 +4,7 @@ use dialer_types::{Say, say};
 use serde_json::{Map, Value, json};
 
 use super::{
+    forecast,
     trunks::items,
     watch,
     why::{blocked_by, summary},
@@ -30,6 +31,7 @@ pub(crate) fn run(desk: &Desk, word: &Campaign) -> Result<u8, Trouble> {
             let answer = desk.api.get(&format!("/v1/campaigns/{id}/summary"), &[])?;
             desk.show(&answer, |page, value| summary(page, value) + &blocked_by(page, value))
         }
+        Campaign::Forecast(asked) => forecast::run(desk, asked),
         Campaign::Start(named) => change(desk, &named.campaign, "start"),
         Campaign::Pause(named) => change(desk, &named.campaign, "pause"),
         Campaign::Stop(named) => change(desk, &named.campaign, "stop"),

@@ -28,7 +28,7 @@ pub(crate) fn run(desk: &Desk, asked: &Why) -> Result<(), Trouble> {
     })
 }
 
-fn rows(value: &Value) -> &[Value] {
+pub(crate) fn rows(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -231,6 +231,13 @@ pub(crate) fn summary(page: &Page, answer: &Value) -> String {
         lines,
         &say!("none"),
     ));
+    out.push_str(&unlocks(page, answer));
+    out
+}
+
+/// The facts that are missing, by how many each would unlock.
+pub(crate) fn unlocks(page: &Page, answer: &Value) -> String {
+    let mut out = String::new();
     let unlock = rows(&answer["unlock"]);
     if !unlock.is_empty() {
         out.push_str(&page.heading(&say!("What would unlock more")));
