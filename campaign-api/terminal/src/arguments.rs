@@ -228,7 +228,8 @@ pub(crate) enum List {
         reading: Reading,
     },
     /// The lists of a campaign, the latest first
-    List {
+    #[command(name = "list")]
+    All {
         /// Of which campaign: name or ULID
         #[arg(long)]
         campaign: String,

@@ -220,24 +220,22 @@ impl Trouble {
 
 /// What the operating system says, in words that say what to do. What it seldom says stays as it is.
 fn plain(reason: &str) -> Say {
-    let known: [(&str, fn() -> Say); 8] = [
-        ("No such file or directory", || {
-            say!("there is no such file or folder; check its name and where you are")
-        }),
-        ("Permission denied", || {
-            say!("you may not use it; ask whoever owns it, or take another place")
-        }),
-        ("a folder, not a file", || say!("a folder, not a file; name the file in it")),
-        ("Is a directory", || say!("a folder, not a file; name the file in it")),
-        ("No space left on device", || {
-            say!("the disk is full; make room and run the command again")
-        }),
-        ("Connection refused", || say!("nothing listens there")),
-        ("timed out", || say!("no answer came in time")),
-        ("timeout", || say!("no answer came in time")),
-    ];
-    let found = known.iter().find(|(said, _)| reason.contains(said));
-    found.map_or_else(|| Say::raw(reason.to_owned()), |(_, say)| say())
+    let is = |words: &str| reason.contains(words);
+    if is("No such file or directory") {
+        say!("there is no such file or folder; check its name and where you are")
+    } else if is("Permission denied") {
+        say!("you may not use it; ask whoever owns it, or take another place")
+    } else if is("a folder, not a file") || is("Is a directory") {
+        say!("a folder, not a file; name the file in it")
+    } else if is("No space left on device") {
+        say!("the disk is full; make room and run the command again")
+    } else if is("Connection refused") {
+        say!("nothing listens there")
+    } else if is("timed out") || is("timeout") {
+        say!("no answer came in time")
+    } else {
+        Say::raw(reason.to_owned())
+    }
 }
 
 fn cut(place: &str) -> Say {

@@ -16,9 +16,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    hint::black_box,
     path::{Path, PathBuf},
 };
 
+use allocation_counter::measure;
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use dialer_policy::{
@@ -310,6 +312,24 @@ fn every_gating_rule_has_lines_on_both_sides_of_its_edge_and_every_line_such_a_r
     let rules = rules();
     let loaded: BTreeSet<&str> = rules.rule_ids().map(dialer_types::RuleId::as_str).collect();
     assert!(ids.is_subset(&loaded) && ids.len() > 120, "{}", ids.len());
+}
+
+#[test]
+fn no_rule_allocates_on_either_side_of_its_edge() {
+    let (rules, mut found) = (rules(), Vec::new());
+    for line in lines() {
+        let judge = || rules.judge(&line.case.facts, &Evaluation::LAW, line.case.now);
+        // Tables of places and zones are made when they are first asked for.
+        black_box(judge().first_lawful());
+        let made = measure(|| {
+            let judgement = judge();
+            black_box((judgement.is_permitted(), judgement.first_lawful()));
+        });
+        if made.count_total > 0 {
+            found.push(format!("{}: {} {}", line.at, line.rule, made.count_total));
+        }
+    }
+    assert!(found.is_empty(), "{} allocate:\n{}", found.len(), found.join("\n"));
 }
 
 /// When a date begins, in the first and in the last of some zones.

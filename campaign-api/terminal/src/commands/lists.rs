@@ -29,7 +29,7 @@ pub(crate) fn run(desk: &Desk, word: &List) -> Result<u8, Trouble> {
         List::Preview { file, campaign, reading } => {
             preview(desk, file, campaign.as_deref(), reading)
         }
-        List::List { campaign } => {
+        List::All { campaign } => {
             let campaign = find(&desk.api, Kind::Campaign, campaign)?;
             let answer = desk.api.get(&format!("/v1/campaigns/{campaign}/lists"), &[])?;
             desk.show(&answer, all)
