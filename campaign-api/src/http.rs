@@ -77,6 +77,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 fn calling() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(sellers::create, sellers::list))
+        .routes(routes!(sellers::narrow))
         .routes(routes!(trunks::create, trunks::list))
         .routes(routes!(campaigns::create, campaigns::list))
         .routes(routes!(campaigns::show))

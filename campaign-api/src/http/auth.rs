@@ -58,6 +58,8 @@ rights! {
     Look = [CampaignManager, Compliance, Operator];
     /// Sellers, campaigns, lists.
     Campaigns = [CampaignManager];
+    /// Whether a seller's verified addresses are believed.
+    Narrowing = [Compliance];
     /// Consents.
     Consents = [CampaignManager];
     /// Opt-outs: everybody who may hear one.

@@ -2,6 +2,7 @@
 //! records nothing and changes nothing: it is no judgement, and nobody may dial on it.
 
 mod answer;
+mod places;
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use dialer_types::{SellerId, say};
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::{Row, postgres::PgRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    auth::{Campaigns, Look, May},
+    auth::{self, Campaigns, Look, May},
     error::{Problem, is_duplicate},
-    extract::{Body, Faults},
+    extract::{Body, Faults, Id},
     time::Time,
 };
 use crate::app::App;
@@ -35,6 +35,18 @@ pub struct Seller {
     pub name: String,
     /// When it was made.
     pub created_at: Time,
+    /// Whether verified addresses of its contacts take the place of what their numbers say.
+    pub narrows_by_verified_address: bool,
+}
+
+/// How far a seller's word on addresses goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Narrowing {
+    /// With true, a contact whose address the seller marked as verified (`address_verified` of an
+    /// import) and whose country, region, postal code and zone agree is judged where it lives, and
+    /// no longer also where its number is from. Every verdict that used it says so.
+    pub narrows_by_verified_address: bool,
 }
 
 /// Every seller, by name.
@@ -69,7 +81,13 @@ pub(super) async fn create(
         )),
         other => {
             other?;
-            Ok((StatusCode::CREATED, Json(Seller { id, name: new.name, created_at: Time(now) })))
+            let seller = Seller {
+                id,
+                name: new.name,
+                created_at: Time(now),
+                narrows_by_verified_address: false,
+            };
+            Ok((StatusCode::CREATED, Json(seller)))
         }
     }
 }
@@ -81,20 +99,45 @@ pub(super) async fn list(
     _: May<Look>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<Sellers>, Problem> {
-    let rows = sqlx::query("SELECT id, name, created_at FROM seller ORDER BY name")
-        .fetch_all(&app.pool)
-        .await?;
-    let items = rows
-        .iter()
-        .map(|row| {
-            Ok(Seller {
-                id: SellerId(row.try_get::<Uuid, _>(0)?.as_u128()),
-                name: row.try_get(1)?,
-                created_at: Time::at(row.try_get(2)?),
-            })
-        })
-        .collect::<Result<_, sqlx::Error>>()?;
+    let rows = sqlx::query(
+        "SELECT id, name, created_at, narrows_by_verified_address FROM seller ORDER BY name",
+    )
+    .fetch_all(&app.pool)
+    .await?;
+    let items = rows.iter().map(seller).collect::<Result<_, sqlx::Error>>()?;
     Ok(Json(Sellers { items }))
+}
+
+fn seller(row: &PgRow) -> Result<Seller, sqlx::Error> {
+    Ok(Seller {
+        id: SellerId(row.try_get::<Uuid, _>(0)?.as_u128()),
+        name: row.try_get(1)?,
+        created_at: Time::at(row.try_get(2)?),
+        narrows_by_verified_address: row.try_get(3)?,
+    })
+}
+
+/// Whether verified addresses of a seller's contacts are believed. Judgements made from then on go
+/// by it.
+#[utoipa::path(post, path = "/v1/sellers/{id}/narrowing", tag = "sellers", request_body = Narrowing,
+    params(("id" = String, Path, description = "ULID")),
+    responses((status = 200, body = Seller), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn narrow(
+    _: May<auth::Narrowing>,
+    State(app): State<Arc<App>>,
+    Id(id): Id<SellerId>,
+    Body(chosen): Body<Narrowing>,
+) -> Result<Json<Seller>, Problem> {
+    let row = sqlx::query(
+        "UPDATE seller SET narrows_by_verified_address = $2 WHERE id = $1
+         RETURNING id, name, created_at, narrows_by_verified_address",
+    )
+    .bind(Uuid::from_u128(id.0))
+    .bind(chosen.narrows_by_verified_address)
+    .fetch_optional(&app.pool)
+    .await?
+    .ok_or_else(|| Problem::not_found(say!("no seller {seller}", seller = id)))?;
+    Ok(Json(seller(&row)?))
 }
 
 /// The seller's small number.

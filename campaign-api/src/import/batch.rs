@@ -311,13 +311,14 @@ impl Work<'_> {
         let made: Vec<Uuid> = sqlx::query_scalar(
             "INSERT INTO contact (id, campaign_id, list_id, state, person_subject, account_subject,
                 party_type, party_role, country, region, postal_code, time_zone, relationship_kind,
-                relationship_since)
+                relationship_since, address_verified)
              SELECT n.id, $1, $2, $3, n.person, n.account, n.party_type, n.party_role, n.country,
-                n.region, n.postal_code, n.time_zone, n.kind, n.since::date
+                n.region, n.postal_code, n.time_zone, n.kind, n.since::date, n.verified
              FROM unnest($4::uuid[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[],
-                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+                $15::boolean[])
                 AS n(id, person, account, party_type, party_role, country, region, postal_code,
-                     time_zone, kind, since)
+                     time_zone, kind, since, verified)
              ON CONFLICT (campaign_id, person_subject) DO NOTHING RETURNING id",
         )
         .bind(Uuid::from_u128(self.target.campaign.0))
@@ -334,6 +335,7 @@ impl Work<'_> {
         .bind(each(fresh, |row| row.time_zone.as_deref()))
         .bind(each(fresh, |row| row.relationship.map(|(kind, _)| kind)))
         .bind(each(fresh, |row| row.relationship.map(|(_, since)| since.to_string())))
+        .bind(each(fresh, |row| row.address_verified))
         .fetch_all(&mut *self.transaction)
         .await?;
         Ok(made.into_iter().collect())

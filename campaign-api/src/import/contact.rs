@@ -28,7 +28,7 @@ pub(crate) use consent::{RowConsent, holds_number};
 
 /// The columns, in the order of the template. A person has up to four consents: the columns of the
 /// others are named in [`CONSENTS`].
-pub(crate) const COLUMNS: [&str; 27] = [
+pub(crate) const COLUMNS: [&str; 28] = [
     "external_id",
     "phone_1",
     "phone_2",
@@ -42,6 +42,7 @@ pub(crate) const COLUMNS: [&str; 27] = [
     "region",
     "postal_code",
     "time_zone",
+    "address_verified",
     "street",
     "city",
     "account",
@@ -124,6 +125,8 @@ pub(crate) struct Row {
     pub(crate) region: Option<String>,
     pub(crate) postal_code: Option<String>,
     pub(crate) time_zone: Option<String>,
+    /// The seller checked that the person lives there.
+    pub(crate) address_verified: bool,
     pub(crate) account: Option<String>,
     pub(crate) party_type: PartyType,
     pub(crate) party_role: PartyRole,
@@ -236,6 +239,7 @@ impl Sheet<'_> {
             region,
             postal_code,
             time_zone: zone.map(|zone| zone.name().to_owned()),
+            address_verified: yes(fields, "address_verified", VERIFIED),
             party_type: one_of(fields, "party_type", PartyType::ALL).unwrap_or(PartyType::Consumer),
             party_role: one_of(fields, "party_role", PartyRole::ALL)
                 .unwrap_or(PartyRole::Principal),
@@ -246,7 +250,7 @@ impl Sheet<'_> {
                 .iter()
                 .filter_map(|columns| consent::read(fields, columns, zone, now))
                 .collect(),
-            do_not_call: do_not_call(fields),
+            do_not_call: yes(fields, "do_not_call", DO_NOT_CALL),
             own,
         }
     }
@@ -384,17 +388,17 @@ fn one_of<T: FromStr + Display>(fields: &mut Fields<'_>, column: &str, all: &[T]
     fields.word(column, &words(all))
 }
 
-/// Whether the list says that the person is not to be called. What is neither yes nor no is never
-/// taken for no.
-fn do_not_call(fields: &mut Fields<'_>) -> bool {
+const DO_NOT_CALL: &str = "must be yes (then nobody calls the person for this seller), no or empty";
+const VERIFIED: &str =
+    "must be yes (then the seller checked that the person lives there), no or empty";
+
+/// Whether a column says yes. What is neither yes nor no is never taken for either.
+fn yes(fields: &mut Fields<'_>, column: &str, otherwise: &'static str) -> bool {
     const YES: [&str; 9] = ["y", "yes", "true", "t", "1", "x", "✓", "✔", "是"];
     const NO: [&str; 6] = ["n", "no", "false", "f", "0", "否"];
-    let Some(word) = fields.get("do_not_call").map(str::to_lowercase) else { return false };
+    let Some(word) = fields.get(column).map(str::to_lowercase) else { return false };
     if !YES.contains(&word.as_str()) && !NO.contains(&word.as_str()) {
-        fields.fault(
-            "do_not_call",
-            "must be yes (then nobody calls the person for this seller), no or empty",
-        );
+        fields.fault(column, otherwise);
     }
     YES.contains(&word.as_str())
 }

@@ -11,6 +11,7 @@ use crate::world::World;
 const ROLES: &[(&str, &str, &[&str])] = &[
     ("POST", "/v1/sellers", &["campaign_manager"]),
     ("GET", "/v1/sellers", &["campaign_manager", "compliance", "operator"]),
+    ("POST", "/v1/sellers/{id}/narrowing", &["compliance"]),
     ("POST", "/v1/trunks", &["operator"]),
     ("GET", "/v1/trunks", &["campaign_manager", "compliance", "operator"]),
     ("POST", "/v1/campaigns", &["campaign_manager"]),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dialer_judge::cause;
 use dialer_policy::{
-    Deferral, Denial, Obligation, Verdict, explain, obligation_sentence, times_in,
+    Deferral, Denial, Obligation, PostalCode, Verdict, explain, obligation_sentence, times_in,
 };
 use dialer_types::{Filling, Language, Say, SubjectId, UnixMillis, say};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::{
     super::{contacts::STATES, time::Time},
     Campaign, Case, Known,
+    places::{PlacesFrom, places_from},
 };
 use crate::{
     judging::{Opinion, When},
@@ -33,6 +34,13 @@ pub struct NumberAnswer {
     pub first_lawful_at: Option<Time>,
     /// All of it in a sentence.
     pub sentence: String,
+    /// What each place and zone the party may be in rests on. All of them must allow.
+    pub places_from: Vec<PlacesFrom>,
+    /// What the postal code told: `known`, `unknown`, `malformed`, or `not_looked_up`. It adds
+    /// places and never takes one away.
+    pub postal_code: String,
+    /// The seller believes verified addresses, and this one took the place of what the number says.
+    pub narrowed: bool,
     /// Every rule that denies.
     pub reasons: Vec<Reason>,
     /// The duties that go with a call that may be placed.
@@ -335,6 +343,9 @@ fn judged_number(
         verdict: verdict.word().to_owned(),
         first_lawful_at: first.map(Time),
         sentence: in_language(&said, language),
+        places_from: places_from(verdict.evidence()),
+        postal_code: verdict.evidence().grounds.postal_code.as_str().to_owned(),
+        narrowed: verdict.evidence().grounds.narrowed,
         reasons: verdict.denials().iter().map(|denial| reason(denial, language)).collect(),
         obligations: duties.iter().map(|duty| duty_of(duty, language)).collect(),
     }
@@ -382,6 +393,9 @@ fn unknown_number(number: String, asked: bool, why: &Say, language: Language) ->
         verdict: "refuse".to_owned(),
         first_lawful_at: None,
         sentence: sentence.clone(),
+        places_from: Vec::new(),
+        postal_code: PostalCode::NotLookedUp.as_str().to_owned(),
+        narrowed: false,
         reasons: vec![Reason {
             rule: "unknown".to_owned(),
             title: in_language(&"Unknown facts refuse".into(), language),

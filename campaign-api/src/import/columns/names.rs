@@ -2,7 +2,7 @@
 
 /// Our column and its other names. A telephone number takes the first free of `phone_1` to
 /// `phone_4`, and its names may end in a digit.
-pub(super) const NAMES: [(&str, &[&str]); 20] = [
+pub(super) const NAMES: [(&str, &[&str]); 21] = [
     (
         "phone_1",
         &[
@@ -220,6 +220,7 @@ pub(super) const NAMES: [(&str, &[&str]); 20] = [
             "cap",
         ],
     ),
+    ("address_verified", &["addressverified", "verifiedaddress", "地址已核实"]),
     ("time_zone", &["timezone", "tz", "时区", "時區", "zeitzone"]),
     (
         "street",
