@@ -164,7 +164,9 @@ mod tests {
     static RULES: LazyLock<Ruleset> =
         LazyLock::new(|| Ruleset::shipped(Options { house: true }).unwrap());
 
-    const NUMBERS: [(&str, Option<(&str, Option<&str>)>); 12] = [
+    /// A number, and the country and region of its address, if one is known.
+    type Where = (&'static str, Option<(&'static str, Option<&'static str>)>);
+    const NUMBERS: [Where; 12] = [
         ("+13055550123", None),
         ("+18505550134", Some(("US", Some("FL")))),
         ("+12125550123", Some(("US", Some("CA")))),
