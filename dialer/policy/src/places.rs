@@ -162,7 +162,11 @@ impl Candidates {
             return;
         };
         match told.agreed(spot) {
-            Some(place) => self.place(Some(place), None, Basis::PostalCode),
+            // The address brought the place, and the country it is in.
+            Some(place) => {
+                let at = add(&mut self.jurisdictions, place);
+                self.grounds.mark_place(Basis::PostalCode, at);
+            }
             None => self.places_of(spot, Basis::PostalCode),
         }
         // On record for the zones it agrees with; what it contradicts, it adds to.

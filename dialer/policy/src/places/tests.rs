@@ -189,6 +189,7 @@ proptest! {
         prop_assert!(without.jurisdictions.iter().all(|place| with.jurisdictions.contains(place)));
         prop_assert!(without.zones.iter().all(|zone| with.zones.contains(zone)));
         prop_assert!(without.countries.iter().all(|place| with.countries.contains(place)));
+        prop_assert!(with.countries.iter().all(|place| place.country() == *place));
         // What is added is on record as the code's.
         for (at, place) in with.jurisdictions.iter().enumerate() {
             if !without.jurisdictions.contains(place) && *place != Place::EU && *place != Place::US_STRICTEST {
