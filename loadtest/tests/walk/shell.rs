@@ -68,7 +68,7 @@ impl Shell {
             .args([
                 "--norc",
                 "-c",
-                "exec 2>&1; while IFS= read -r page; do . \"$page\"; echo \"~$?\"; done",
+                "exec 2>&1; while IFS= read -r page; do . \"$page\"; printf '\\n~%s\\n' $?; done",
             ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -106,7 +106,11 @@ impl Shell {
             let left = until.saturating_duration_since(clock::monotonic());
             match self.lines.recv_timeout(left) {
                 Ok(line) => match line.strip_prefix('~') {
-                    Some(code) => return (code.to_owned(), out),
+                    Some(code) => {
+                        // The line break before the mark is ours: not every output ends with one.
+                        out.pop();
+                        return (code.to_owned(), out);
+                    }
                     None => {
                         out += &line;
                         out.push('\n');
