@@ -10,7 +10,7 @@ use axum::{Json, extract::State};
 use dialer_types::{CampaignId, ListId, UnixMillis, say};
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
-use tokio::time::timeout;
+use tokio::{sync::SemaphorePermit, time::timeout};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -141,14 +141,19 @@ pub(super) async fn of_list(
     make(&app, CampaignId(campaign.as_u128()), Some(list)).await.map(Json)
 }
 
-/// Judges batch after batch. A client that goes away drops this between two batches.
-async fn make(app: &App, id: CampaignId, list: Option<ListId>) -> Result<Summary, Problem> {
-    let turn = timeout(TURN, app.judging.summaries.acquire()).await;
-    let _turn = turn
+/// Waits until a summary or forecast may be made; its turn ends with what it returns.
+async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
+    timeout(TURN, app.judging.summaries.acquire())
+        .await
         .map_err(|_| {
             Problem::conflict("busy", "other summaries are being made; ask again in a minute")
         })?
-        .map_err(Problem::internal)?;
+        .map_err(Problem::internal)
+}
+
+/// Judges batch after batch. A client that goes away drops this between two batches.
+async fn make(app: &App, id: CampaignId, list: Option<ListId>) -> Result<Summary, Problem> {
+    let _turn = turn(app).await?;
     let lists = app.judging.lists().await?;
     let language = language();
     let mut snapshot = judging::snapshot(app).await?;

@@ -11,7 +11,6 @@ use chrono_tz::Tz;
 use dialer_types::{CampaignId, ListId, UnixMillis, say};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -22,9 +21,9 @@ use super::{
         extract::{Faults, Id, MayBody},
         time::Time,
     },
-    Barred, States, TURN, Unlock, barred, states,
+    Barred, States, Unlock, barred, states,
     tally::{scale, scaled},
-    unlocks,
+    turn, unlocks,
 };
 use crate::{
     app::App,
@@ -153,12 +152,7 @@ async fn forecast(
     list: Option<ListId>,
     zone: Tz,
 ) -> Result<Forecast, Problem> {
-    let turn = timeout(TURN, app.judging.summaries.acquire()).await;
-    let _turn = turn
-        .map_err(|_| {
-            Problem::conflict("busy", "other summaries are being made; ask again in a minute")
-        })?
-        .map_err(Problem::internal)?;
+    let _turn = turn(app).await?;
     let lists = app.judging.lists().await?;
     let language = language();
     let mut snapshot = judging::snapshot(app).await?;

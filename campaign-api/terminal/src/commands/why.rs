@@ -242,33 +242,25 @@ pub(crate) fn unlocks(page: &Page, answer: &Value) -> String {
     if !unlock.is_empty() {
         out.push_str(&page.heading(&say!("What would unlock more")));
         let columns = [text(say!("Missing")), counts(say!("Contacts")), text(say!("That is"))];
-        let lines = unlock
-            .iter()
-            .map(|row| {
-                vec![
-                    Cell(page.word_of(&row["waits_for"]).0, Tone::Plain),
-                    said(&row["contacts"]).into(),
-                    said(&row["sentence"]).into(),
-                ]
-            })
-            .collect();
+        let lines = unlock.iter().map(|row| of_cause(page, row)).collect();
         out.push_str(&page.table(&columns, lines, &say!("none")));
     }
     out + &barred(page, answer)
 }
 
+/// What is waited for, by how many, in a sentence.
+fn of_cause(page: &Page, row: &Value) -> Vec<Cell> {
+    vec![
+        Cell(page.word_of(&row["waits_for"]).0, Tone::Plain),
+        said(&row["contacts"]).into(),
+        said(&row["sentence"]).into(),
+    ]
+}
+
 /// What keeps the others of those who are never callable from it.
 fn barred(page: &Page, answer: &Value) -> String {
-    let mut lines: Vec<Vec<Cell>> = rows(&answer["blocked"])
-        .iter()
-        .map(|row| {
-            vec![
-                Cell(page.word_of(&row["waits_for"]).0, Tone::Plain),
-                said(&row["contacts"]).into(),
-                said(&row["sentence"]).into(),
-            ]
-        })
-        .collect();
+    let mut lines: Vec<Vec<Cell>> =
+        rows(&answer["blocked"]).iter().map(|row| of_cause(page, row)).collect();
     for (member, what, sentence) in [
         ("needs_several", say!("several facts"), say!("Two or more facts are missing at once.")),
         ("for_good", say!("nothing helps"), say!("A rule denies for good.")),
