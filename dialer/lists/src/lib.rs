@@ -14,6 +14,7 @@ mod lines;
 mod make;
 #[cfg(feature = "measure")]
 pub mod measure;
+mod near;
 mod pages;
 mod snapshot;
 mod sorter;
