@@ -101,7 +101,7 @@ fn calling() -> OpenApiRouter<Arc<App>> {
 fn evidence() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(consents::record))
-        .routes(routes!(suppressions::record))
+        .routes(routes!(suppressions::record, suppressions::list::list))
         .routes(routes!(earlier::record))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::show))

@@ -151,7 +151,8 @@ mod tests {
     use dialer_judge::{CallTerms, CampaignTerms, ContactFacts, NumberFacts};
     use dialer_limiter::{Entry, Head, Mark, Token};
     use dialer_policy::{
-        Abilities, Address, AddressBasis, Consent, ConsentForm, Feed, ListFact, NaiveDate, Options,
+        Abilities, Address, AddressBasis, Consent, ConsentForm, Evidenced, Feed, ListFact,
+        NaiveDate, Options,
     };
     use dialer_types::{
         CampaignNo, LineType, Outcome, PartyRole, PartyType, Purpose, SellerNo, SubjectId,
@@ -220,6 +221,8 @@ mod tests {
             technology: None,
             given_at: UnixMillis(now + hours * HOUR + 1_234_000),
             revoked_at: None,
+            evidence: Evidenced::NONE,
+            event: None,
         };
         let (text, _) = NUMBERS.get(place % NUMBERS.len()).copied().unwrap();
         // One in five consents begins within the days looked at: a clock that is ahead.
@@ -239,6 +242,7 @@ mod tests {
             number: text.parse().unwrap(),
             line,
             consents,
+            lifts: Vec::new(),
             lists: lists.iter().map(|id| list(id)).collect(),
         }
     }
@@ -311,6 +315,7 @@ mod tests {
                     address,
                     address_basis: AddressBasis::default(),
                     narrowing: false,
+                    entries: Vec::new(),
                     relationship: None,
                     emergency: feed.map(|age| Feed {
                         as_of: UnixMillis(now - age * HOUR), areas: Vec::new(),

@@ -228,11 +228,13 @@ pub(crate) async fn stranger(
             narrowing: false,
             relationship: None,
             emergency: lists.emergency.clone(),
+            entries: Vec::new(),
             numbers: vec![NumberFacts {
                 subject,
                 number,
                 line,
                 consents: Vec::new(),
+                lifts: Vec::new(),
                 lists: dialer_facts::lists::facts(lists, number),
             }],
         }),

@@ -9,6 +9,7 @@ mod forecast;
 mod lists;
 mod login;
 mod opt_outs;
+mod suppressions;
 mod trunks;
 mod watch;
 mod why;
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments, tongue: Tongue) -> Result<u8, Trouble> 
         Word::List(word) => return lists::run(&desk, word),
         Word::Contact(word) => facts::contacts(&desk, word),
         Word::Suppress(entry) => opt_outs::suppress(&desk, entry),
+        Word::Suppressions(whose) => suppressions::run(&desk, whose),
         Word::Consent(word) => opt_outs::consent(&desk, word),
         Word::Why(asked) => why::run(&desk, asked),
         Word::Attempts(asked) => attempts::run(&desk, asked),

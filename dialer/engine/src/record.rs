@@ -87,7 +87,17 @@ fn inputs(evidence: &Evidence, number: &NumberFacts) -> Vec<Input> {
     let consents = Input { name: "consents".into(), value: number.consents.len().to_string() };
     let from = evidence.grounds.line(&evidence.jurisdictions, &evidence.zones);
     let places = Input { name: "places_from".into(), value: from };
-    [consents, places].into_iter().filter(|input| !input.value.is_empty()).collect()
+    let entries = Input { name: "suppressions".into(), value: suppressions(evidence) };
+    [consents, places, entries].into_iter().filter(|input| !input.value.is_empty()).collect()
+}
+
+/// The do-not-call entries that did not deny, each with the reason.
+fn suppressions(evidence: &Evidence) -> String {
+    let lifted = evidence.lifts.iter();
+    let lifted = lifted.map(|lift| format!("{} lifted by consent {}", lift.entry, lift.consent));
+    let others = (evidence.other_purposes > 0)
+        .then(|| format!("{} about other purposes", evidence.other_purposes));
+    lifted.chain(others).collect::<Vec<_>>().join("; ")
 }
 
 /// The exceptions without which a rule would have denied; `None` where there is none.

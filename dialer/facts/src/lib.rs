@@ -7,6 +7,7 @@
 
 mod campaign;
 mod contacts;
+mod entries;
 pub mod feeds;
 mod heads;
 pub mod lists;
@@ -14,6 +15,7 @@ pub mod rules;
 
 pub use campaign::campaign_terms;
 pub use contacts::contacts;
+pub use entries::{Standing, entries};
 pub use heads::heads;
 
 /// Why facts could not be read. Never repeats a number.

@@ -12,7 +12,7 @@ mod terms;
 mod walk;
 
 pub use abilities::abilities;
-pub use known::{ContactFacts, NumberFacts};
+pub use known::{ContactFacts, Entry, NumberFacts};
 pub use outlook::{Next, Outlook, blocking, cause};
 pub use terms::{
     CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, HORIZON, PERMIT_LIFE, has_room, judge,
