@@ -17,7 +17,11 @@ struct Road {
 
 impl Road {
     async fn start(name: &str) -> Self {
-        let people = People::start(name).await;
+        Self::with_house(name, "").await
+    }
+
+    async fn with_house(name: &str, house: &str) -> Self {
+        let people = People::with_house(name, house).await;
         let trunk = people.world.trunk().await;
         let mut campaigns = Vec::new();
         for purpose in ["delivery", "telemarketing"] {
@@ -231,4 +235,21 @@ async fn what_cannot_be_lifted_is_refused_with_the_entry_and_the_reason() {
     let path = format!("/v1/suppressions?seller={seller}&person=nobody");
     assert_eq!(world.get(&path).await.0, StatusCode::NOT_FOUND);
     assert!(road.entries("number=%2B13055550999").await.is_empty());
+}
+
+/// This deployment relies on an exception in law.
+const EXCEPTION: &str = "[[exception]]\nrule = \"us.fcc.internal_dnc\"\noff = true\n\
+    relies_on = \"Act 1, section 2\"\nreason = \"licensed\"\nby = \"Jane Roe\"\n\
+    second_person = \"John Doe\"\nfrom = \"2026-01-01\"\n";
+
+#[tokio::test]
+async fn an_exception_without_which_a_rule_would_deny_is_told_and_lifts_no_entry() {
+    let road = Road::with_house("excepted", EXCEPTION).await;
+    let (_, answer) = road.barred(&road.selling, "ann").await;
+    assert_eq!(answer["exceptions"], json!([]), "{answer}");
+    road.say_no(json!({ "number": "+13055550101", "reason": "asked" })).await;
+    let (barred, answer) = road.barred(&road.selling, "ann").await;
+    let named = json!([{ "rule": "us.fcc.internal_dnc", "relies_on": "Act 1, section 2" }]);
+    assert_eq!(answer["exceptions"], named, "{answer}");
+    assert!(barred, "the house's own rule reports the entry then: {answer}");
 }

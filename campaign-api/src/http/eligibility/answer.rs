@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use dialer_judge::cause;
 use dialer_policy::{
-    Deferral, Denial, Lift, Obligation, PostalCode, Verdict, explain, obligation_sentence, times_in,
+    Deferral, Denial, Lift, NamedException, Obligation, PostalCode, Verdict, explain,
+    obligation_sentence, times_in,
 };
 use dialer_types::{EventId, Filling, Language, Say, SubjectId, UnixMillis, say};
 use serde::Serialize;
@@ -45,6 +46,8 @@ pub struct NumberAnswer {
     pub lifted: Vec<Lifted>,
     /// How many do-not-call entries there are that are about other purposes, and so do not deny.
     pub entries_about_other_purposes: u32,
+    /// The rules that would deny, but for an exception in law that the deployment relies on.
+    pub exceptions: Vec<Excepted>,
     /// Every rule that denies.
     pub reasons: Vec<Reason>,
     /// The duties that go with a call that may be placed.
@@ -60,6 +63,21 @@ pub struct Lifted {
     /// The consent: ULID.
     #[schema(value_type = String)]
     pub consent: EventId,
+}
+
+/// A rule that an exception in law lifts, by the deployment's own pack.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Excepted {
+    /// Its id.
+    pub rule: String,
+    /// The exception in law.
+    pub relies_on: String,
+}
+
+impl Excepted {
+    fn of(named: &NamedException) -> Self {
+        Self { rule: named.rule.to_string(), relies_on: named.relies_on.to_string() }
+    }
 }
 
 impl From<&Lift> for Lifted {
@@ -369,6 +387,7 @@ fn judged_number(
         narrowed: verdict.evidence().grounds.narrowed,
         lifted: verdict.evidence().lifts.iter().map(Lifted::from).collect(),
         entries_about_other_purposes: verdict.evidence().other_purposes,
+        exceptions: verdict.evidence().exceptions.iter().map(|it| Excepted::of(it)).collect(),
         reasons: verdict.denials().iter().map(|denial| reason(denial, language)).collect(),
         obligations: duties.iter().map(|duty| duty_of(duty, language)).collect(),
     }
@@ -421,6 +440,7 @@ fn unknown_number(number: String, asked: bool, why: &Say, language: Language) ->
         narrowed: false,
         lifted: Vec::new(),
         entries_about_other_purposes: 0,
+        exceptions: Vec::new(),
         reasons: vec![Reason {
             rule: "unknown".to_owned(),
             title: in_language(&"Unknown facts refuse".into(), language),
