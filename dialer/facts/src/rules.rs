@@ -1,13 +1,21 @@
 //! The rule packs a deployment judges by.
 
+mod packs;
+
 use std::{
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use dialer_judge::HORIZON;
 use dialer_policy::{Card, Options, PackFault, PackSource, Ruleset, SHIPPED};
 use dialer_types::RuleId;
+
+pub use packs::{Looked, Packs};
+
+/// No pack is larger: the largest that ships has 20 kB, and all are read each second.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Why there are no rules.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +26,7 @@ pub enum RulesError {
         /// Which.
         path: PathBuf,
         /// Why.
-        reason: std::io::Error,
+        reason: io::Error,
     },
     /// The packs have faults, every one of which is named.
     #[error("the rule packs have faults:\n  {}", told(.0))]
@@ -141,10 +149,25 @@ fn source((name, text): &(String, String)) -> PackSource<'_> {
 }
 
 fn read(path: &Path, prefix: &str) -> Result<(String, String), RulesError> {
-    let text = fs::read_to_string(path)
-        .map_err(|reason| RulesError::Unreadable { path: path.to_owned(), reason })?;
+    let text =
+        text_of(path).map_err(|reason| RulesError::Unreadable { path: path.to_owned(), reason })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok((format!("{prefix}{name}"), text))
+}
+
+/// The text of a file, or of the file that a link names: a ConfigMap is mounted as links.
+fn text_of(path: &Path) -> io::Result<String> {
+    // Asked before it is opened: a pipe would keep whoever opens it waiting.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let mut text = String::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= MAX_BYTES) {
+        return Ok(text);
+    }
+    let most = format!("it has more than {MAX_BYTES} bytes, which no pack needs");
+    Err(io::Error::new(io::ErrorKind::InvalidData, most))
 }
 
 #[cfg(test)]
