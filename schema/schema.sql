@@ -246,7 +246,8 @@ CREATE TABLE public.due (
     campaign_id uuid NOT NULL,
     priority smallint DEFAULT 0 NOT NULL,
     due_at bigint NOT NULL,
-    because text
+    because text,
+    judged_at bigint
 );
 
 CREATE TABLE public.earlier_contact (
@@ -278,7 +279,11 @@ CREATE TABLE public.node (
     name text NOT NULL,
     started_at bigint NOT NULL,
     heartbeat_at bigint NOT NULL,
-    stopped_at bigint
+    stopped_at bigint,
+    ruleset bytea,
+    ruleset_since bigint,
+    CONSTRAINT node_check CHECK (((ruleset_since IS NULL) = (ruleset IS NULL))),
+    CONSTRAINT node_ruleset_check CHECK ((octet_length(ruleset) = 32))
 );
 
 CREATE TABLE public.number (
@@ -583,6 +588,8 @@ CREATE INDEX decision_contact_id_id_idx ON public.decision USING btree (contact_
 
 CREATE INDEX due_campaign_id_priority_due_at_idx ON public.due USING btree (campaign_id, priority, due_at);
 
+CREATE INDEX due_judged_at_idx ON public.due USING btree (judged_at) WHERE (judged_at IS NOT NULL);
+
 CREATE INDEX earlier_contact_number_subject_idx ON public.earlier_contact USING btree (number_subject);
 
 CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_id, line);
@@ -590,6 +597,8 @@ CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_
 CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
 
 CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
+
+CREATE INDEX parked_since_idx ON public.parked USING btree (since);
 
 CREATE INDEX placement_campaign_id_idx ON public.placement USING btree (campaign_id);
 

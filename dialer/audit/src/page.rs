@@ -139,7 +139,8 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Consent(_)
         | Body::Revocation(_)
         | Body::Imported(_)
-        | Body::Campaign(_) => return,
+        | Body::Campaign(_)
+        | Body::Rules(_) => return,
     };
     let index = told
         .index
@@ -159,7 +160,8 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Consent(_)
         | Body::Revocation(_)
         | Body::Imported(_)
-        | Body::Campaign(_) => {}
+        | Body::Campaign(_)
+        | Body::Rules(_) => {}
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The newest layout version that this build writes and reads; it reads all older ones too.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// One leaf of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -416,6 +416,14 @@ map! {
         /// Why, where it was said.
         5 => reason: Option<String>,
     }
+
+    /// A dialer process judges by other rule packs from now on.
+    RulesChanged {
+        /// SHA-256 of the rule packs until now, as loaded.
+        0 => ruleset_before: Hash,
+        /// SHA-256 of the rule packs from now on, as loaded.
+        1 => ruleset: Hash,
+    }
 }
 
 macro_rules! bodies {
@@ -489,6 +497,8 @@ bodies! {
     Campaign(CampaignAction) = 10, "campaign";
     /// How a placement ended was corrected.
     Correction(Corrected) = 11, "correction";
+    /// A dialer process judges by other rule packs from now on.
+    Rules(RulesChanged) = 12, "rules";
 }
 
 impl Body {
@@ -508,6 +518,7 @@ impl Kind {
     #[must_use]
     pub const fn since(self) -> u8 {
         match self {
+            Self::Rules => 5,
             Self::Correction => 2,
             Self::Decision
             | Self::Intent
