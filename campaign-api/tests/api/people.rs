@@ -32,6 +32,9 @@ pub(crate) const CAMPAIGNS: [(&str, &str, &str); 4] = [
     ("survey", "ai_voice", "opt_in"),
 ];
 
+/// The deployment's own pack, empty at first; the dot hides it from who reads the lists beside it.
+pub(crate) const HOUSE: &str = ".house.toml";
+
 /// A world at [`AT`] with the national list of the United States and no other.
 pub(crate) struct People {
     pub(crate) world: World,
@@ -56,8 +59,13 @@ impl People {
             "UPDATE deployment SET mode = 'demo', clock_offset_ms = {}",
             offset.num_milliseconds()
         );
-        let folder = lists.clone();
-        let world = World::start_with(&sql, move |config| config.dialer.lists = folder).await;
+        let (folder, house) = (lists.clone(), lists.join(HOUSE));
+        std::fs::write(&house, "").unwrap();
+        let world = World::start_with(&sql, move |config| {
+            config.dialer.lists = folder;
+            config.dialer.house = Some(house);
+        })
+        .await;
         let seller = world.seller("one").await;
         Self { world, seller, lists }
     }
