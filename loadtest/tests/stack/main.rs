@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod reload;
 mod sipp;
 mod stale;
 mod stall;
