@@ -57,6 +57,8 @@ impl Waking {
             Ok(_) => (LOOK_EVERY, now >= self.until),
             Err(error) => {
                 tracing::warn!(%error, "contacts that wait by other rules are not woken yet");
+                // What Postgres could not be told of is written later, too.
+                self.until = now + WAKE_FOR;
                 (LOOK_EVERY, false)
             }
         };
