@@ -566,6 +566,8 @@ ALTER TABLE ONLY public.trunk_state
 
 CREATE INDEX attempt_campaign_id_at_idx ON public.attempt USING btree (campaign_id, at);
 
+CREATE INDEX audit_entry_at_idx ON public.audit_entry USING btree (at) WHERE (kind = 12);
+
 CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree (contact_id, try_no);
 
 CREATE INDEX audit_entry_placement_idx ON public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));

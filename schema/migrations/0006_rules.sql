@@ -8,3 +8,5 @@ CREATE INDEX ON parked (since);
 -- process had them first: whoever was judged before may have been judged by others.
 ALTER TABLE node ADD ruleset bytea CHECK (octet_length(ruleset) = 32);
 ALTER TABLE node ADD ruleset_since bigint CHECK ((ruleset_since IS NULL) = (ruleset IS NULL));
+-- Their changes in the audit: what the story of an attempt tells between two judgements.
+CREATE INDEX ON audit_entry (at) WHERE kind = 12;

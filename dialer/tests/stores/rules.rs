@@ -7,7 +7,9 @@ use dialer_engine::{Denied, Next};
 use dialer_policy::RulesetVersion;
 use dialer_types::{AttemptId, Disposition, NodeId, RuleId, UnixMillis};
 
-use crate::world::{Contact, NOW, World};
+use schema::story;
+
+use crate::world::{Contact, NOW, World, keys};
 
 const OLD: RulesetVersion = RulesetVersion([1; 32]);
 const NEW: RulesetVersion = RulesetVersion([2; 32]);
@@ -61,6 +63,44 @@ async fn a_change_of_rules_is_on_record_once_whether_it_came_while_a_dialer_ran_
         .await;
     assert_eq!(fourth.rules_in_force(NEW).await.unwrap(), second);
     assert_eq!(changes(&world).await.len(), 2, "a node long dead has been replaced already");
+}
+
+#[tokio::test]
+async fn the_story_of_an_attempt_tells_a_change_between_two_of_its_records_and_no_other() {
+    let mut world = World::new().await;
+    let node = world.stores.node;
+    for rules in [OLD, NEW] {
+        world.stores.rules_in_force(rules).await.unwrap();
+    }
+    let contact = world.contact(None).await;
+    let placed = world.place(contact, 1).await;
+    let changed = changes(&world).await[0];
+    let page = async |world: &World| {
+        let mut connection = world.owner.acquire().await.unwrap();
+        let story = story::read(&mut connection, &keys(), placed.attempt).await.unwrap();
+        dialer_audit::page::write(&story.unwrap())
+    };
+    let told = page(&world).await;
+    assert!(!told.contains("Rule packs changed"), "it was over by then\n{told}");
+    // Settled after the change; another process changed, too.
+    let other = world.another().await;
+    other.rules_in_force(OLD).await.unwrap();
+    assert_eq!(changes(&world).await[1].0, Some(other.node));
+    let ended = dialer_audit::record::NotSent {
+        placement: placed.demand.placement(),
+        reason: "rules_changed".into(),
+    };
+    let later = world.stores.clock.now().wall.after(Duration::from_secs(1));
+    let record = dialer_audit::Record::new(Some(node), ended.into(), later);
+    let item = [dialer::store::ledger::Item::Record(Box::new(record))];
+    world.stores.write(node, &item).await.unwrap();
+    let told = page(&world).await;
+    assert_eq!(told.matches("Rule packs changed").count(), 1, "{told}");
+    let words: Vec<&str> = told.split_whitespace().collect();
+    assert!(words.contains(&&*changed.1.to_string()) && words.contains(&&*changed.2.to_string()));
+    let at = |what: &str| told.find(what).unwrap();
+    assert!(at("Reserved and committed") < at("Rule packs changed"), "{told}");
+    assert!(at("Rule packs changed") < at("INVITE not sent"), "{told}");
 }
 
 async fn deny(world: &World, contact: Contact, next: Next) {
