@@ -251,7 +251,8 @@ CREATE TABLE public.due (
     campaign_id uuid NOT NULL,
     priority smallint DEFAULT 0 NOT NULL,
     due_at bigint NOT NULL,
-    because text
+    because text,
+    judged_at bigint
 );
 
 CREATE TABLE public.earlier_contact (
@@ -283,7 +284,11 @@ CREATE TABLE public.node (
     name text NOT NULL,
     started_at bigint NOT NULL,
     heartbeat_at bigint NOT NULL,
-    stopped_at bigint
+    stopped_at bigint,
+    ruleset bytea,
+    ruleset_since bigint,
+    CONSTRAINT node_check CHECK (((ruleset_since IS NULL) = (ruleset IS NULL))),
+    CONSTRAINT node_ruleset_check CHECK ((octet_length(ruleset) = 32))
 );
 
 CREATE TABLE public.number (
@@ -568,6 +573,8 @@ ALTER TABLE ONLY public.trunk_state
 
 CREATE INDEX attempt_campaign_id_at_idx ON public.attempt USING btree (campaign_id, at);
 
+CREATE INDEX audit_entry_at_idx ON public.audit_entry USING btree (at) WHERE (kind = 12);
+
 CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree (contact_id, try_no);
 
 CREATE INDEX audit_entry_placement_idx ON public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
@@ -592,6 +599,8 @@ CREATE INDEX decision_contact_id_id_idx ON public.decision USING btree (contact_
 
 CREATE INDEX due_campaign_id_priority_due_at_idx ON public.due USING btree (campaign_id, priority, due_at);
 
+CREATE INDEX due_judged_at_idx ON public.due USING btree (judged_at) WHERE (judged_at IS NOT NULL);
+
 CREATE INDEX earlier_contact_number_subject_idx ON public.earlier_contact USING btree (number_subject);
 
 CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_id, line);
@@ -599,6 +608,8 @@ CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_
 CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
 
 CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
+
+CREATE INDEX parked_since_idx ON public.parked USING btree (since);
 
 CREATE INDEX placement_campaign_id_idx ON public.placement USING btree (campaign_id);
 

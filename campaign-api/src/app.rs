@@ -10,7 +10,15 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{StartError, clock::Clock, judging::Judging, metrics::Metrics, redis::Link};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    StartError,
+    clock::Clock,
+    judging::{Judging, LOOK_EVERY},
+    metrics::{Metrics, PACK},
+    redis::Link,
+};
 
 /// How long a request waits for a Postgres connection before it is told to come back.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
@@ -70,6 +78,27 @@ impl App {
             judging: Judging::load(&config.dialer)?,
             mint: Mutex::new(new_mint()?),
         })
+    }
+
+    /// Looks once at the rule packs: a change is in force after two looks, and a faulty one never.
+    pub async fn look_at_packs(&self) {
+        match self.judging.look().await {
+            Ok(refused) => {
+                let shown = self.metrics.files_refused.with_label_values(&[PACK]);
+                shown.set(i64::from(refused));
+            }
+            Err(error) => tracing::error!(%error, "the rule packs are not looked at"),
+        }
+    }
+
+    /// Looks at the rule packs until the end.
+    pub async fn watch_packs(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => self.look_at_packs().await,
+            }
+        }
     }
 
     /// Now.

@@ -6,13 +6,13 @@ mod read;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use dialer_facts::{
     lists::{Folder, Lists},
-    rules::{self, RulesError},
+    rules::{Packs, RulesError},
 };
 use dialer_judge::{CallTerms, ContactFacts, GUARD, Next, Outlook, has_room, judge};
 use dialer_limiter::Head;
@@ -25,15 +25,16 @@ use crate::{clock, http::error::Problem};
 pub(crate) use ahead::{HOURS, Held, Hours, hours_of};
 pub(crate) use read::{AT_ONCE, Campaign, Known, Which, campaign, contacts, snapshot, stranger};
 
-/// How old the look at the folder of lists may be.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How old the look at the folder of lists may be; how often the rule packs are looked at.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Summaries that are made at once: each holds a connection and a core for seconds.
 const SUMMARIES: usize = 2;
 
 /// The rules and the national lists of this deployment.
 #[derive(Debug)]
 pub(crate) struct Judging {
-    ruleset: Arc<Ruleset>,
+    ruleset: RwLock<Arc<Ruleset>>,
+    packs: Arc<Mutex<Packs>>,
     looked: Arc<Mutex<Looked>>,
     pub(crate) summaries: Semaphore,
 }
@@ -63,16 +64,35 @@ impl Judging {
     /// # Errors
     /// See [`RulesError`].
     pub(crate) fn load(dialer: &Dialer) -> Result<Self, RulesError> {
+        let packs = Packs::open(dialer.packs.as_deref(), dialer.house.as_deref())?;
         Ok(Self {
-            ruleset: Arc::new(rules::load(dialer.packs.as_deref(), dialer.house.as_deref())?),
+            ruleset: RwLock::new(packs.held()),
+            packs: Arc::new(Mutex::new(packs)),
             looked: Arc::new(Mutex::new(Looked { path: dialer.lists.clone(), folder: None })),
             summaries: Semaphore::new(SUMMARIES),
         })
     }
 
-    /// The rules.
+    /// The rules in force. An answer is by one set of rules: ask once for each.
     pub(crate) fn ruleset(&self) -> Arc<Ruleset> {
-        Arc::clone(&self.ruleset)
+        Arc::clone(&self.ruleset.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at the packs as the dialer does, and takes the rules that it would; returns whether what
+    /// is on disk is refused.
+    ///
+    /// # Errors
+    /// If the look panicked: the rules stay.
+    pub(crate) async fn look(&self) -> Result<bool, tokio::task::JoinError> {
+        let packs = Arc::clone(&self.packs);
+        let look = move || {
+            let mut packs = packs.lock().unwrap_or_else(PoisonError::into_inner);
+            packs.look();
+            (packs.held(), packs.is_refused())
+        };
+        let (held, refused) = tokio::task::spawn_blocking(look).await?;
+        *self.ruleset.write().unwrap_or_else(PoisonError::into_inner) = held;
+        Ok(refused)
     }
 
     /// The national lists, at most [`LOOK_EVERY`] old.

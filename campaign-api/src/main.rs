@@ -109,11 +109,12 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     tracing::info!(api = %config.api.listen, admin = %config.api.admin, "answering");
     let stop = CancellationToken::new();
     let signals = until_told_to_stop(stop.clone());
+    let watching = app.watch_packs(stop.clone());
     let api = axum::serve(api, http::router(Arc::clone(&app)))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let admin =
-        axum::serve(admin, http::admin_router(app)).with_graceful_shutdown(stop.cancelled_owned());
-    let (signals, api, admin) = tokio::join!(signals, api, admin);
+    let admin = axum::serve(admin, http::admin_router(Arc::clone(&app)))
+        .with_graceful_shutdown(stop.cancelled_owned());
+    let (signals, api, admin, ()) = tokio::join!(signals, api, admin, watching);
     signals?;
     api?;
     admin?;

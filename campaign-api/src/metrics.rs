@@ -10,6 +10,9 @@ use prometheus::{
 const SECONDS: &[f64] =
     &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
+/// The rule packs: taken or refused together.
+pub const PACK: &str = "pack";
+
 /// The metrics of the API.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -28,6 +31,8 @@ pub struct Metrics {
     pub opt_outs: IntCounter,
     /// `ringfence_api_postgres_up`.
     pub postgres_up: IntGauge,
+    /// `ringfence_files_refused{kind}`.
+    pub files_refused: IntGaugeVec,
 }
 
 impl Metrics {
@@ -70,6 +75,13 @@ impl Metrics {
                 "ringfence_api_postgres_up",
                 "1 when Postgres answered within a second, asked at each scrape.",
             )?,
+            files_refused: IntGaugeVec::new(
+                Opts::new(
+                    "ringfence_files_refused",
+                    "1 while the rule packs on disk are refused: the last good ones are used.",
+                ),
+                &["kind"],
+            )?,
         };
         for collector in metrics.collectors() {
             metrics.registry.register(collector)?;
@@ -78,6 +90,7 @@ impl Metrics {
         for result in ["imported", "rejected", "duplicate"] {
             metrics.import_rows.with_label_values(&[result]);
         }
+        metrics.files_refused.with_label_values(&[PACK]);
         Ok(metrics)
     }
 
@@ -90,6 +103,7 @@ impl Metrics {
             Box::new(self.redis_failures.clone()),
             Box::new(self.opt_outs.clone()),
             Box::new(self.postgres_up.clone()),
+            Box::new(self.files_refused.clone()),
             Box::new(ProcessCollector::for_self()),
         ]
     }

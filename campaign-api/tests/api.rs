@@ -34,6 +34,8 @@ mod narrowing;
 mod opt_outs;
 #[path = "api/outages.rs"]
 mod outages;
+#[path = "api/packs.rs"]
+mod packs;
 #[path = "api/people.rs"]
 mod people;
 #[path = "api/refusals.rs"]

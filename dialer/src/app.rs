@@ -6,10 +6,9 @@ use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use dialer_audit::Signer;
 use dialer_engine::{Engine, Input, Timers};
-use dialer_facts::{lists::Folder, rules};
+use dialer_facts::{lists::Folder, rules::Packs};
 use dialer_judge::{CLOCK_BOUND, PERMIT_LIFE};
-use dialer_policy::Ruleset;
-use dialer_types::{Mint, NodeId};
+use dialer_types::{Mint, NodeId, UnixMillis};
 use schema::config::Config;
 use tokio::{
     net::TcpListener,
@@ -28,6 +27,7 @@ use crate::{
     lists,
     metrics::{Metrics, gauge_value, survey},
     outbox::{COMMIT_ROOM, Outbox, WISH_ROOM},
+    packs,
     prompts::Prompts,
     rtp,
     scheduler::{Loads, Scheduler},
@@ -51,7 +51,9 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 struct Ground {
     config: Config,
     stores: Arc<Stores>,
-    rules: Arc<Ruleset>,
+    packs: Packs,
+    /// Since when the rules are in force that it begins with.
+    rules_since: UnixMillis,
     sip: UdpSocket,
     rtp: BTreeMap<u16, UdpSocket>,
     admin: TcpListener,
@@ -94,7 +96,8 @@ fn seed() -> Result<[u8; 32]> {
 /// Checks everything that can be wrong before a call: stores, clock, packs, addresses.
 async fn prepare(config: Config) -> Result<Ground> {
     let (packs, house) = (config.dialer.packs.as_deref(), config.dialer.house.as_deref());
-    let rules = Arc::new(rules::load(packs, house)?);
+    let packs = Packs::open(packs, house)?;
+    let rules = packs.held();
     let pool = postgres::connect(&config.postgres).await?;
     postgres::check_durable(&pool, &config.postgres).await?;
     let clock = Clock::of_deployment(&pool).await?;
@@ -105,7 +108,7 @@ async fn prepare(config: Config) -> Result<Ground> {
         .and_then(|answer| Ok(answer?))
         .with_context(|| format!("cannot use Redis at {}", config.redis))?;
     let metrics = Metrics::new()?;
-    metrics.describe_build(&rules);
+    metrics.describe_rules(&rules);
     let gate = Gate::new(metrics.clone());
     let mut mint = Mint::new(seed()?);
     let node = NodeId(mint.ulid(clock.now().wall));
@@ -127,6 +130,7 @@ async fn prepare(config: Config) -> Result<Ground> {
         stores.reap(older).await.context("finishing what an earlier run left")?;
     }
     stores.register(&config.dialer.name).await?;
+    let rules_since = stores.rules_in_force(rules.version()).await?;
     tracing::info!(
         node = %node,
         sip = %config.dialer.sip,
@@ -137,7 +141,7 @@ async fn prepare(config: Config) -> Result<Ground> {
         rules = %rules.version(),
         "the dialer is ready"
     );
-    Ok(Ground { config, stores, rules, sip, rtp, admin, metrics, gate, signer })
+    Ok(Ground { config, stores, packs, rules_since, sip, rtp, admin, metrics, gate, signer })
 }
 
 impl Ground {
@@ -160,7 +164,7 @@ impl Ground {
             clock_offset_ms: self.stores.clock.offset_ms(),
             campaign_header: true,
         };
-        Ok(Engine::new(config, Arc::clone(&self.rules), seed()?))
+        Ok(Engine::new(config, self.packs.held(), seed()?))
     }
 }
 
@@ -337,6 +341,8 @@ fn service(
     ));
     let origin = ground.config.keys.audit_name.clone();
     tasks.spawn(audit::serve(stores(), ground.signer, origin, stop()));
+    let watching = packs::watch(ground.packs, ground.rules_since, stores(), inbox.clone(), stop());
+    tasks.spawn(watching);
     let serving = admin::serve(ground.admin, ground.gate, ground.metrics, stop());
     tasks.spawn(async move {
         if let Err(error) = serving.await {

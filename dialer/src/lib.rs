@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod lists;
 pub mod metrics;
 pub mod outbox;
+pub mod packs;
 pub mod prompts;
 pub mod rtp;
 pub mod scheduler;

@@ -8,7 +8,7 @@ use dialer_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metrics::{FILES, Metrics, gauge_value},
+    metrics::{LISTS, Metrics, gauge_value},
     store::{PATIENCE, Stores},
 };
 
@@ -56,7 +56,7 @@ fn show_ages(folder: &Folder, metrics: &Metrics, warned: &mut Warned, now: UnixM
     metrics.keep_lists(&ids);
     metrics.show_feed(held.emergency.as_ref().map(|feed| feed.as_of), now);
     let (lists, feeds) = folder.refused();
-    for (kind, count) in FILES.into_iter().zip([lists, feeds]) {
+    for (kind, count) in LISTS.into_iter().zip([lists, feeds]) {
         metrics.files_refused.with_label_values(&[kind]).set(gauge_value(count));
     }
 }

@@ -7,9 +7,10 @@ pub mod witness;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use chrono::{NaiveDate, NaiveTime};
 use dialer_types::UnixMillis;
 pub use maker::Described;
@@ -26,16 +27,24 @@ const SECONDS: &[f64] =
 /// Commitments of a transaction: at most 64.
 const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
+/// What the rules in force ask of lists and feeds.
+#[derive(Debug, Default)]
+struct Bounds {
+    /// Which rules: their hash.
+    rules: String,
+    /// How old each list may be for the strictest rule, in days.
+    list_days: BTreeMap<Arc<str>, u32>,
+    /// How old the feed may be, in seconds, if any rule asks.
+    feed: Option<i64>,
+}
+
 /// The metrics of one process.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
     described: Arc<[Described]>,
-    /// How old each list may be for the strictest rule, in days.
-    list_days: Arc<OnceLock<BTreeMap<Arc<str>, u32>>>,
+    bounds: Arc<ArcSwap<Bounds>>,
     lists_shown: Arc<Mutex<Vec<String>>>,
-    /// How old the feed may be, in seconds, if any rule asks.
-    feed_bound: Arc<OnceLock<Option<i64>>>,
     /// `ringfence_build_info{version,rules}`
     pub build: IntGaugeVec,
     /// `ringfence_contacts_taken_total`
@@ -175,9 +184,8 @@ impl Metrics {
         let mut all = Self {
             registry: Registry::new(),
             described: Arc::default(),
-            list_days: Arc::default(),
+            bounds: Arc::default(),
             lists_shown: Arc::default(),
-            feed_bound: Arc::default(),
             build: m.gauges("ringfence_build_info", "always 1: the version of the build and the hash of the rule packs", &["version","rules"])?,
             taken: m.counter("ringfence_contacts_taken_total", "contacts taken from due")?,
             judged: m.counters("ringfence_judgements_total", "contacts judged, by what the rules said", &["verdict"])?,
@@ -219,7 +227,7 @@ impl Metrics {
             )?,
             list_age: m.gauges("ringfence_list_age_seconds", "age of the loaded copy of a national list", &["list"])?,
             list_fresh: m.gauges("ringfence_list_fresh_seconds", "until the loaded copy of a list is too old for the strictest rule; negative: it is", &["list"])?,
-            files_refused: m.gauges("ringfence_files_refused", "files that were last read in vain: the last good copy is used, if there is one", &["kind"])?,
+            files_refused: m.gauges("ringfence_files_refused", "files that were last read in vain, of packs 1 for all of them: the last good copy is used, if there is one", &["kind"])?,
             audit_leaves: m.gauge("ringfence_audit_leaves", "leaves of the audit tree")?,
             audit_unsequenced: m.gauge("ringfence_audit_unsequenced_entries", "audit entries that are not leaves yet")?,
             audit_behind: m.fine_gauge("ringfence_audit_unsequenced_seconds", "age of the oldest audit entry that is not a leaf yet")?,
@@ -262,7 +270,7 @@ impl Metrics {
         for disposition in dialer_types::Disposition::ALL {
             self.dispositions.with_label_values(&[disposition.as_str()]);
         }
-        for kind in FILES {
+        for kind in LISTS.into_iter().chain([PACK]) {
             self.files_refused.with_label_values(&[kind]);
         }
         for status in survey::STATUSES {
@@ -274,15 +282,25 @@ impl Metrics {
         }
     }
 
-    /// Says which build this is and by which rules it judges; every rule's denials start at zero.
-    pub fn describe_build(&self, rules: &dialer_policy::Ruleset) {
-        let version = rules.version().to_string();
-        self.build.with_label_values(&[env!("CARGO_PKG_VERSION"), version.as_str()]).set(1);
+    /// Says which build this is and by which rules it judges from now on; every rule's denials start
+    /// at zero, and those of a rule that is gone stay what they are.
+    pub fn describe_rules(&self, rules: &dialer_policy::Ruleset) {
+        const BUILD: &str = env!("CARGO_PKG_VERSION");
+        let bounds = Bounds {
+            rules: rules.version().to_string(),
+            list_days: rules.list_ages(),
+            feed: rules.feed_age(),
+        };
+        self.build.with_label_values(&[BUILD, &bounds.rules]).set(1);
         for rule in rules.rule_ids() {
             self.denied.with_label_values(&[rule.as_str()]);
         }
-        self.list_days.get_or_init(|| rules.list_ages());
-        self.feed_bound.get_or_init(|| rules.feed_age());
+        let bounds = Arc::new(bounds);
+        let before = self.bounds.swap(Arc::clone(&bounds));
+        if before.rules != bounds.rules {
+            // The only error is that it is not there: the first rules have none before them.
+            let _absent = self.build.remove_label_values(&[BUILD, &before.rules]);
+        }
     }
 
     /// Shows the age of a list's copy, counted from the midnight (UTC) of its day, and for how long
@@ -291,9 +309,13 @@ impl Metrics {
     pub fn show_list(&self, list: &str, as_of: NaiveDate, now: UnixMillis) -> Option<i64> {
         let since = now.0 / 1000 - as_of.and_time(NaiveTime::MIN).and_utc().timestamp();
         self.list_age.with_label_values(&[list]).set(since);
-        let days = self.list_days.get().and_then(|days| days.get(list))?;
+        let Some(days) = self.bounds.load().list_days.get(list).copied() else {
+            // It may have had one under the rules before.
+            let _absent = self.list_fresh.remove_label_values(&[list]);
+            return None;
+        };
         // A list of exactly so many days is fresh until that day is over.
-        let fresh = (i64::from(*days) + 1) * 86_400 - since;
+        let fresh = (i64::from(days) + 1) * 86_400 - since;
         self.list_fresh.with_label_values(&[list]).set(fresh);
         Some(fresh)
     }
@@ -319,8 +341,9 @@ impl Metrics {
         };
         let age = (now.0 - as_of.0) / 1000;
         self.feed_age.with_label_values(&[EMERGENCY]).set(age);
-        if let Some(bound) = self.feed_bound.get().copied().flatten() {
-            self.feed_fresh.with_label_values(&[EMERGENCY]).set(bound - age);
+        match self.bounds.load().feed {
+            Some(bound) => self.feed_fresh.with_label_values(&[EMERGENCY]).set(bound - age),
+            None => self.feed_fresh.reset(),
         }
     }
 
@@ -347,8 +370,10 @@ impl Metrics {
     }
 }
 
-/// What is read from files while the dialer runs.
-pub const FILES: [&str; 2] = ["list", "feed"];
+/// What is read from the folder of lists while the dialer runs.
+pub const LISTS: [&str; 2] = ["list", "feed"];
+/// The rule packs, which are read while it runs, too, and taken or refused together.
+pub const PACK: &str = "pack";
 
 /// The one feed there is.
 const EMERGENCY: &str = "emergency";

@@ -14,6 +14,7 @@ pub mod reap;
 pub mod redis;
 pub mod release;
 pub mod reserve;
+pub mod rules;
 pub mod settle;
 pub mod subscribe;
 pub mod take;

@@ -167,7 +167,8 @@ pub struct Dialer {
     pub lists: PathBuf,
     /// Folder of the rule packs; `None` for those built in.
     pub packs: Option<PathBuf>,
-    /// File of overrides of the house rules; `None` for the house rules as they are.
+    /// File of overrides of the house rules; `None` for the house rules as they are. This and `packs`
+    /// are looked at while a process runs, and taken when they have changed and have no fault.
     pub house: Option<PathBuf>,
     /// UDP ports of RTP, end excluded.
     pub rtp_ports: Range<u16>,

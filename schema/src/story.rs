@@ -40,10 +40,12 @@ pub async fn read(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let records = records(connection, attempt).await?;
+    let mut records = records(connection, attempt).await?;
     if records.is_empty() {
         return Ok(None);
     }
+    records.extend(changed_rules(connection, &records).await?);
+    in_order(&mut records);
     let person = SubjectId(row.try_get(12)?);
     let account = row.try_get::<Option<i64>, _>(13)?.map(SubjectId);
     let external: String = row.try_get(3)?;
@@ -139,16 +141,41 @@ async fn records(
     .bind(MOST)
     .fetch_all(connection)
     .await?;
-    let mut records = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (index, leaf): (Option<i64>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
-        let record = canonical::decode(&leaf)
-            .map_err(|fault| TrailError::Leaf(index.unwrap_or(-1), fault))?;
-        records.push(Told { index: index.and_then(|index| u64::try_from(index).ok()), record });
-    }
-    // As it happened: writers of the wire's records follow after those of the outcome at times.
+    rows.iter().map(told).collect()
+}
+
+/// The changes of the rules of the processes that judged it, from its first record to its last.
+async fn changed_rules(
+    connection: &mut PgConnection,
+    records: &[Told],
+) -> Result<Vec<Told>, TrailError> {
+    let times = || records.iter().map(|told| told.record.at.0);
+    let nodes: BTreeSet<_> = records.iter().filter_map(|told| told.record.node).collect();
+    let rows = sqlx::query(
+        "SELECT l.index, e.leaf FROM audit_entry e LEFT JOIN audit_leaf l ON l.entry_id = e.id
+         WHERE e.kind = 12 AND e.at BETWEEN $1 AND $2 ORDER BY e.at DESC LIMIT $3",
+    )
+    .bind(times().min())
+    .bind(times().max())
+    .bind(MOST)
+    .fetch_all(connection)
+    .await?;
+    let mut changes = rows.iter().map(told).collect::<Result<Vec<Told>, TrailError>>()?;
+    changes.retain(|told| told.record.node.is_some_and(|node| nodes.contains(&node)));
+    Ok(changes)
+}
+
+/// A leaf and its index.
+fn told(row: &PgRow) -> Result<Told, TrailError> {
+    let (index, leaf): (Option<i64>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+    let record =
+        canonical::decode(&leaf).map_err(|fault| TrailError::Leaf(index.unwrap_or(-1), fault))?;
+    Ok(Told { index: index.and_then(|index| u64::try_from(index).ok()), record })
+}
+
+/// As it happened: writers of the wire's records follow after those of the outcome at times.
+fn in_order(records: &mut [Told]) {
     records.sort_by_key(|told| (happened(told), told.index.unwrap_or(u64::MAX)));
-    Ok(records)
 }
 
 /// When it took place: an INVITE leaves before it is recorded.

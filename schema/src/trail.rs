@@ -421,6 +421,8 @@ fn subjects_of(record: &Record) -> Option<BTreeSet<SubjectId>> {
         Body::Consent(body) => &body.subjects,
         Body::Revocation(body) => &body.subjects,
         Body::Imported(body) => &body.subjects,
+        // Of nobody in particular: in exports of everybody only.
+        Body::Rules(_) => return Some(BTreeSet::new()),
         Body::Intent(_)
         | Body::Sent(_)
         | Body::NotSent(_)

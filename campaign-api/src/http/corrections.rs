@@ -295,7 +295,8 @@ const RETRY: &str = "
     SELECT id, campaign_id, greatest($5::bigint, $4::bigint + (
         SELECT max(ended_at) FROM outcome WHERE placement_id = $6::uuid)), $3
     FROM back WHERE state = 2
-    ON CONFLICT (contact_id) DO UPDATE SET due_at = excluded.due_at, because = excluded.because";
+    ON CONFLICT (contact_id) DO UPDATE
+        SET due_at = excluded.due_at, because = excluded.because, judged_at = NULL";
 
 /// Adds the revision; returns what was on record before.
 async fn revise(

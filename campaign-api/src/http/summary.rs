@@ -155,6 +155,7 @@ async fn turn(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
 async fn make(app: &App, id: CampaignId, list: Option<ListId>) -> Result<Summary, Problem> {
     let _turn = turn(app).await?;
     let lists = app.judging.lists().await?;
+    let rules = app.judging.ruleset();
     let language = language();
     let mut snapshot = judging::snapshot(app).await?;
     let now = app.now();
@@ -167,7 +168,7 @@ async fn make(app: &App, id: CampaignId, list: Option<ListId>) -> Result<Summary
         let known = judging::contacts(&mut snapshot, &app.keys, &lists, &campaign, &which).await?;
         let last = known.last().map(|contact| contact.id);
         let full = i64::try_from(known.len()).is_ok_and(|rows| rows == AT_ONCE);
-        let ruleset = app.judging.ruleset();
+        let ruleset = Arc::clone(&rules);
         let judging = move || {
             for contact in &known {
                 let opinion = contact.case.judge(&ruleset, now);

@@ -33,6 +33,9 @@ pub(crate) const CAMPAIGNS: [(&str, &str, &str); 4] = [
     ("survey", "ai_voice", "opt_in"),
 ];
 
+/// The deployment's own pack, empty at first; the dot hides it from who reads the lists beside it.
+pub(crate) const HOUSE: &str = ".house.toml";
+
 /// A world at [`AT`] with the national list of the United States and no other.
 pub(crate) struct People {
     pub(crate) world: World,
@@ -62,8 +65,7 @@ impl People {
             "UPDATE deployment SET mode = 'demo', clock_offset_ms = {}",
             offset.num_milliseconds()
         );
-        // Beside the lists, and no list: its name ends otherwise.
-        let (folder, own) = (lists.clone(), lists.join("house.toml"));
+        let (folder, own) = (lists.clone(), lists.join(HOUSE));
         std::fs::write(&own, house).unwrap();
         let change = move |config: &mut Config| {
             config.dialer.lists = folder;

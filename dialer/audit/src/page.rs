@@ -134,6 +134,7 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         Body::Outcome(ended) if ended.correction => "Outcome, known later",
         Body::Outcome(_) => "Outcome",
         Body::Correction(_) => "Outcome corrected by a person",
+        Body::Rules(_) => "Rule packs changed",
         // Not of an attempt.
         Body::Suppression(_)
         | Body::Consent(_)
@@ -155,6 +156,10 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         Body::NotSent(body) => page.line(2, "because", &body.reason),
         Body::Outcome(body) => outcome(page, body),
         Body::Correction(body) => correction(page, story, body),
+        Body::Rules(body) => {
+            page.line(2, "until then", &format!("ruleset {}", body.ruleset_before));
+            page.line(2, "from then on", &format!("ruleset {}", body.ruleset));
+        }
         Body::Suppression(_)
         | Body::Consent(_)
         | Body::Revocation(_)

@@ -424,6 +424,14 @@ map! {
         /// Why, where it was said.
         5 => reason: Option<String>,
     }
+
+    /// A dialer process judges by other rule packs from now on.
+    RulesChanged {
+        /// SHA-256 of the rule packs until now, as loaded.
+        0 => ruleset_before: Hash,
+        /// SHA-256 of the rule packs from now on, as loaded.
+        1 => ruleset: Hash,
+    }
 }
 
 macro_rules! bodies {
@@ -497,6 +505,8 @@ bodies! {
     Campaign(CampaignAction) = 10, "campaign";
     /// How a placement ended was corrected.
     Correction(Corrected) = 11, "correction";
+    /// A dialer process judges by other rule packs from now on.
+    Rules(RulesChanged) = 12, "rules";
 }
 
 impl Body {
@@ -520,6 +530,7 @@ impl Kind {
     #[must_use]
     pub const fn since(self) -> u8 {
         match self {
+            Self::Rules => 5,
             Self::Correction => 2,
             Self::Decision
             | Self::Intent

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dialer_audit::Receipt;
 use dialer_limiter::Reservation;
-use dialer_policy::Permit;
+use dialer_policy::{Permit, RulesetVersion};
 use dialer_types::{Now, PlacementId, UnixMillis};
 
 use crate::fences::{AllFences, Fences};
@@ -48,6 +48,9 @@ pub enum ClearanceError {
     /// The permit's life is over.
     #[error("the permit lapsed before the INVITE could leave")]
     Lapsed,
+    /// The permit is of rules that are not in force any more.
+    #[error("other rules are in force than those of the permit")]
+    OtherRules,
 }
 
 /// A permit that belongs to one placement, with the moment its life ends.
@@ -73,15 +76,17 @@ impl Judged {
 }
 
 impl Clearance {
-    /// Puts the three proofs together.
+    /// Puts the three proofs together. `rules`: those in force now.
     ///
     /// # Errors
     /// [`ClearanceError::Mismatch`] if they are not of one placement, [`ClearanceError::Lapsed`] if
-    /// the permit's life is over. The placement was committed either way and must be settled.
+    /// the permit's life is over, [`ClearanceError::OtherRules`] if other rules gave it. The
+    /// placement was committed either way and must be settled.
     pub(crate) fn new<F: Fences>(
         judged: &Judged,
         reservation: &Reservation,
         receipt: &Receipt,
+        rules: RulesetVersion,
         now: Now,
     ) -> Result<Self, ClearanceError> {
         let placement = judged.placement;
@@ -89,6 +94,9 @@ impl Clearance {
             && (reservation.placement() != placement || receipt.placement() != placement)
         {
             return Err(ClearanceError::Mismatch);
+        }
+        if F::SAME_RULES && judged.permit.ruleset() != rules {
+            return Err(ClearanceError::OtherRules);
         }
         if F::NOT_AFTER
             && (now.wall >= judged.not_after || now.wall >= judged.permit.stands_until())
@@ -104,7 +112,7 @@ impl Clearance {
     }
 
     /// Puts three proofs together with every fence standing: the public road, for programs that
-    /// hold the proofs themselves. Consumes them.
+    /// hold the proofs themselves. Consumes them. `rules`: those in force now.
     ///
     /// # Errors
     /// As documented on [`ClearanceError`].
@@ -113,11 +121,12 @@ impl Clearance {
         permit: Permit,
         reservation: Reservation,
         receipt: Receipt,
+        rules: RulesetVersion,
         life: Duration,
         now: Now,
     ) -> Result<Self, ClearanceError> {
         let judged = Judged::new(placement, permit, life, now.wall);
-        let clearance = Self::new::<AllFences>(&judged, &reservation, &receipt, now);
+        let clearance = Self::new::<AllFences>(&judged, &reservation, &receipt, rules, now);
         drop((reservation, receipt));
         clearance
     }
@@ -174,6 +183,7 @@ mod tests {
             &judged,
             &Reservation::assertion(reserved),
             &Receipt::assertion(received),
+            judged.permit.ruleset(),
             now.after(late),
         )
     }
@@ -193,5 +203,21 @@ mod tests {
         let clearance = clear([1, 1, 1], last).expect("still standing");
         assert_eq!(clearance.not_after(), now().wall.after(LIFE));
         assert_eq!(clear([1, 1, 1], LIFE).expect_err("too late"), ClearanceError::Lapsed);
+    }
+
+    #[test]
+    fn a_permit_of_other_rules_than_those_in_force_makes_no_clearance() {
+        let now = now();
+        let placement = PlacementId(1);
+        let judged = Judged::new(placement, permit(now), LIFE, now.wall);
+        let mut others = judged.permit.ruleset();
+        others.0[31] ^= 1;
+        let clear = |rules| {
+            let (reservation, receipt) =
+                (Reservation::assertion(placement), Receipt::assertion(placement));
+            Clearance::new::<AllFences>(&judged, &reservation, &receipt, rules, now)
+        };
+        assert!(clear(judged.permit.ruleset()).is_ok());
+        assert_eq!(clear(others).expect_err("other rules"), ClearanceError::OtherRules);
     }
 }

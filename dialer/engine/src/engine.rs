@@ -147,6 +147,9 @@ impl<F: Fences> Engine<F> {
             Input::Suppressed(out) => self.suppressed(&out, now),
             Input::Halted(campaign) => self.halted(campaign),
             Input::Trunks(trunks) => self.trunks.replace(trunks, now.mono),
+            // Nothing is looked for: whatever is cleared from now on is compared with these. An
+            // INVITE that was cleared left with the outputs of the input before.
+            Input::Rules(rules) => self.ruleset = rules,
             Input::Drain => {
                 self.draining = true;
                 self.trunks.quiet();

@@ -8,6 +8,8 @@ pub trait Fences {
     const SAME_PLACEMENT: bool = true;
     /// G3: a clearance is refused, and a datagram not sent, once `not_after` has passed.
     const NOT_AFTER: bool = true;
+    /// G3: a clearance is refused once other rules are in force than those of the permit.
+    const SAME_RULES: bool = true;
     /// G6: every judgement mints its own token.
     const FRESH_TOKEN: bool = true;
     /// G6: heads are read before facts.

@@ -1,9 +1,10 @@
 //! What happened: the only way anything reaches the engine.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use dialer_audit::Receipt;
 use dialer_limiter::{Head, Reservation};
+use dialer_policy::Ruleset;
 use dialer_sip::CallId;
 use dialer_types::{AttemptId, CampaignId, PlacementId, Purpose, SellerNo, SubjectId};
 
@@ -73,6 +74,9 @@ pub enum Input<'a> {
     Halted(CampaignId),
     /// The trunks as they are now.
     Trunks(Vec<Trunk>),
+    /// Other rules are in force: what is judged by those until now and is not on the wire is not
+    /// placed, and judged again.
+    Rules(Arc<Ruleset>),
     /// Place nothing more; what is under way ends by itself (G10).
     Drain,
     /// End what is under way, too.

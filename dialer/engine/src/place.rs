@@ -53,6 +53,13 @@ impl<F: Fences> Engine<F> {
             self.give_back(&attempt.order, Duration::ZERO, doom.word(), now);
             return;
         }
+        if self.is_outdated(&chosen) {
+            // Nothing is committed yet: judged again at once, by the rules in force.
+            self.forget(&chosen);
+            self.record_lost(&mut chosen);
+            self.again(attempt, now);
+            return;
+        }
         let clock_bound = u32::try_from(self.config.clock_bound.as_millis()).unwrap_or(u32::MAX);
         let intent = intent(
             self.config.node,
@@ -139,7 +146,7 @@ impl<F: Fences> Engine<F> {
         now: Now,
     ) {
         match self.trunks.turn(chosen.trunk, now.mono) {
-            Some(turn) if self.doom(&attempt).is_none() => {
+            Some(turn) if self.doom(&attempt).is_none() && !self.is_outdated(&chosen) => {
                 self.placements.insert(chosen.judged.placement, attempt.order.attempt);
                 attempt.state = State::Holding(chosen, proofs);
                 self.wait_until(turn, attempt);
@@ -175,12 +182,15 @@ impl<F: Fences> Engine<F> {
             self.unsent(order, &chosen, "no_trunk", now);
             return;
         }
-        let clearance = match Clearance::new::<F>(&chosen.judged, &reservation, &receipt, now) {
+        let rules = self.ruleset.version();
+        let cleared = Clearance::new::<F>(&chosen.judged, &reservation, &receipt, rules, now);
+        let clearance = match cleared {
             Ok(clearance) => clearance,
             Err(error) => {
                 let because = match error {
                     crate::ClearanceError::Mismatch => "proof_mismatch",
                     crate::ClearanceError::Lapsed => "lapsed",
+                    crate::ClearanceError::OtherRules => "rules_changed",
                 };
                 self.unsent(order, &chosen, because, now);
                 return;
@@ -369,6 +379,11 @@ impl<F: Fences> Engine<F> {
 
     fn forget(&mut self, chosen: &Chosen) {
         self.outputs.push_back(Output::Forget(chosen.subjects()));
+    }
+
+    /// Whether its permit is of rules that are not in force any more.
+    fn is_outdated(&self, chosen: &Chosen) -> bool {
+        F::SAME_RULES && chosen.judged.permit.ruleset() != self.ruleset.version()
     }
 
     fn doom(&self, attempt: &Attempt) -> Option<Doom> {

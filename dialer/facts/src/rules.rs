@@ -1,13 +1,21 @@
 //! The rule packs a deployment judges by.
 
+mod packs;
+
 use std::{
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use dialer_judge::HORIZON;
-use dialer_policy::{Card, Options, PackFault, PackSource, Ruleset, SHIPPED};
+use dialer_policy::{Card, CardKind, ChangeKind, Options, PackFault, PackSource, Ruleset, SHIPPED};
 use dialer_types::RuleId;
+
+pub use packs::{Looked, Packs};
+
+/// No pack is larger: the largest that ships has 20 kB, and all are read each second.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Why there are no rules.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +26,7 @@ pub enum RulesError {
         /// Which.
         path: PathBuf,
         /// Why.
-        reason: std::io::Error,
+        reason: io::Error,
     },
     /// The packs have faults, every one of which is named.
     #[error("the rule packs have faults:\n  {}", told(.0))]
@@ -92,6 +100,23 @@ impl Written {
         dialer_policy::cards(&all)
     }
 
+    /// The rules that ship with this build and that these packs do not have, or have
+    /// otherwise: where a folder of packs takes the place of those that ship, it may be newer law, and
+    /// it may be less. With `true`: it is missing.
+    #[must_use]
+    pub fn departures(&self) -> Vec<(String, bool)> {
+        if self.shipped {
+            return Vec::new();
+        }
+        let shipped = dialer_policy::cards(SHIPPED);
+        let texts: Vec<PackSource<'_>> = self.texts.iter().map(source).collect();
+        let changes = dialer_policy::compare(&shipped, &dialer_policy::cards(&texts));
+        let rules = changes
+            .into_iter()
+            .filter(|change| change.kind == CardKind::Rule && change.what != ChangeKind::Added);
+        rules.map(|change| (change.id, change.what == ChangeKind::Removed)).collect()
+    }
+
     fn packs(&self) -> Vec<PackSource<'_>> {
         let shipped = SHIPPED.iter().filter(|_| self.shipped).copied();
         shipped.chain(self.texts.iter().map(source)).collect()
@@ -149,10 +174,25 @@ fn source((name, text): &(String, String)) -> PackSource<'_> {
 }
 
 fn read(path: &Path, prefix: &str) -> Result<(String, String), RulesError> {
-    let text = fs::read_to_string(path)
-        .map_err(|reason| RulesError::Unreadable { path: path.to_owned(), reason })?;
+    let text =
+        text_of(path).map_err(|reason| RulesError::Unreadable { path: path.to_owned(), reason })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok((format!("{prefix}{name}"), text))
+}
+
+/// The text of a file, or of the file that a link names: a ConfigMap is mounted as links.
+fn text_of(path: &Path) -> io::Result<String> {
+    // Asked before it is opened: a pipe would keep whoever opens it waiting.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let mut text = String::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= MAX_BYTES) {
+        return Ok(text);
+    }
+    let most = format!("it has more than {MAX_BYTES} bytes, which no pack needs");
+    Err(io::Error::new(io::ErrorKind::InvalidData, most))
 }
 
 #[cfg(test)]
@@ -168,6 +208,26 @@ mod tests {
         assert_eq!(version(&read), version(&shipped));
         assert!(dialer_policy::compare(&read.cards(), &shipped.cards()).is_empty());
         assert!(Written::read(Some(Path::new("/nowhere")), None).is_err());
+        assert_eq!((read.departures(), shipped.departures()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_a_folder_has_otherwise_than_it_ships_is_told() {
+        let mut written = Written::read(None, None).unwrap();
+        written.shipped = false;
+        let shipped = SHIPPED.iter().map(|pack| (pack.name.to_owned(), pack.text.to_owned()));
+        written.texts = shipped.filter(|(name, _)| !name.ends_with("sg.toml")).collect();
+        let regf =
+            written.texts.iter_mut().find(|(_, text)| text.contains("\"us.ok.cap\"")).unwrap();
+        let (before, rule) = regf.1.split_once("id = \"us.ok.cap\"").unwrap();
+        regf.1 = format!("{before}id = \"us.ok.cap\"{}", rule.replacen("max = 3", "max = 5", 1));
+        let told = written.departures();
+        assert!(told.contains(&("us.ok.cap".to_owned(), false)), "{told:?}");
+        assert!(told.iter().any(|(rule, missing)| rule.starts_with("sg.") && *missing), "{told:?}");
+        assert!(
+            told.iter().all(|(rule, _)| rule.starts_with("sg.") || rule == "us.ok.cap"),
+            "{told:?}"
+        );
     }
 
     fn with(own: &str) -> Result<Ruleset, RulesError> {

@@ -2,7 +2,8 @@
 //!
 //! It knows nothing of heads, tokens, verdicts or the engine. A person is reached through a number,
 //! an account or themselves; nobody is called more than three times a local day or twice within the
-//! gap; Great Britain is not called outside its hours; Florida's mobiles not without consent.
+//! gap; Great Britain is not called outside its hours; Florida's mobiles not without consent; and as
+//! long as the quiet rules are in force at a node, it calls nobody.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,14 +12,19 @@ use std::{
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use dialer_engine::{Fences, Transmit, TransmitKind};
+use dialer_policy::RulesetVersion;
 use dialer_sip::wire::{Message, text};
 use dialer_types::{Disposition, PlacementId, SellerNo, SubjectId};
 
 use crate::{
     people::{Number, PURPOSE, People},
     stores::{Incarnation, Place},
-    world::{SLACK_MS, TAKING_MS, World},
+    world::World,
 };
+
+mod missed;
+
+use missed::missed;
 
 /// Seconds between two calls to one person in the simulator's house rules.
 pub const GAP_S: u64 = 30;
@@ -36,6 +42,8 @@ pub enum Violation {
     TooLate,
     /// G3: left outside the window.
     OutsideWindow,
+    /// G3: called by rules that were not in force at its node any more.
+    OtherRules,
     /// G6: one call too many.
     OverCap,
     /// G7: called after the opt-out was heard, or committed after it.
@@ -130,12 +138,21 @@ pub(crate) struct OptOut {
     pub(crate) consent: bool,
 }
 
+/// Other rules came into force at a node.
+#[derive(Debug)]
+pub(crate) struct Ruled {
+    pub(crate) at_ms: u64,
+    pub(crate) by: Incarnation,
+    pub(crate) rules: RulesetVersion,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) wire: Vec<Wire>,
     pub(crate) told: Vec<Told>,
     pub(crate) opt_outs: Vec<OptOut>,
     pub(crate) drains: Vec<(Incarnation, u64)>,
+    pub(crate) ruled: Vec<Ruled>,
     /// Placements whose receipt was swapped for another's on the way.
     pub(crate) crossed: Vec<PlacementId>,
     /// When a node heard of a called party, by its call.
@@ -145,6 +162,12 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// The rules in force at a node at this moment.
+    pub(crate) fn rules_of(&self, by: Incarnation, at_ms: u64) -> Option<RulesetVersion> {
+        let until = self.ruled.iter().rev().find(|ruled| ruled.by == by && ruled.at_ms <= at_ms);
+        until.map(|ruled| ruled.rules)
+    }
+
     /// A response reached a node.
     pub(crate) fn heard(&mut self, at_ms: u64, by: Incarnation, bytes: &[u8]) {
         let Ok(message) = Message::parse(bytes) else {
@@ -171,6 +194,8 @@ struct Call<'a> {
     number: &'a Number,
     subjects: Vec<SubjectId>,
     committed_ms: u64,
+    /// The rules of its permit, as the record says.
+    rules: Option<RulesetVersion>,
     seller: SellerNo,
     person: usize,
 }
@@ -240,6 +265,7 @@ fn calls<'a, F: Fences>(world: &'a World<F>, found: &mut Vec<Finding>) -> Vec<Ca
             number,
             subjects: reached(&world.people, contact.person, number),
             committed_ms: placed.committed_ms,
+            rules: placed.rules,
             seller: seller.unwrap_or_default(),
             person: contact.person,
         });
@@ -314,6 +340,7 @@ fn alone<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
     if call.number.british && !british_hours(&local(world, call.number, call.at_ms)) {
         find(found, Violation::OutsideWindow, call.at_ms, call.call_id.clone());
     }
+    ruled(world, call, found);
     if let Some((_, since)) =
         world.log.drains.iter().find(|(by, since)| *by == call.by && call.at_ms > *since)
     {
@@ -347,6 +374,17 @@ fn alone<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
         });
     if !call.number.british && !consented {
         find(found, Violation::NoConsent, call.at_ms, call.call_id.clone());
+    }
+}
+
+/// It leaves by the rules that are in force when it does, and by the quiet ones none leaves. In the
+/// millisecond of a change either may have been first.
+fn ruled<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>) {
+    let in_force =
+        [call.at_ms, call.at_ms.saturating_sub(1)].map(|at_ms| world.log.rules_of(call.by, at_ms));
+    let quiet = Some(world.rules.quiet.version());
+    if in_force == [quiet; 2] || !in_force.contains(&call.rules) {
+        find(found, Violation::OtherRules, call.at_ms, call.call_id.clone());
     }
 }
 
@@ -406,69 +444,6 @@ fn leaks<F: Fences>(world: &World<F>, found: &mut Vec<Finding>) {
             find(found, Violation::Leak, world.now_ms, format!("contact {id} {:?}", contact.place));
         }
     }
-}
-
-/// Contacts that were due, lawful by these rules all the while, and not called.
-fn missed<F: Fences>(world: &World<F>, calls: &[Call<'_>]) -> usize {
-    let end_ms = TAKING_MS - SLACK_MS;
-    world
-        .stores
-        .contacts
-        .values()
-        .filter(|contact| {
-            let due = match &contact.place {
-                Place::Due(at) => at.0 <= world.base.wall_at(end_ms - SLACK_MS).0,
-                Place::Parked(_) => true,
-                Place::Leased(_) | Place::Finished(_) => false,
-            };
-            due && lawful(world, contact.person, contact.campaign, calls, end_ms)
-        })
-        .count()
-}
-
-/// Whether some number of the person could have been called by then.
-fn lawful<F: Fences>(
-    world: &World<F>,
-    person: usize,
-    campaign: usize,
-    calls: &[Call<'_>],
-    at_ms: u64,
-) -> bool {
-    let Some(seller) = world.people.campaigns.get(campaign).map(|c| c.seller_no) else {
-        return false;
-    };
-    let Some(who) = world.people.persons.get(person) else {
-        return false;
-    };
-    who.numbers.iter().filter_map(|index| world.people.numbers.get(*index)).any(|number| {
-        let subjects = reached(&world.people, person, number);
-        let suppressed = world.log.opt_outs.iter().any(|out| {
-            out.out.binds(seller, PURPOSE)
-                && out.out.subjects.iter().any(|subject| subjects.contains(subject))
-        });
-        let consented = number.british
-            || who.consents.iter().any(|c| c.seller == seller && c.revoked_at.is_none());
-        let open = !number.british || british_hours(&local(world, number, at_ms));
-        let made: Vec<u64> = calls
-            .iter()
-            .filter(|call| call.subjects.iter().any(|subject| subjects.contains(subject)))
-            .map(|call| call.at_ms)
-            .collect();
-        // What was committed and never known to leave counts too, and may use a cap up.
-        let unknown = world
-            .stores
-            .placements
-            .values()
-            .filter(|placed| {
-                placed.outcomes.first() == Some(&Disposition::Unknown)
-                    && placed.subjects.iter().any(|subject| subjects.contains(subject))
-            })
-            .count();
-        let recent = made.iter().any(|made| at_ms < made + GAP_S * 1_000 + SLACK_MS * 2);
-        let day = local(world, number, at_ms).date_naive();
-        let today = made.iter().filter(|made| local(world, number, **made).date_naive() == day);
-        !suppressed && consented && open && !recent && today.count() + unknown < PER_DAY
-    })
 }
 
 fn local<F: Fences>(world: &World<F>, number: &Number, at_ms: u64) -> DateTime<chrono_tz::Tz> {

@@ -8,6 +8,8 @@
 //! [`run`] takes the engine's fences as a type and the stores' fences as [`StoreFences`]: taking
 //! any one out must make some seed fail, and a test for each shows that it does.
 
+use std::sync::Arc;
+
 use dialer_policy::{Options, PackSource, Ruleset};
 
 mod carrier;
@@ -26,12 +28,29 @@ pub use world::{Faults, Plan, run};
 /// Shortens the gap so that it binds within a run.
 const HOUSE: &str = "[[override]]\nrule = \"house.min_gap\"\nseconds = 30\n";
 
-/// The shipped packs with the house rules, the gap shortened to [`check::GAP_S`] seconds.
+/// Closes the day of the run, everywhere: what a change of rules puts in force for a while.
+const QUIET: &str =
+    "[[override]]\nrule = \"house.quiet_dates\"\nenabled = true\nclosed_on = [\"2026-12-01\"]\n";
+
+/// The rules of a world.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The shipped packs with the house rules, the gap shortened to [`check::GAP_S`] seconds.
+    pub open: Arc<Ruleset>,
+    /// Those, and nobody is called.
+    pub quiet: Arc<Ruleset>,
+}
+
+/// The rules of a world.
 ///
 /// # Errors
 /// Every fault of the packs, in one text.
-pub fn rules() -> Result<Ruleset, String> {
-    let house = PackSource { name: "sim-house.toml", text: HOUSE };
-    Ruleset::shipped_with(&[house], Options { house: true })
-        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+pub fn rules() -> Result<Rules, String> {
+    let with = |text: &str| {
+        let house = PackSource { name: "sim-house.toml", text };
+        Ruleset::shipped_with(&[house], Options { house: true })
+            .map(Arc::new)
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    Ok(Rules { open: with(HOUSE)?, quiet: with(&format!("{HOUSE}{QUIET}"))? })
 }

@@ -1,10 +1,10 @@
 //! `sim --seed N` plays one seed and says what it found; `sim --seeds A..B` plays many.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::Parser;
-use dialer_policy::Ruleset;
-use dialer_sim::{Faults, Summary, rules, run_fenced};
+use dialer_engine::AllFences;
+use dialer_sim::{Faults, Plan, StoreFences, Summary, rules, run};
 
 #[derive(Debug, Parser)]
 #[command(about = "The seeded world that tries to break the promises")]
@@ -18,13 +18,16 @@ struct Options {
     /// Nothing goes wrong.
     #[arg(long)]
     quiet_world: bool,
+    /// The rules change in the middle of the run, and change back.
+    #[arg(long)]
+    rules_change: bool,
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 fn main() -> ExitCode {
     let options = Options::parse();
-    let rules: Arc<Ruleset> = match rules() {
-        Ok(rules) => Arc::new(rules),
+    let rules = match rules() {
+        Ok(rules) => rules,
         Err(faults) => {
             eprintln!("rule packs: {faults}");
             return ExitCode::from(2);
@@ -33,7 +36,9 @@ fn main() -> ExitCode {
     let faults = if options.quiet_world { Faults::None } else { Faults::All };
     let mut total = Summary::default();
     for seed in options.seed..options.seed + options.count {
-        let summary = run_fenced(seed, faults, &rules);
+        let stores = StoreFences::ALL;
+        let plan = Plan { seed, faults, stores, rules_change: options.rules_change };
+        let summary = run::<AllFences>(plan, &rules);
         for finding in &summary.findings {
             println!("seed {seed}: {finding}");
         }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dialer_audit::{Body, Record, record::Verdict};
 use dialer_engine::{Commitment, Denied, Next, Released, Returned, Settlement};
 use dialer_limiter::{
     Head, Token,
     memory::{Cache, Truth},
 };
+use dialer_policy::RulesetVersion;
 use dialer_types::{AttemptId, ContactId, Disposition, PlacementId, SubjectId, UnixMillis};
 
 /// Which fences of the stores stand.
@@ -71,6 +73,8 @@ pub(crate) struct Contact {
     pub(crate) made: u16,
     pub(crate) next_position: u8,
     pub(crate) place: Place,
+    /// When the rules put it there, if they did.
+    pub(crate) judged: Option<UnixMillis>,
 }
 
 /// A committed placement.
@@ -82,6 +86,8 @@ pub(crate) struct Placed {
     pub(crate) not_after: UnixMillis,
     pub(crate) subjects: Vec<SubjectId>,
     pub(crate) intent: bool,
+    /// By which rules its permit is, as the record says.
+    pub(crate) rules: Option<RulesetVersion>,
     /// Every outcome row, corrections included.
     pub(crate) outcomes: Vec<Disposition>,
 }
@@ -97,6 +103,15 @@ pub(crate) struct Stores {
     pub(crate) placements: BTreeMap<PlacementId, Placed>,
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
     next_token: u128,
+}
+
+fn permitted_by(record: &Record) -> Option<RulesetVersion> {
+    match &record.body {
+        Body::Decision(decision) if decision.verdict == Verdict::Permit => {
+            Some(RulesetVersion(decision.ruleset.0))
+        }
+        _ => None,
+    }
 }
 
 impl Stores {
@@ -157,10 +172,7 @@ impl Stores {
         }
         self.attempts.insert(commitment.attempt);
         let intent = self.fences.intent_with_commit
-            && commitment
-                .records
-                .iter()
-                .any(|record| matches!(record.body, dialer_audit::Body::Intent(_)));
+            && commitment.records.iter().any(|record| matches!(record.body, Body::Intent(_)));
         self.placements.insert(
             demand.placement(),
             Placed {
@@ -170,6 +182,7 @@ impl Stores {
                 not_after: commitment.not_after,
                 subjects: demand.claims().iter().map(|claim| claim.subject).collect(),
                 intent,
+                rules: commitment.records.iter().rev().find_map(permitted_by),
                 outcomes: Vec::new(),
             },
         );
@@ -228,7 +241,8 @@ impl Stores {
             self.truth.read(*subject).is_some_and(|head| head.token() == *token)
         });
         if stands {
-            self.move_contact(denied.attempt, by, &denied.next, |_| {});
+            let judged = denied.records.last().map(|record| record.at);
+            self.move_contact(denied.attempt, by, &denied.next, |contact| contact.judged = judged);
             return;
         }
         for (subject, _) in &denied.judged {

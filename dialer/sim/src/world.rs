@@ -8,10 +8,10 @@ use std::{
 };
 
 use dialer_engine::{AllFences, Config, Engine, Fences, Input, OptOut, Order, Trunk};
-use dialer_policy::Ruleset;
 use dialer_types::{AttemptId, ContactId, NodeId, PlacementId, SubjectId, UnixMillis};
 
 use crate::{
+    Rules,
     carrier::{self, Carrier},
     check::{Log, Summary, Told},
     node::{Base, Node},
@@ -21,9 +21,11 @@ use crate::{
 };
 
 mod drive;
+mod packs;
 mod trouble;
 
 use drive::{Op, Reply};
+use packs::Again;
 use trouble::Trouble;
 
 /// Which faults the world has.
@@ -44,6 +46,8 @@ pub struct Plan {
     pub faults: Faults,
     /// The stores' fences.
     pub stores: StoreFences,
+    /// Whether the rules change in the middle of the run, and change back.
+    pub rules_change: bool,
 }
 
 /// Contacts are taken for this long.
@@ -72,6 +76,11 @@ pub(crate) enum Event {
     Told(Incarnation, usize, OptOut),
     Trouble(Trouble),
     Reap,
+    /// Other packs are on every node's disk; whether they are the quiet ones.
+    Packs(bool),
+    /// A node finds them there.
+    Found(Incarnation),
+    Again(Again),
 }
 
 /// Which node's socket.
@@ -113,22 +122,26 @@ pub(crate) struct World<F: Fences> {
     pub(crate) untold: Vec<(usize, OptOut)>,
     queue: BinaryHeap<Scheduled>,
     order: u64,
-    rules: Arc<Ruleset>,
+    pub(crate) rules: Rules,
+    /// Whether the quiet packs are on disk.
+    pub(crate) quiet: bool,
+    /// When a node last put other rules in force.
+    pub(crate) changed_at: Option<UnixMillis>,
     fences: PhantomData<F>,
 }
 
 /// Runs one seed and says what it found.
 #[must_use]
-pub fn run<F: Fences + std::fmt::Debug>(plan: Plan, rules: &Arc<Ruleset>) -> Summary {
-    let mut world = World::<F>::new(plan, Arc::clone(rules));
+pub fn run<F: Fences + std::fmt::Debug>(plan: Plan, rules: &Rules) -> Summary {
+    let mut world = World::<F>::new(plan, rules.clone());
     world.play();
     crate::check::check(&world)
 }
 
-/// Runs one seed with every fence.
+/// Runs one seed with every fence, under the same rules all the while.
 #[must_use]
-pub fn run_fenced(seed: u64, faults: Faults, rules: &Arc<Ruleset>) -> Summary {
-    run::<AllFences>(Plan { seed, faults, stores: StoreFences::ALL }, rules)
+pub fn run_fenced(seed: u64, faults: Faults, rules: &Rules) -> Summary {
+    run::<AllFences>(Plan { seed, faults, stores: StoreFences::ALL, rules_change: false }, rules)
 }
 
 #[expect(
@@ -141,7 +154,7 @@ fn origin() -> Base {
 }
 
 impl<F: Fences> World<F> {
-    fn new(plan: Plan, rules: Arc<Ruleset>) -> Self {
+    fn new(plan: Plan, rules: Rules) -> Self {
         let mut rng = Rng::new(plan.seed, 1);
         let people = People::new(usize::try_from(rng.between(6, 16)).unwrap_or(6), &mut rng);
         let mut stores = Stores::new(plan.stores);
@@ -170,6 +183,7 @@ impl<F: Fences> World<F> {
                         made: 0,
                         next_position: 0,
                         place,
+                        judged: None,
                     },
                 );
             }
@@ -190,6 +204,8 @@ impl<F: Fences> World<F> {
             queue: BinaryHeap::new(),
             order: 0,
             rules,
+            quiet: false,
+            changed_at: None,
             fences: PhantomData,
         };
         let count = usize::try_from(world.rng.between(1, 3)).unwrap_or(1);
@@ -199,6 +215,9 @@ impl<F: Fences> World<F> {
         }
         world.at(5_000, Event::Reap);
         world.plan_trouble();
+        if plan.rules_change {
+            world.plan_packs(plan.seed);
+        }
         world
     }
 
@@ -225,7 +244,7 @@ impl<F: Fences> World<F> {
             campaign_header: false,
         };
         let seed = self.rng.seed();
-        let engine = Engine::<F>::with_fences(config, Arc::clone(&self.rules), seed);
+        let engine = Engine::<F>::with_fences(config, self.on_disk(), seed);
         let fresh = Node {
             at,
             engine: Some(engine),
@@ -254,6 +273,7 @@ impl<F: Fences> World<F> {
             })
             .collect();
         self.give(node, Input::Trunks(trunks));
+        self.begins_with_packs(at);
     }
 
     pub(crate) fn at(&mut self, at_ms: u64, event: Event) {
@@ -308,6 +328,9 @@ impl<F: Fences> World<F> {
             Event::Told(at, which, out) => self.told(at, which, out),
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::Reap => self.reap(),
+            Event::Packs(quiet) => self.packs(quiet),
+            Event::Found(at) => self.found(at),
+            Event::Again(again) => self.again(again),
         }
     }
 
@@ -350,6 +373,7 @@ impl<F: Fences> World<F> {
     fn lease(&mut self, id: ContactId, by: Incarnation) -> Option<Order> {
         let contact = self.stores.contacts.get_mut(&id)?;
         contact.place = Place::Leased(by);
+        contact.judged = None;
         let person = self.people.persons.get(contact.person)?;
         let mut numbers: Vec<(u8, SubjectId)> = person
             .numbers

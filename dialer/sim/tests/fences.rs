@@ -1,7 +1,5 @@
 //! Every fence is needed: with any one of them out, the simulator finds a broken promise.
 
-use std::sync::Arc;
-
 use dialer_engine::{AllFences, Fences};
 use dialer_sim::{Faults, Plan, StoreFences, Violation, rules, run};
 
@@ -9,14 +7,24 @@ use dialer_sim::{Faults, Plan, StoreFences, Violation, rules, run};
 const SEEDS: u64 = 4_000;
 
 /// Plays seeds until one of the expected promises is broken.
+fn must_break<F: Fences + std::fmt::Debug>(stores: StoreFences, expected: &[Violation]) {
+    must_break_where::<F>(stores, expected, false);
+}
+
+/// The same, in worlds whose rules change or do not.
 #[expect(
     clippy::print_stdout,
     reason = "the seed that shows it, for whoever reads the test's output"
 )]
-fn must_break<F: Fences + std::fmt::Debug>(stores: StoreFences, expected: &[Violation]) {
-    let rules = Arc::new(rules().expect("the shipped packs load"));
+fn must_break_where<F: Fences + std::fmt::Debug>(
+    stores: StoreFences,
+    expected: &[Violation],
+    rules_change: bool,
+) {
+    let rules = rules().expect("the shipped packs load");
     for seed in 0..SEEDS {
-        let summary = run::<F>(Plan { seed, faults: Faults::All, stores }, &rules);
+        let plan = Plan { seed, faults: Faults::All, stores, rules_change };
+        let summary = run::<F>(plan, &rules);
         if let Some(finding) =
             summary.findings.iter().find(|finding| expected.contains(&finding.violation))
         {
@@ -48,6 +56,15 @@ engine_fence!(
     [Violation::NotCommitted]
 );
 engine_fence!(without_not_after_a_late_invite_leaves, NoNotAfter, NOT_AFTER, [Violation::TooLate]);
+#[derive(Debug)]
+struct NoSameRules;
+impl Fences for NoSameRules {
+    const SAME_RULES: bool = false;
+}
+#[test]
+fn without_comparing_the_rules_a_permit_of_rules_that_were_swapped_out_dials() {
+    must_break_where::<NoSameRules>(StoreFences::ALL, &[Violation::OtherRules], true);
+}
 engine_fence!(
     without_heads_before_facts_a_revoked_consent_dials,
     NoHeadsFirst,

@@ -1,27 +1,37 @@
 //! The promises hold over many seeds. A seed that ever failed is kept in `failed_seeds.txt`.
 
-use std::sync::Arc;
-
-use dialer_policy::Ruleset;
-use dialer_sim::{Faults, rules, run_fenced};
+use dialer_engine::AllFences;
+use dialer_sim::{Faults, Plan, Rules, StoreFences, rules, run, run_fenced};
 
 /// Seeds tried in every test run; `sim --count N` tries more.
 const SEEDS: u64 = 2_000;
 
-fn packs() -> Arc<Ruleset> {
-    Arc::new(rules().expect("the shipped packs load"))
+fn packs() -> Rules {
+    rules().expect("the shipped packs load")
 }
 
 /// Plays seeds and fails with the first that finds something, or when too little was called.
 fn play(seeds: impl Iterator<Item = u64>, faults: Faults, yield_permille: usize) {
+    play_where(seeds, faults, yield_permille, false);
+}
+
+/// The same, in worlds whose rules change or do not.
+fn play_where(
+    seeds: impl Iterator<Item = u64>,
+    faults: Faults,
+    yield_permille: usize,
+    rules_change: bool,
+) {
     let rules = packs();
     let (mut made, mut missed, mut opt_outs) = (0, 0, 0);
     for seed in seeds {
-        let summary = run_fenced(seed, faults, &rules);
+        let plan = Plan { seed, faults, stores: StoreFences::ALL, rules_change };
+        let summary = run::<AllFences>(plan, &rules);
         let findings: Vec<String> = summary.findings.iter().map(ToString::to_string).collect();
         assert!(
             findings.is_empty(),
-            "seed {seed} ({faults:?}): replay with `cargo run -p dialer-sim -- --seed {seed}`\n{}",
+            "seed {seed} ({faults:?}): replay with `cargo run -p dialer-sim -- --seed {seed}{}`\n{}",
+            if rules_change { " --rules-change" } else { "" },
             findings.join("\n")
         );
         made += summary.made;
@@ -49,6 +59,12 @@ fn with_every_fault_no_promise_is_broken_in_other_seeds_either() {
 #[test]
 fn on_a_quiet_afternoon_every_lawful_call_is_made() {
     play(0..SEEDS / 4, Faults::None, 999);
+}
+
+#[test]
+fn with_rules_that_change_nobody_is_called_by_those_that_were_swapped_out_nor_waits_for_ever() {
+    play_where(0..SEEDS / 4, Faults::All, 990, true);
+    play_where(0..SEEDS / 8, Faults::None, 999, true);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn every_metric_has_a_row_in_the_table_and_every_row_a_metric() {
 #[test]
 fn what_has_a_fixed_set_of_labels_is_there_from_the_start() {
     let metrics = Metrics::new().unwrap();
-    metrics.describe_build(
+    metrics.describe_rules(
         &dialer_policy::Ruleset::shipped(dialer_policy::Options { house: true }).unwrap(),
     );
     let text = metrics.text();
@@ -49,6 +49,7 @@ fn what_has_a_fixed_set_of_labels_is_there_from_the_start() {
         "ringfence_campaigns{status=\"running\"} 0",
         "ringfence_store_errors_total{store=\"redis\"} 0",
         "ringfence_files_refused{kind=\"list\"} 0",
+        "ringfence_files_refused{kind=\"pack\"} 0",
     ] {
         assert!(text.contains(sample), "no {sample} in\n{text}");
     }
@@ -59,7 +60,12 @@ fn what_has_a_fixed_set_of_labels_is_there_from_the_start() {
 #[test]
 fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
     let metrics = Metrics::new().unwrap();
-    metrics.list_days.set(BTreeMap::from([(Arc::from("x"), 31)])).unwrap();
+    let bounds = |feed| Bounds {
+        list_days: BTreeMap::from([(Arc::from("x"), 31)]),
+        feed,
+        ..Bounds::default()
+    };
+    metrics.bounds.store(Arc::new(bounds(None)));
     let as_of = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap();
     let day = |days: i64| UnixMillis(1_793_491_200_000 + days * 86_400_000);
     for (now, age, fresh) in [
@@ -76,7 +82,7 @@ fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
     assert!(metrics.text().contains("age_seconds{list=\"x\"}"));
     metrics.keep_lists(&[]);
     assert!(!metrics.text().contains("seconds{list=\"x\"}"), "a list whose file is gone");
-    metrics.feed_bound.set(Some(3600)).unwrap();
+    metrics.bounds.store(Arc::new(bounds(Some(3600))));
     for (as_of, age, fresh) in [(0, 0, 3600), (3600, 3600, 0), (4000, 4000, -400)] {
         metrics.show_feed(Some(UnixMillis(day(1).0 - as_of * 1000)), day(1));
         assert_eq!(metrics.feed_age.with_label_values(&["emergency"]).get(), age);
@@ -86,4 +92,33 @@ fn a_list_is_fresh_until_the_last_day_its_strictest_rule_allows_is_over() {
     assert!(!metrics.text().contains("ringfence_feed_"), "a feed that is gone has no age");
     assert_eq!(metrics.show_list("unbounded", as_of, day(1)), None);
     assert!(!metrics.text().contains("fresh_seconds{list=\"unbounded\"}"));
+}
+
+#[test]
+fn other_rules_take_the_place_of_those_that_were_shown() {
+    use dialer_policy::{Options, PackSource, Ruleset};
+    let metrics = Metrics::new().unwrap();
+    let house = Options { house: true };
+    let first = Ruleset::shipped(house).unwrap();
+    let stricter = "[[override]]\nrule = \"house.min_gap\"\nhours = 4\n";
+    let stricter = [PackSource { name: "house.toml", text: stricter }];
+    let second = Ruleset::shipped_with(&stricter, house).unwrap();
+    let shown =
+        |rules: &Ruleset| metrics.text().contains(&format!("rules=\"{}\"", rules.version()));
+    for (now, before) in [(&first, None), (&second, Some(&first)), (&first, Some(&second))] {
+        metrics.describe_rules(now);
+        metrics.describe_rules(now);
+        assert!(shown(now) && !before.is_some_and(shown));
+    }
+    let as_of = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap();
+    let now = UnixMillis(1_793_491_200_000);
+    assert!(metrics.show_list("us.national_dnc", as_of, now).is_some());
+    metrics.show_feed(Some(now), now);
+    assert!(metrics.text().contains("feed_fresh_seconds{"));
+    let elsewhere = dialer_policy::SHIPPED.iter().filter(|pack| !pack.name.starts_with("us"));
+    let elsewhere: Vec<_> = elsewhere.copied().collect();
+    metrics.describe_rules(&Ruleset::load(&elsewhere, house).unwrap());
+    assert_eq!(metrics.show_list("us.national_dnc", as_of, now), None, "no rule asks for it");
+    metrics.show_feed(Some(now), now);
+    assert!(!metrics.text().contains("fresh_seconds{"), "{}", metrics.text());
 }

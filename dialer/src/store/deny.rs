@@ -33,6 +33,8 @@ pub(crate) struct Move<'a> {
     last: Option<Disposition>,
     /// When it was decided.
     at: UnixMillis,
+    /// Whether it was the rules that decided it.
+    ruled: bool,
 }
 
 impl<'a> Move<'a> {
@@ -47,6 +49,7 @@ impl<'a> Move<'a> {
             next_position: None,
             last: None,
             at,
+            ruled: false,
         }
     }
 
@@ -69,7 +72,8 @@ impl<'a> Move<'a> {
     pub(crate) fn denied(denied: &'a Denied) -> Self {
         let next = denied.next.clone();
         let at = denied.records.last().map_or(UnixMillis(0), |record| record.at);
-        Self { rules: &denied.rules, ..Self::new(denied.attempt, denied.campaign, next, at) }
+        let by_itself = Self::new(denied.attempt, denied.campaign, next, at);
+        Self { rules: &denied.rules, ruled: true, ..by_itself }
     }
 
     /// A denial that rests on heads which Postgres no longer has: what the contact would wait for
@@ -154,26 +158,29 @@ async fn insert_due<'a>(
     moves: impl Iterator<Item = &'a Move<'a>>,
 ) -> Result<(), StoreError> {
     let (mut ids, mut campaigns, mut at, mut because) = (vec![], vec![], vec![], vec![]);
+    let mut judged = Vec::new();
     for moved in moves {
         if let Next::Due { at: due, because: why } = &moved.next {
             ids.push(Uuid::from_u128(moved.attempt.contact.0));
             campaigns.push(Uuid::from_u128(moved.campaign.0));
             at.push(due.0);
             because.push(why.clone());
+            judged.push(moved.ruled.then_some(moved.at.0));
         }
     }
     if ids.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO due (contact_id, campaign_id, due_at, because)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[])
+        "INSERT INTO due (contact_id, campaign_id, due_at, because, judged_at)
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bigint[])
          ON CONFLICT (contact_id) DO NOTHING",
     )
     .bind(ids)
     .bind(campaigns)
     .bind(at)
     .bind(because)
+    .bind(judged)
     .execute(connection)
     .await?;
     Ok(())

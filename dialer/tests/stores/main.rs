@@ -7,4 +7,5 @@ mod diff;
 mod differential;
 mod ledger;
 mod nodes;
+mod rules;
 mod world;

@@ -1,13 +1,17 @@
 //! What the tests on a whole stack share: campaigns over small lists, and waiting with a bound.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use loadtest::stack::{Api, Stack, clock};
+use loadtest::{
+    stack::{Api, Stack, clock},
+    wirelog,
+};
 use serde_json::{Value, json};
 
 /// Tuesday, 2026-12-01, 15:30 UTC: morning in New York.
@@ -120,4 +124,26 @@ pub(crate) fn wait_for<T>(
 pub(crate) fn is_done(campaign: &Value) -> bool {
     let counts = &campaign["counts"];
     counts["waiting"] == 0 && counts["due"] == 0 && counts["leased"] == 0
+}
+
+/// How many numbers that begin like this were called so far, by the carrier's wire log.
+pub(crate) fn calls_to(stack: &Stack, prefix: &str) -> usize {
+    let log = wirelog::read(&stack.wire_log()).unwrap_or_default();
+    let numbers: BTreeSet<String> = log
+        .iter()
+        .filter_map(|datagram| {
+            let text = String::from_utf8_lossy(&datagram.raw);
+            let number = text.strip_prefix("INVITE sip:")?.split('@').next()?.to_owned();
+            number.starts_with(prefix).then_some(number)
+        })
+        .collect();
+    numbers.len()
+}
+
+/// The value of a metric whose line starts so, as a process at this address shows it.
+pub(crate) fn metric(admin: &str, line: &str) -> Option<f64> {
+    let text =
+        ureq::get(format!("{admin}/metrics")).call().ok()?.body_mut().read_to_string().ok()?;
+    let found = text.lines().find(|held| held.starts_with(line))?;
+    found.rsplit(' ').next()?.parse().ok()
 }

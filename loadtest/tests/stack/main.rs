@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod reload;
 mod road;
 mod sipp;
 mod stale;

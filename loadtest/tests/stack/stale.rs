@@ -1,12 +1,9 @@
 //! Stale means silent: a list or feed that goes stale in the middle of a campaign stops exactly the
 //! contacts that need it, and they go on within five seconds of its refresh.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf, thread, time::Duration};
+use std::{fmt::Write as _, fs, path::PathBuf, thread, time::Duration};
 
-use loadtest::{
-    stack::{Api, Stack, clock},
-    wirelog,
-};
+use loadtest::stack::{Api, Stack, clock};
 use serde_json::json;
 
 use crate::common;
@@ -15,20 +12,6 @@ use crate::common;
 const EACH: u32 = 60;
 /// Calls a second: slow enough to be in the middle.
 const CPS: u32 = 4;
-
-/// How many numbers that begin like this were called so far, by the carrier's wire log.
-fn calls_to(stack: &Stack, prefix: &str) -> usize {
-    let log = wirelog::read(&stack.wire_log()).unwrap_or_default();
-    let numbers: BTreeSet<String> = log
-        .iter()
-        .filter_map(|datagram| {
-            let text = String::from_utf8_lossy(&datagram.raw);
-            let number = text.strip_prefix("INVITE sip:")?.split('@').next()?.to_owned();
-            number.starts_with(prefix).then_some(number)
-        })
-        .collect();
-    numbers.len()
-}
 
 fn list(id: &str, as_of: &str) -> String {
     format!("# demo list\n# id: {id}\n# as_of: {as_of}\n+19005550000\n")
@@ -111,17 +94,18 @@ fn goes_silent_and_comes_back(case: Case) {
     stack.start_dialer().unwrap();
     common::start(&api, &campaign);
     let (needs, others) = (case.needs.0, case.others.0);
-    let both = |stack: &Stack| calls_to(stack, needs) >= 2 && calls_to(stack, others) >= 2;
+    let both =
+        |stack: &Stack| common::calls_to(stack, needs) >= 2 && common::calls_to(stack, others) >= 2;
     let limit = Duration::from_secs(30);
     assert!(common::wait_for(limit, || both(&stack), |both| *both), "both groups are called first");
 
     put(case.file, &case.stale);
     // It is looked at each second; what was judged before may leave within its permit's life.
     thread::sleep(Duration::from_secs(7));
-    let (silent, going) = (calls_to(&stack, needs), calls_to(&stack, others));
+    let (silent, going) = (common::calls_to(&stack, needs), common::calls_to(&stack, others));
     thread::sleep(Duration::from_secs(6));
-    assert_eq!(calls_to(&stack, needs), silent, "whoever needs it is not called");
-    let done = calls_to(&stack, others);
+    assert_eq!(common::calls_to(&stack, needs), silent, "whoever needs it is not called");
+    let done = common::calls_to(&stack, others);
     assert!(done > going || going == EACH as usize, "the others go on: {going}, {done}");
     let waiting = common::wait_for(
         limit,
@@ -129,19 +113,20 @@ fn goes_silent_and_comes_back(case: Case) {
         |parked| *parked as usize + silent >= EACH as usize,
     );
     assert_eq!(waiting as usize + silent, EACH as usize, "parked under {}", case.cause);
-    assert_eq!(calls_to(&stack, needs), silent);
+    assert_eq!(common::calls_to(&stack, needs), silent);
     let elsewhere = "SELECT count(*) FROM parked";
     assert_eq!(stack.sql(elsewhere).unwrap(), waiting.to_string(), "nobody else is parked");
 
     let fresher = case.fresh.replace("2026-11-30", "2026-12-01").replace("T15:00", "T15:20");
     put(case.file, &fresher);
     let refreshed = clock::monotonic();
-    let again = common::wait_for(limit, || calls_to(&stack, needs), |calls| *calls > silent);
+    let again =
+        common::wait_for(limit, || common::calls_to(&stack, needs), |calls| *calls > silent);
     let took = refreshed.elapsed();
     assert!(again > silent && took <= Duration::from_secs(5), "called again after {took:?}");
     let all = common::wait_for(
         Duration::from_secs(90),
-        || calls_to(&stack, needs) + calls_to(&stack, others),
+        || common::calls_to(&stack, needs) + common::calls_to(&stack, others),
         |calls| *calls == 2 * EACH as usize,
     );
     assert_eq!(all, 2 * EACH as usize, "everybody was called");

@@ -82,12 +82,9 @@ fn health(api: &Api, name: &str) -> Value {
     items.into_iter().find(|trunk| trunk["name"] == name).unwrap()["health"].clone()
 }
 
-/// The value of a metric whose line starts so.
+/// The value of a metric of the dialer whose line starts so.
 fn metric(stack: &Stack, line: &str) -> Option<f64> {
-    let url = format!("{}/metrics", stack.dialer_admin_url());
-    let text = ureq::get(url).call().ok()?.body_mut().read_to_string().ok()?;
-    let found = text.lines().find(|held| held.starts_with(line))?;
-    found.rsplit(' ').next()?.parse().ok()
+    common::metric(&stack.dialer_admin_url(), line)
 }
 
 fn stalled(api: &Api, campaign: &str) -> Value {

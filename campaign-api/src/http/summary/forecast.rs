@@ -154,6 +154,7 @@ async fn forecast(
 ) -> Result<Forecast, Problem> {
     let _turn = turn(app).await?;
     let lists = app.judging.lists().await?;
+    let rules = app.judging.ruleset();
     let language = language();
     let mut snapshot = judging::snapshot(app).await?;
     let now = app.now();
@@ -168,7 +169,7 @@ async fn forecast(
         let known = judging::contacts(&mut snapshot, &app.keys, &lists, &campaign, &which).await?;
         let last = known.last().map(|contact| contact.id);
         let full = i64::try_from(known.len()).is_ok_and(|rows| rows == AT_ONCE);
-        let ruleset = app.judging.ruleset();
+        let ruleset = Arc::clone(&rules);
         let judging = move || {
             known.iter().for_each(|contact| counted.add(contact, &ruleset));
             counted

@@ -10,8 +10,8 @@ use super::*;
 use crate::{
     record::{
         Action, Advance, CampaignAction, ConsentGiven, Corrected, Counter, Decision, Denial, Ended,
-        Imported, ImportedKind, Input, Intent, Lifted, ListSeen, NotSent, Place, Revoked, Sent,
-        Suppressed, Token, Verdict,
+        Imported, ImportedKind, Input, Intent, Lifted, ListSeen, NotSent, Place, Revoked,
+        RulesChanged, Sent, Suppressed, Token, Verdict,
     },
     tree::Hash,
 };
@@ -185,6 +185,11 @@ impl Source {
                 outcome: *self.one_of(Outcome::ALL),
                 source: self.text(),
             }),
+            Kind::Rules => {
+                let [ruleset_before, ruleset] =
+                    [self.next(), self.next()].map(|number| Hash::of(&number.to_be_bytes()));
+                Body::Rules(RulesChanged { ruleset_before, ruleset })
+            }
             _ => Body::Campaign(CampaignAction {
                 campaign: CampaignId(self.id()),
                 seller: SellerId(self.id()),
@@ -245,8 +250,9 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
     assert_eq!(changed(2, 3), CanonicalError::KindVersion { kind: 4, version: 3 });
     assert_eq!(changed(2, 2), CanonicalError::KindVersion { kind: 4, version: 2 });
     assert_eq!(changed(6, 11), CanonicalError::KindVersion { kind: 11, version: 1 });
-    assert_eq!(changed(6, 12), CanonicalError::Kind(12));
-    assert!(changed(6, 12).to_string().contains("layout version 5"));
+    assert_eq!(changed(6, 12), CanonicalError::KindVersion { kind: 12, version: 1 });
+    assert_eq!(changed(6, 13), CanonicalError::Kind(13));
+    assert!(changed(6, 13).to_string().contains("layout version 5"));
     assert_eq!(changed(27, 2), CanonicalError::UnknownField { of: "NotSent", key: 2 });
     assert_eq!(encode(&Record { version: 2, ..sample() }), Err(CanonicalError::Version(2)));
 }
@@ -336,6 +342,7 @@ fn layout() -> String {
         NotSent kind(Kind::NotSent); Ended kind(Kind::Outcome); Suppressed kind(Kind::Suppression);
         ConsentGiven kind(Kind::Consent); Revoked kind(Kind::Revocation); Imported kind(Kind::Imported);
         CampaignAction kind(Kind::Campaign); Corrected kind(Kind::Correction);
+        RulesChanged kind(Kind::Rules);
         Denial "`Denial`"; Place "`Place`"; Counter "`Counter`"; ListSeen "`ListSeen`"; Lifted "`Lifted`"; Input "`Input`";
         Advance "`Advance`";
     }

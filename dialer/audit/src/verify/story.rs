@@ -157,7 +157,8 @@ impl Story {
             | Body::Consent(_)
             | Body::Revocation(_)
             | Body::Imported(_)
-            | Body::Campaign(_) => Ok(()),
+            | Body::Campaign(_)
+            | Body::Rules(_) => Ok(()),
         }
     }
 
