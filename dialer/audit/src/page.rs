@@ -139,6 +139,7 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Consent(_)
         | Body::Revocation(_)
         | Body::Imported(_)
+        | Body::Fact(_)
         | Body::Campaign(_) => return,
     };
     let index = told
@@ -159,6 +160,7 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Consent(_)
         | Body::Revocation(_)
         | Body::Imported(_)
+        | Body::Fact(_)
         | Body::Campaign(_) => {}
     }
 }

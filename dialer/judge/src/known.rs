@@ -9,7 +9,7 @@ use dialer_policy::{
 };
 use dialer_types::{E164, LineType, PartyRole, PartyType, SellerNo, SubjectId, UnixMillis};
 
-use crate::CallTerms;
+use crate::{CallTerms, Checks, Supplied};
 
 /// What Postgres (and the national lists) say about a contact, read after its heads.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct ContactFacts {
     pub relationship: Option<Relationship>,
     /// The emergency feed.
     pub emergency: Option<Feed>,
+    /// What was written down of the person, and of campaign and seller.
+    pub supplied: Supplied,
     /// Each of the contact's numbers.
     pub numbers: Vec<NumberFacts>,
 }
@@ -45,6 +47,8 @@ pub struct NumberFacts {
     pub consents: Vec<Consent>,
     /// What the national lists say.
     pub lists: Vec<ListFact>,
+    /// What look-ups of it said.
+    pub checks: Checks,
 }
 
 /// The facts of a call to one number, relative to its seller, number, account and person.
@@ -71,9 +75,12 @@ pub(crate) fn policy_facts(
         lists: number.lists.clone(),
         history: history(terms, number.subject, heads, now),
         emergency: contact.emergency.clone(),
-        // Nobody supplies wishes, look-ups, licences or counters yet: they are absent, and the rules
-        // that ask for them say what follows.
-        ..Facts::of(call)
+        wishes: contact.supplied.wishes.clone(),
+        reassignment: number.checks.reassignment.clone(),
+        line_check: number.checks.line,
+        licences: contact.supplied.licences.to_vec(),
+        counters: contact.supplied.counters.to_vec(),
+        call,
     }
 }
 

@@ -7,4 +7,5 @@ mod diff;
 mod differential;
 mod ledger;
 mod nodes;
+mod supply;
 mod world;

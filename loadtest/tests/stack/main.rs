@@ -10,4 +10,5 @@ mod common;
 mod sipp;
 mod stale;
 mod stall;
+mod supplied;
 mod trouble;

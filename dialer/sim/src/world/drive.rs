@@ -236,6 +236,7 @@ impl<F: Fences> World<F> {
             narrowing: false,
             relationship: None,
             emergency: None,
+            supplied: dialer_engine::Supplied::default(),
             numbers: person
                 .numbers
                 .iter()
@@ -246,6 +247,7 @@ impl<F: Fences> World<F> {
                     line: number.line,
                     consents: consents.clone(),
                     lists: Vec::new(),
+                    checks: dialer_engine::Checks::default(),
                 })
                 .collect(),
         })
