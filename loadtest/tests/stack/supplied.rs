@@ -189,6 +189,13 @@ fn what_nobody_supplied_parks_and_what_is_supplied_wakes_permits_and_forbids() {
 
     licences(&scene, &campaigns[3], &mut called);
     counters(&scene, &campaigns[4], &mut called);
+    for word in ["wishes", "look_ups", "licences", "counters"] {
+        let named = format!(
+            "SELECT count(*) > 0 FROM audit_entry
+             WHERE kind = 1 AND position('{word}'::bytea IN leaf) > 0"
+        );
+        assert_eq!(scene.stack.sql(&named).unwrap(), "t", "the evidence names its {word}");
+    }
 }
 
 /// Over, then valid, then withdrawn.
