@@ -144,6 +144,11 @@ CREATE TABLE public.consent_event (
     at bigint NOT NULL,
     source text NOT NULL,
     recorded_at bigint NOT NULL,
+    event uuid DEFAULT gen_random_uuid() NOT NULL,
+    wording text,
+    channel text,
+    lifts uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT consent_event_check CHECK (((lifts = '{}'::uuid[]) OR ((kind = 'grant'::text) AND (wording IS NOT NULL)))),
     CONSTRAINT consent_event_form_check CHECK ((form = ANY (ARRAY['prior_express'::text, 'prior_express_written'::text, 'opt_in'::text]))),
     CONSTRAINT consent_event_kind_check CHECK ((kind = ANY (ARRAY['grant'::text, 'revoke'::text])))
 );
@@ -473,6 +478,8 @@ CREATE TABLE public.suppression_event (
     reason text NOT NULL,
     at bigint NOT NULL,
     recorded_at bigint NOT NULL,
+    event uuid DEFAULT gen_random_uuid() NOT NULL,
+    purpose smallint,
     CONSTRAINT suppression_event_check CHECK (((number_subject IS NOT NULL) OR (person_subject IS NOT NULL))),
     CONSTRAINT suppression_event_kind_check CHECK ((kind = ANY (ARRAY['add'::text, 'lift'::text])))
 );
@@ -682,6 +689,8 @@ CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree
 
 CREATE INDEX audit_entry_placement_idx ON public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
 
+CREATE INDEX consent_event_lifts_idx ON public.consent_event USING gin (lifts) WHERE (lifts <> '{}'::uuid[]);
+
 CREATE INDEX consent_event_person_subject_idx ON public.consent_event USING btree (person_subject);
 
 CREATE INDEX contact_campaign_id_state_idx ON public.contact USING btree (campaign_id, state);
@@ -721,6 +730,8 @@ CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
 CREATE INDEX placement_campaign_id_idx ON public.placement USING btree (campaign_id);
 
 CREATE INDEX placement_node_at_idx ON public.placement USING btree (node, at);
+
+CREATE INDEX suppression_event_event_idx ON public.suppression_event USING btree (event);
 
 CREATE INDEX suppression_event_number_subject_idx ON public.suppression_event USING btree (number_subject);
 

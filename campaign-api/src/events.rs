@@ -1,7 +1,7 @@
 //! What an event in the API does beyond its own row: numbers of a person, waking contacts, telling
 //! Redis. Order of locks everywhere in this process: persons, accounts, numbers, heads, contacts.
 
-use dialer_types::{SubjectId, UnixMillis};
+use dialer_types::{Purpose, SubjectId, UnixMillis};
 use schema::heads::Moved;
 use sqlx::PgConnection;
 
@@ -75,11 +75,12 @@ pub(crate) async fn announce_opt_out(
     app: &App,
     moved: &[Moved],
     seller: i32,
+    purpose: Option<Purpose>,
 ) -> Result<(), crate::redis::RedisError> {
     app.metrics.opt_outs.inc();
     let subjects: Vec<i64> = moved.iter().map(|moved| moved.subject.0).collect();
     // The announcement comes first: it cancels what rings.
-    let told = app.redis.publish_opt_out(&subjects, seller).await;
+    let told = app.redis.publish_opt_out(&subjects, seller, purpose).await;
     let followed = app.redis.follow(moved).await;
     let outcome = told.and(followed);
     if outcome.is_err() {

@@ -102,7 +102,7 @@ fn calling() -> OpenApiRouter<Arc<App>> {
 fn evidence() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(consents::record))
-        .routes(routes!(suppressions::record))
+        .routes(routes!(suppressions::record, suppressions::list::list))
         .routes(routes!(supplied::wishes::record, supplied::wishes::list))
         .routes(routes!(supplied::number_checks::record, supplied::number_checks::list))
         .routes(routes!(supplied::licences::record, supplied::licences::list))

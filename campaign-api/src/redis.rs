@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dialer_types::Purpose;
 use redis::aio::MultiplexedConnection;
 use schema::{config::StoreUrl, heads::Moved};
 use tokio::{sync::Mutex, time::timeout};
@@ -84,8 +85,17 @@ impl Link {
     ///
     /// # Errors
     /// See [`RedisError`].
-    pub async fn publish_opt_out(&self, subjects: &[i64], seller: i32) -> Result<(), RedisError> {
-        let message = serde_json::json!({ "subjects": subjects, "seller": seller }).to_string();
+    pub async fn publish_opt_out(
+        &self,
+        subjects: &[i64],
+        seller: i32,
+        purpose: Option<Purpose>,
+    ) -> Result<(), RedisError> {
+        let mut message = serde_json::json!({ "subjects": subjects, "seller": seller });
+        if let (Some(message), Some(purpose)) = (message.as_object_mut(), purpose) {
+            message.insert("purpose".to_owned(), purpose.as_str().into());
+        }
+        let message = message.to_string();
         self.call(redis::cmd("PUBLISH").arg(SUPPRESS).arg(message)).await
     }
 

@@ -26,6 +26,8 @@ mod imports_preview;
 mod keys;
 #[path = "api/languages.rs"]
 mod languages;
+#[path = "api/lifts.rs"]
+mod lifts;
 #[path = "api/narrowing.rs"]
 mod narrowing;
 #[path = "api/opt_outs.rs"]

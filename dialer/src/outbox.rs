@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use arc_swap::ArcSwap;
 use dialer_engine::{Answer, Input, Output, Standing};
-use dialer_types::{AttemptId, CampaignId, SellerNo, SubjectId, TrunkId};
+use dialer_types::{AttemptId, SubjectId, TrunkId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{
@@ -14,7 +14,12 @@ use crate::{
     metrics::Metrics,
     rtp,
     scheduler::Loads,
-    store::{heads, ledger::Item, reserve, subscribe::Live},
+    store::{
+        heads,
+        ledger::Item,
+        reserve,
+        subscribe::{Live, Whom},
+    },
     trunks::Shares,
 };
 
@@ -129,8 +134,13 @@ impl Outbox {
 
     fn commit(&self, commitment: dialer_engine::Commitment) -> Handed {
         let placement = commitment.demand.placement();
-        let subjects = commitment.demand.claims().iter().map(|claim| claim.subject).collect();
-        self.live.begin(placement, subjects, self.seller_of(commitment.campaign));
+        let claims = commitment.demand.claims();
+        let subjects = claims.iter().map(|claim| claim.subject).collect();
+        // The entry that the placement adds to every head says by whom and why.
+        if let Some(entry) = claims.iter().find_map(|claim| claim.next.entries().last()) {
+            let whom = Whom { subjects, seller: entry.seller, purpose: entry.purpose };
+            self.live.begin(placement, whom);
+        }
         if self.commit.try_send(commitment).is_err() {
             return Handed::Refused(Input::Committed(placement, Answer::Unavailable));
         }
@@ -156,11 +166,6 @@ impl Outbox {
 
     /// The seller's small number; of a campaign that was halted meanwhile only marks that bind
     /// everybody are looked for, and the halt itself stops what is not on the wire.
-    fn seller_of(&self, campaign: CampaignId) -> SellerNo {
-        let campaigns = self.campaigns.load();
-        campaigns.get(&campaign).map_or(SellerNo(0), |running| running.terms.seller_no)
-    }
-
     fn owe(&mut self, item: Item) {
         self.gate.owed();
         self.backlog.push_back(item);

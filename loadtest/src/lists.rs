@@ -4,6 +4,13 @@
 //! exchanges of as many area codes as make the density of 250 million numbers in 345 area codes.
 //! Beside it, in the same run and on the same questions: a sorted vector, a smaller hash set, and
 //! for a thin list of another country the `roaring` crate.
+//!
+//! A look is timed in two ways. *Together*: they follow each other and none needs the answer of
+//! another, so the processor has several on their way; this is the rate. *One by one*: which number
+//! is asked for next follows from the last answer, so the memory is waited for each time; this is
+//! how long a look takes by itself, as in a judgement that does other things between two looks. What
+//! the machine's memory takes at all is measured beside both: one byte of the same file for each
+//! number, found without a table. Nothing that reads a file of this size in no order is faster.
 
 use std::{
     fmt, fs,
@@ -16,9 +23,9 @@ use chrono::DateTime;
 use clap::Args as Arguments;
 use dialer_lists::{
     Day, Snapshot, build,
-    measure::{Kept, Plan},
+    measure::{Kept, Plan, touch, touch_one_by_one},
 };
-use dialer_types::UnixMillis;
+use dialer_types::{E164, UnixMillis};
 use serde::Serialize;
 
 use crate::stack::clock::{monotonic, real_unix_millis};
@@ -55,10 +62,10 @@ const BATCHES: usize = 2_000;
 pub struct Looks {
     what: String,
     numbers: u64,
-    /// Of looks that do not wait for each other.
+    /// Of looks that do not wait for each other: the median of the batches.
     median_ns: f64,
     p99_ns: f64,
-    /// Of looks of which each waits for the one before.
+    /// Of looks of which each waits for the one before: the median of the batches.
     one_by_one_ns: f64,
 }
 
@@ -116,9 +123,17 @@ fn measure(args: &Args, folder: &Path) -> Result<Measured> {
     ensure!(list.count() == args.numbers, "{} numbers were built", list.count());
     let bytes = list.length();
     let mut looks = Vec::new();
-    let asked = questions(plan, args.numbers);
+    let asked = questions(plan, args.numbers)?;
+    let floor = timed_looks(
+        "one byte of its file",
+        args.numbers,
+        &asked,
+        &|batch| touch(&list, batch),
+        &|batch| touch_one_by_one(&list, batch),
+    );
     let kept = Kept::Snapshot(Box::new(list));
     looks.push(looked("snapshot", args.numbers, &kept, &asked)?);
+    looks.push(floor);
     drop(kept);
     let all = |count| (0..count).map(|index| plan.number(index)).collect::<Vec<_>>();
     let kept = Kept::sorted(all(args.numbers));
@@ -126,7 +141,7 @@ fn measure(args: &Args, folder: &Path) -> Result<Measured> {
     drop(kept);
     let fewer = args.numbers.min(SET_MOST);
     let kept = Kept::set(&all(fewer));
-    looks.push(looked("hash set", fewer, &kept, &questions(plan, fewer))?);
+    looks.push(looked("hash set", fewer, &kept, &questions(plan, fewer)?)?);
     drop(kept);
     let (thin_bytes, thin_roaring_bytes) = thin(args, folder, &mut looks)?;
     Ok(Measured {
@@ -146,7 +161,7 @@ fn measure(args: &Args, folder: &Path) -> Result<Measured> {
 /// A list of which few numbers are on: as a snapshot, and as the `roaring` crate holds it.
 fn thin(args: &Args, folder: &Path, looks: &mut Vec<Looks>) -> Result<(u64, u64)> {
     let plan = Plan::open(args.seed);
-    let asked = questions(plan, THIN);
+    let asked = questions(plan, THIN)?;
     let list = made(plan, THIN, "thin", folder)?;
     let bytes = list.length();
     looks.push(looked("snapshot, thin", THIN, &Kept::Snapshot(Box::new(list)), &asked)?);
@@ -165,7 +180,7 @@ fn made(plan: Plan, count: u64, name: &str, folder: &Path) -> Result<Snapshot> {
 }
 
 /// Half of them are on the list, in no order.
-fn questions(plan: Plan, numbers: u64) -> Vec<u64> {
+fn questions(plan: Plan, numbers: u64) -> Result<Vec<E164>> {
     let asked = (BATCH * BATCHES) as u64;
     // Spread over the list and over the rest of the plan; both are in no order already.
     let (hit, miss) = (numbers / asked.min(numbers), (plan.room() - numbers) / asked);
@@ -180,18 +195,29 @@ fn questions(plan: Plan, numbers: u64) -> Vec<u64> {
             pair.reverse();
         }
     }
-    all
+    Ok(all.into_iter().map(E164::from_digits).collect::<Result<_, _>>()?)
 }
 
-fn looked(what: &str, numbers: u64, kept: &Kept, asked: &[u64]) -> Result<Looks> {
-    // Once to warm up, and to see that the answers are right.
+fn looked(what: &str, numbers: u64, kept: &Kept, asked: &[E164]) -> Result<Looks> {
     let found = kept.count(asked);
     ensure!(found == asked.len() / 2, "{what}: {found} of {} were found", asked.len());
-    let per_look = |batch: &[u64], ask: &dyn Fn(&[u64]) -> usize| {
+    let (together, one_by_one) =
+        (|batch: &[E164]| kept.count(batch), |batch: &[E164]| kept.count_one_by_one(batch));
+    Ok(timed_looks(what, numbers, asked, &together, &one_by_one))
+}
+
+fn timed_looks(
+    what: &str,
+    numbers: u64,
+    asked: &[E164],
+    together: &dyn Fn(&[E164]) -> usize,
+    one_by_one: &dyn Fn(&[E164]) -> usize,
+) -> Looks {
+    let per_look = |batch: &[E164], ask: &dyn Fn(&[E164]) -> usize| {
         let (seconds, _) = timed(|| std::hint::black_box(ask(batch)));
         seconds * 1e9 / f64::from(u32::try_from(batch.len()).unwrap_or(1))
     };
-    let all = |ask: &dyn Fn(&[u64]) -> usize| {
+    let all = |ask: &dyn Fn(&[E164]) -> usize| {
         let mut times: Vec<f64> = asked.chunks(BATCH).map(|batch| per_look(batch, ask)).collect();
         times.sort_by(f64::total_cmp);
         times
@@ -199,15 +225,15 @@ fn looked(what: &str, numbers: u64, kept: &Kept, asked: &[u64]) -> Result<Looks>
     let at = |times: &[f64], percent: usize| {
         times.get(times.len() * percent / 100).copied().unwrap_or(f64::NAN)
     };
-    let together = all(&|batch| kept.count(batch));
-    let one_by_one = all(&|batch| kept.count_one_by_one(batch));
-    Ok(Looks {
+    std::hint::black_box(together(asked)); // to warm up
+    let (together, one_by_one) = (all(together), all(one_by_one));
+    Looks {
         what: what.to_owned(),
         numbers,
         median_ns: at(&together, 50),
         p99_ns: at(&together, 99),
         one_by_one_ns: at(&one_by_one, 50),
-    })
+    }
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
@@ -228,11 +254,15 @@ impl fmt::Display for Measured {
             self.build_seconds, self.lines_seconds
         )?;
         writeln!(f, "  open   {:9.3} s   mapped and checked whole, warm", self.open_seconds)?;
-        writeln!(f, "nanoseconds a look, half of them hits, in no order, warm, {BATCH} a batch:")?;
+        writeln!(
+            f,
+            "nanoseconds a look, half of them hits, in no order, warm, {BATCH} a batch; together, so \
+             that the processor has several on their way, and one by one:"
+        )?;
         writeln!(
             f,
             "  {:22}{:>12}{:>9}{:>9}{:>13}{:>8}",
-            "", "numbers", "median", "p99", "one by one", "ratio"
+            "", "numbers", "together", "p99", "one by one", "ratio"
         )?;
         for looks in &self.looks {
             // Against the snapshot of the same list.
@@ -273,7 +303,7 @@ mod tests {
         let (numbers, seed) = (200_000, 1);
         let args = Args { numbers, seed, folder: folder.clone(), json: Some(json.clone()) };
         let measured = run(&args).unwrap();
-        assert_eq!((measured.area_codes, measured.looks.len()), (1, 5));
+        assert_eq!((measured.area_codes, measured.looks.len()), (1, 6));
         assert!(
             measured
                 .looks

@@ -7,7 +7,7 @@ use dialer_audit::{
     page::{Covered, OnFile, Story, Told},
 };
 use dialer_types::{
-    AttemptId, CampaignId, ContactId, Outcome, PartyRole, PartyType, PlacementId, Purpose,
+    AttemptId, CampaignId, ContactId, EventId, Outcome, PartyRole, PartyType, PlacementId, Purpose,
     SubjectId, Technology, TrunkId, UnixMillis,
 };
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -215,7 +215,8 @@ async fn consents(
     person: SubjectId,
 ) -> Result<Vec<OnFile>, TrailError> {
     let rows = sqlx::query(
-        "SELECT e.recorded_at, e.kind, e.form, e.purpose, e.technology, e.at, e.source, s.name
+        "SELECT e.recorded_at, e.kind, e.form, e.purpose, e.technology, e.at, e.source, s.name,
+                e.lifts, e.event
          FROM consent_event e JOIN seller s ON s.id = e.seller_id
          WHERE e.person_subject = $1 ORDER BY e.id DESC LIMIT $2",
     )
@@ -236,14 +237,25 @@ async fn consents(
         let (form, source, seller): (String, String, String) =
             (row.try_get(2)?, row.try_get(6)?, row.try_get(7)?);
         let at = dialer_audit::page::time(UnixMillis(row.try_get(5)?));
+        let lifts = lifted(&row)?;
         files.push(OnFile {
             recorded_at: UnixMillis(row.try_get(0)?),
             what: format!(
-                "{what} {form} to {seller} for {purpose}, {technology}, of {at}, source {source}"
+                "{what} {form} to {seller} for {purpose}, {technology}, of {at}, source {source}{lifts}"
             ),
         });
     }
     Ok(files)
+}
+
+/// What a consent lifts, and what it is called by then.
+fn lifted(row: &PgRow) -> Result<String, TrailError> {
+    let (lifts, event): (Vec<Uuid>, Uuid) = (row.try_get(8)?, row.try_get(9)?);
+    if lifts.is_empty() {
+        return Ok(String::new());
+    }
+    let lifts: Vec<_> = lifts.iter().map(|it| EventId(it.as_u128()).to_string()).collect();
+    Ok(format!("; it is {}, and lifts the entry {}", EventId(event.as_u128()), lifts.join(", ")))
 }
 
 async fn suppressions(
@@ -252,7 +264,8 @@ async fn suppressions(
     numbers: &[i64],
 ) -> Result<Vec<OnFile>, TrailError> {
     let rows = sqlx::query(
-        "SELECT e.recorded_at, e.kind, e.at, e.reason, s.name FROM suppression_event e
+        "SELECT e.recorded_at, e.kind, e.at, e.reason, s.name, e.purpose, e.event
+         FROM suppression_event e
          LEFT JOIN seller s ON s.id = e.seller_id
          WHERE e.person_subject = $1 OR e.number_subject = ANY($2) ORDER BY e.id DESC LIMIT $3",
     )
@@ -267,10 +280,15 @@ async fn suppressions(
         let what = if kind == "add" { "suppression" } else { "end of a suppression" };
         let at = dialer_audit::page::time(UnixMillis(row.try_get(2)?));
         let reason: String = row.try_get(3)?;
+        let about = row.try_get::<Option<i16>, _>(5)?.map_or_else(String::new, |code| {
+            let about = word(code, Purpose::from_code).map_or("unknown", Purpose::as_str);
+            format!(" about {about} only")
+        });
+        let event = EventId(row.try_get::<Uuid, _>(6)?.as_u128());
         let whose = row.try_get::<Option<String>, _>(4)?.unwrap_or_else(|| "every seller".into());
         files.push(OnFile {
             recorded_at: UnixMillis(row.try_get(0)?),
-            what: format!("{what} for {whose}, of {at}, reason {reason}"),
+            what: format!("{what} for {whose}{about}, of {at}, reason {reason}, called {event}"),
         });
     }
     Ok(files)

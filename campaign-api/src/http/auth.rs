@@ -60,8 +60,10 @@ rights! {
     Campaigns = [CampaignManager];
     /// Whether a seller's verified addresses are believed.
     Narrowing = [Compliance];
-    /// Consents.
-    Consents = [CampaignManager];
+    /// Consents. One that lifts do-not-call entries is compliance's: [`Lifts`].
+    Consents = [CampaignManager, Compliance];
+    /// Consents that lift do-not-call entries.
+    Lifts = [Compliance];
     /// Opt-outs: everybody who may hear one.
     Suppressions = [CampaignManager, Compliance];
     /// Wishes of persons and look-ups of numbers.

@@ -1,5 +1,7 @@
 //! Consents given and taken back.
 
+mod lifts;
+
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
@@ -9,10 +11,10 @@ use dialer_audit::{
 };
 use dialer_limiter::Token;
 use dialer_types::{
-    E164, LineType, PlacementId, Purpose, SellerId, SubjectId, Technology, UnixMillis, say,
+    E164, EventId, LineType, PlacementId, Purpose, SellerId, SubjectId, Technology, UnixMillis, say,
 };
 use schema::{
-    heads::move_heads,
+    heads::{lock_heads, move_heads},
     rows::{self, AuditEntry},
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,11 @@ use super::{
     time::Time,
 };
 use crate::{app::App, events, words::told};
+
+/// Most characters of the words agreed to: a paragraph of a form.
+const WORDING: usize = 2000;
+/// Most characters of the way it was given.
+const CHANNEL: usize = 200;
 
 /// Forms of consent.
 pub(crate) const FORMS: [&str; 3] = ["prior_express", "prior_express_written", "opt_in"];
@@ -79,6 +86,16 @@ pub struct NewConsent {
     pub at: Option<Time>,
     /// Where the evidence of it is kept.
     pub source: String,
+    /// The very words that the person agreed to, at most 2000 characters.
+    pub wording: Option<String>,
+    /// The way it was given, for example `web form`, `paper`, `recorded call`.
+    pub channel: Option<String>,
+    /// The do-not-call entries (`event` of each, at most 20) that this consent is to lift, for calls of
+    /// this seller and purpose only and while it is valid. It must be given later than they were made,
+    /// with its `wording`. Open to compliance only.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub lifts: Vec<EventId>,
 }
 
 /// Records a consent or its revocation. A revocation that was answered with success stops every
@@ -89,25 +106,37 @@ pub struct NewConsent {
          body = super::error::ProblemBody, content_type = "application/problem+json"),
         (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
-    _: May<Consents>,
+    May(caller, _): May<Consents>,
     State(app): State<Arc<App>>,
     Body(new): Body<NewConsent>,
 ) -> Result<Json<Recorded>, Problem> {
     let now = app.now();
     let number = check(&new, now)?;
+    if !new.lifts.is_empty() {
+        lifts::allowed(caller.role)?;
+    }
     let at = new.at.map_or(now, |at| at.0);
     let event = Token(app.ulid());
     let mut transaction = app.pool.begin().await?;
     let seller_no = number_of(&mut transaction, new.seller).await?;
     let (person, number, known) = name(&app, &mut transaction, &new, number, now).await?;
-    insert(&mut transaction, &new, person, number, at, now).await?;
     let mut subjects = events::numbers_of(&mut transaction, person).await?;
     subjects.extend(number);
     subjects.push(person);
+    // Locked first: a do-not-call entry that is added meanwhile waits, and is not lifted.
+    lock_heads(&mut transaction, &subjects).await?;
+    let binding = lifts::check(&mut transaction, &new, seller_no, person, number, at).await?;
+    insert(&mut transaction, &new, (person, number, event), at, now).await?;
     let moved =
         move_heads(&mut transaction, &subjects, |_, head| Some(head.touched(event))).await?;
     let woken = match new.kind {
-        ConsentKind::Grant => events::wake(&mut transaction, &[person], "consent", now).await?,
+        ConsentKind::Grant if new.lifts.is_empty() => {
+            events::wake(&mut transaction, &[person], "consent", now).await?
+        }
+        ConsentKind::Grant => {
+            events::wake(&mut transaction, &[person], "consent", now).await?
+                + events::wake(&mut transaction, &[person], "suppression", now).await?
+        }
         ConsentKind::Revoke => 0,
     };
     let subjects: Vec<SubjectId> = moved.iter().map(|moved| moved.subject).collect();
@@ -116,7 +145,7 @@ pub(super) async fn record(
     rows::append_audit(&mut transaction, &[AuditEntry::of(Record::new(None, body, now))]).await?;
     transaction.commit().await?;
     match new.kind {
-        ConsentKind::Revoke => events::announce_opt_out(&app, &moved, seller_no)
+        ConsentKind::Revoke => events::announce_opt_out(&app, &moved, seller_no, Some(new.purpose))
             .await
             .map_err(Problem::recorded_not_announced)?,
         ConsentKind::Grant => events::follow(&app, &moved).await,
@@ -126,11 +155,11 @@ pub(super) async fn record(
         subjects: subjects.iter().map(|subject| subject.0).collect(),
         woken,
         known,
-        note: (!known).then(|| told(&UNKNOWN.into())),
+        note: lifts::note(&new, known, &binding).map(|note| told(&note)),
     }))
 }
 
-const UNKNOWN: &str = "no contact of this seller has this person, so it concerns nobody now: it is recorded, and counts when a list brings the person under this very id; check the id";
+pub(super) const UNKNOWN: &str = "no contact of this seller has this person, so it concerns nobody now: it is recorded, and counts when a list brings the person under this very id; check the id";
 
 fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
     let mut faults = Faults::default();
@@ -145,6 +174,17 @@ fn check(new: &NewConsent, now: UnixMillis) -> Result<Option<E164>, Problem> {
     if new.at.is_some_and(|at| at.0 > now) {
         faults.add("at", "must not be in the future");
     }
+    for (field, text, most) in
+        [("wording", &new.wording, WORDING), ("channel", &new.channel, CHANNEL)]
+    {
+        if let Some(text) = text {
+            faults.text(field, text, most);
+            if holds_number(text) {
+                faults.add(field, "holds something like a telephone number; the audit holds none");
+            }
+        }
+    }
+    lifts::form(new, &mut faults);
     let region = new.region.as_deref();
     let number = new.number.as_deref().and_then(|text| faults.number("number", text, region));
     faults.finish().map(|()| number)
@@ -171,14 +211,15 @@ async fn name(
 async fn insert(
     connection: &mut PgConnection,
     new: &NewConsent,
-    person: SubjectId,
-    number: Option<SubjectId>,
+    (person, number, event): (SubjectId, Option<SubjectId>, Token),
     at: UnixMillis,
     now: UnixMillis,
 ) -> Result<(), sqlx::Error> {
+    let lifts: Vec<Uuid> = new.lifts.iter().map(|entry| Uuid::from_u128(entry.0)).collect();
     sqlx::query(
         "INSERT INTO consent_event (seller_id, person_subject, number_subject, kind, form, purpose,
-            technology, at, source, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            technology, at, source, recorded_at, event, wording, channel, lifts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(Uuid::from_u128(new.seller.0))
     .bind(person.0)
@@ -190,6 +231,10 @@ async fn insert(
     .bind(at.0)
     .bind(&new.source)
     .bind(now.0)
+    .bind(Uuid::from_u128(event.0))
+    .bind(&new.wording)
+    .bind(&new.channel)
+    .bind(lifts)
     .execute(connection)
     .await
     .map(|_| ())
@@ -213,6 +258,10 @@ fn audit_body(
             technology: new.technology,
             given_at: at,
             evidence: new.source.clone(),
+            wording: new.wording.clone(),
+            channel: new.channel.clone(),
+            lifts: (!new.lifts.is_empty())
+                .then(|| new.lifts.iter().map(|entry| AuditToken(entry.0)).collect()),
         }
         .into(),
         ConsentKind::Revoke => Revoked {

@@ -432,9 +432,6 @@ fn enter(
     now: UnixMillis,
 ) -> bool {
     let horizon = now.before(HORIZON);
-    if item.said.at.0 < horizon {
-        return true;
-    }
     let entry = Entry {
         key: Entry::key_of(id),
         at_seconds: Entry::seconds(item.said.at.0),
@@ -445,9 +442,20 @@ fn enter(
         outcome: item.said.outcome,
         inbound: item.said.inbound,
     };
+    let old = item.said.at.0 < horizon;
+    // Too old for any rule that counts; but a refusal has no end in some places.
+    let lasting = entry.lasting();
+    if old && lasting.is_none() {
+        return true;
+    }
+    let token = Token::from(id);
+    let entered = |head: &Head| match lasting {
+        Some(mark) if old => head.with_mark(token, mark),
+        _ => head.with_entry(token, entry, horizon),
+    };
     let mut next = Vec::new();
     for subject in subjects.all() {
-        match heads.get(&subject).map(|head| head.with_entry(Token::from(id), entry, horizon)) {
+        match heads.get(&subject).map(entered) {
             Some(Ok(head)) => next.push((subject, head)),
             Some(Err(_)) | None => return false,
         }

@@ -27,7 +27,7 @@ use crate::{
     judging::{self, Campaign, Case, Known, Opinion, Which},
     words::{language, told},
 };
-pub use answer::{Duty, LocalTime, NumberAnswer, Reason, Standing};
+pub use answer::{Duty, Excepted, Lifted, LocalTime, NumberAnswer, Reason, Standing};
 use answer::{Gap, View};
 
 /// Contacts of one answer: a number that more people of one campaign share is a switchboard.

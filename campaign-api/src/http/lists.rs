@@ -328,7 +328,7 @@ async fn store(
     if !stored.opted_out.is_empty() {
         // As of a suppression: what rings is being cancelled, or nobody is told that all is well.
         let seller = i32::try_from(target.seller_no.0).unwrap_or(0);
-        events::announce_opt_out(app, &stored.opted_out, seller)
+        events::announce_opt_out(app, &stored.opted_out, seller, None)
             .await
             .map_err(|error| Failure::Store(Problem::recorded_not_announced(error)))?;
     }

@@ -1,5 +1,6 @@
 //! Opt-outs (G7): one transaction moves every head concerned, then Redis and every dialer hear it.
 
+pub(super) mod list;
 pub(super) mod person;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -10,7 +11,9 @@ use dialer_audit::{
     record::{Suppressed, Token as AuditToken},
 };
 use dialer_limiter::{Head, Mark, Token};
-use dialer_types::{E164, LineType, PlacementId, Say, SellerId, SellerNo, SubjectId, UnixMillis};
+use dialer_types::{
+    E164, LineType, PlacementId, Purpose, Say, SellerId, SellerNo, SubjectId, UnixMillis,
+};
 use schema::{
     heads::{Moved, move_heads},
     rows::{self, AuditEntry},
@@ -28,6 +31,8 @@ use super::{
     time::Time,
 };
 use crate::{app::App, events, words::told};
+
+pub use list::{Entries, Entry, LiftedBy, Whose};
 
 /// Whether a suppression begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -54,9 +59,13 @@ pub struct NewSuppression {
     /// The seller's own id of a person: the person and every number of theirs. Needs `seller`. An id
     /// that is a telephone number means the person that the import named by its code.
     pub person: Option<String>,
+    /// Calls of this purpose only, for example `telemarketing`: calls for another one go on. Absent:
+    /// every call, whatever its purpose.
+    #[schema(value_type = Option<String>)]
+    pub purpose: Option<Purpose>,
     /// Why, in words.
     pub reason: String,
-    /// `add` (default) or `lift`.
+    /// `add` (default) or `lift`. What is lifted is the entry of the same seller and the same purpose.
     #[serde(default)]
     pub kind: SuppressionKind,
     /// Since when; absent: now.
@@ -109,12 +118,12 @@ pub(super) async fn record(
         None => 0,
     };
     let named = name(&app, &mut transaction, &new, number, now).await?;
-    insert(&mut transaction, &new, named, now).await?;
-    let mark =
-        Mark::suppressed(new.seller.map(|_| SellerNo(u32::try_from(seller_no).unwrap_or(0))));
+    insert(&mut transaction, &new, named, event, now).await?;
+    let by = new.seller.map(|_| SellerNo(u32::try_from(seller_no).unwrap_or(0)));
+    let mark = Mark::suppressed(by).about(new.purpose);
     let moved = match new.kind {
         SuppressionKind::Add => add(&mut transaction, named, mark, event).await?,
-        SuppressionKind::Lift => lift(&mut transaction, &new, named, mark, event).await?,
+        SuppressionKind::Lift => lift(&mut transaction, named, mark, event).await?,
     };
     let subjects: Vec<SubjectId> = moved.iter().map(|moved| moved.subject).collect();
     let woken = match new.kind {
@@ -131,12 +140,13 @@ pub(super) async fn record(
         source: "api".to_owned(),
         effective_at: new.at.map_or(now, |at| at.0),
         reason: format!("{lifted}{}", new.reason),
+        purpose: new.purpose,
     };
     rows::append_audit(&mut transaction, &[AuditEntry::of(Record::new(None, body.into(), now))])
         .await?;
     transaction.commit().await?;
     match new.kind {
-        SuppressionKind::Add => events::announce_opt_out(&app, &moved, seller_no)
+        SuppressionKind::Add => events::announce_opt_out(&app, &moved, seller_no, new.purpose)
             .await
             .map_err(Problem::recorded_not_announced)?,
         SuppressionKind::Lift => events::follow(&app, &moved).await,
@@ -218,6 +228,7 @@ async fn insert(
     connection: &mut PgConnection,
     new: &NewSuppression,
     named: Named,
+    event: Token,
     now: UnixMillis,
 ) -> Result<(), sqlx::Error> {
     let kind = match new.kind {
@@ -226,7 +237,8 @@ async fn insert(
     };
     sqlx::query(
         "INSERT INTO suppression_event (seller_id, number_subject, person_subject, kind, reason, at,
-                                        recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                                        recorded_at, event, purpose)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(new.seller.map(|seller| Uuid::from_u128(seller.0)))
     .bind(named.number.map(|number| number.0))
@@ -235,6 +247,8 @@ async fn insert(
     .bind(&new.reason)
     .bind(new.at.map_or(now, |at| at.0).0)
     .bind(now.0)
+    .bind(Uuid::from_u128(event.0))
+    .bind(new.purpose.map(|purpose| i16::from(purpose.code())))
     .execute(connection)
     .await
     .map(|_| ())
@@ -273,11 +287,10 @@ async fn add(
     }
 }
 
-/// Takes marks away where no other entry of the same seller still stands: a number stays marked
+/// Takes marks away where no other entry of the same seller and purpose still stands: a number stays marked
 /// while an entry on the number itself, or on another person who has it, is not lifted.
 async fn lift(
     connection: &mut PgConnection,
-    new: &NewSuppression,
     named: Named,
     mark: Mark,
     event: Token,
@@ -289,32 +302,13 @@ async fn lift(
     let all: Vec<SubjectId> = numbers.iter().copied().chain(named.person).collect();
     // Locked first: an entry that is added meanwhile waits, and marks again.
     schema::heads::lock_heads(connection, &all).await?;
-    let ids: Vec<i64> = numbers.iter().map(|number| number.0).collect();
-    let standing: Vec<i64> = sqlx::query_scalar(
-        "WITH latest AS (
-             SELECT DISTINCT ON (number_subject) number_subject AS subject, kind
-             FROM suppression_event
-             WHERE number_subject = ANY($1) AND seller_id IS NOT DISTINCT FROM $2
-             ORDER BY number_subject, id DESC
-         ), persons AS (
-             SELECT DISTINCT n.number_subject, c.person_subject FROM contact_number n
-             JOIN contact c ON c.id = n.contact_id WHERE n.number_subject = ANY($1)
-         ), latest_person AS (
-             SELECT DISTINCT ON (p.number_subject, p.person_subject) p.number_subject AS subject,
-                    e.kind
-             FROM persons p JOIN suppression_event e ON e.person_subject = p.person_subject
-                  AND e.seller_id IS NOT DISTINCT FROM $2
-             ORDER BY p.number_subject, p.person_subject, e.id DESC
-         )
-         SELECT subject FROM latest WHERE kind = 'add'
-         UNION SELECT subject FROM latest_person WHERE kind = 'add'",
-    )
-    .bind(ids)
-    .bind(new.seller.map(|seller| Uuid::from_u128(seller.0)))
-    .fetch_all(&mut *connection)
-    .await?;
+    let standing = dialer_facts::entries(connection, &all).await?;
+    let stands = |subject: SubjectId| {
+        let mut entries = standing.get(&subject).into_iter().flatten();
+        entries.any(|it| (it.entry.seller, it.entry.purpose) == (mark.seller, mark.purpose))
+    };
     Ok(move_heads(connection, &all, |subject, head| {
-        (!standing.contains(&subject.0)).then(|| head.without_mark(event, mark))
+        (!stands(subject)).then(|| head.without_mark(event, mark))
     })
     .await?)
 }

@@ -151,8 +151,8 @@ mod tests {
     use dialer_judge::{CallTerms, CampaignTerms, Checks, ContactFacts, NumberFacts, Supplied};
     use dialer_limiter::{Entry, Head, Mark, Token};
     use dialer_policy::{
-        Abilities, Address, AddressBasis, Blocked, CallerCounter, Consent, ConsentForm, Feed,
-        Licence, LineCheck, LineClass, ListFact, NaiveDate, Options, PackSource, Reassigned,
+        Abilities, Address, AddressBasis, Blocked, CallerCounter, Consent, ConsentForm, Evidenced,
+        Feed, Licence, LineCheck, LineClass, ListFact, NaiveDate, Options, PackSource, Reassigned,
         ReassignmentCheck, Wishes,
     };
     use dialer_types::{
@@ -251,6 +251,8 @@ mod tests {
             technology: None,
             given_at: UnixMillis(now + hours * HOUR + 1_234_000),
             revoked_at: None,
+            evidence: Evidenced::NONE,
+            event: None,
         };
         let (text, _) = NUMBERS.get(place % NUMBERS.len()).copied().unwrap();
         // One in five consents begins within the days looked at: a clock that is ahead.
@@ -270,6 +272,7 @@ mod tests {
             number: text.parse().unwrap(),
             line,
             consents,
+            lifts: Vec::new(),
             lists: lists.iter().map(|id| list(id)).collect(),
             checks: Checks::default(),
         }
@@ -385,6 +388,7 @@ mod tests {
                     address,
                     address_basis: AddressBasis::default(),
                     narrowing: false,
+                    entries: Vec::new(),
                     relationship: None,
                     emergency: feed.map(|age| Feed {
                         as_of: UnixMillis(now - age * HOUR), areas: Vec::new(),

@@ -232,11 +232,13 @@ pub(crate) async fn stranger(
             relationship: None,
             emergency: lists.emergency.clone(),
             supplied,
+            entries: Vec::new(),
             numbers: vec![NumberFacts {
                 subject,
                 number,
                 line,
                 consents: Vec::new(),
+                lifts: Vec::new(),
                 lists: dialer_facts::lists::facts(lists, number),
                 checks,
             }],

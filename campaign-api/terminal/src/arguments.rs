@@ -59,6 +59,8 @@ pub(crate) enum Word {
     Contact(Contact),
     /// Do not call a number or a person any more (or lift such an entry)
     Suppress(Suppress),
+    /// The do-not-call entries of somebody: what stands, and what lifts it
+    Suppressions(Suppressions),
     /// Record a consent, or take it back
     #[command(subcommand)]
     Consent(Consent),
@@ -321,12 +323,31 @@ pub(crate) struct Suppress {
     /// For every seller (the default)
     #[arg(long)]
     pub(crate) everyone: bool,
-    /// Withdraw the entry instead
+    /// For calls of this purpose only; calls for another one go on [default: every call]
+    #[arg(long, value_parser = purposes())]
+    pub(crate) purpose: Option<String>,
+    /// Withdraw the entry of the same seller and purpose instead
     #[arg(long)]
     pub(crate) lift: bool,
     /// Since when, RFC 3339 [default: now]
     #[arg(long)]
     pub(crate) at: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whose").args(["number", "person"]).required(true))]
+pub(crate) struct Suppressions {
+    /// Number, as people write it: +1 305 555 0123
+    pub(crate) number: Option<String>,
+    /// Of which country the number is, if it stands without its country code: US
+    #[arg(long, requires = "number")]
+    pub(crate) region: Option<String>,
+    /// The seller's own id of a person: the person with every number of theirs
+    #[arg(long, requires = "seller")]
+    pub(crate) person: Option<String>,
+    /// Only what binds this seller: name or ULID
+    #[arg(long)]
+    pub(crate) seller: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -362,6 +383,16 @@ pub(crate) struct ConsentEvent {
     /// When, RFC 3339 [default: now]
     #[arg(long)]
     pub(crate) at: Option<String>,
+    /// The very words that the person agreed to
+    #[arg(long)]
+    pub(crate) wording: Option<String>,
+    /// The way it was given: web form, paper, recorded call
+    #[arg(long)]
+    pub(crate) channel: Option<String>,
+    /// A do-not-call entry that it lifts, for calls of this seller and purpose only; again for
+    /// another one. './ringfence suppressions' lists them. Needs --wording, and compliance
+    #[arg(long, value_name = "EVENT", requires = "wording")]
+    pub(crate) lifts: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod lists;
 mod login;
 mod opt_outs;
 mod supplied;
+mod suppressions;
 mod trunks;
 mod watch;
 mod why;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &Arguments, tongue: Tongue) -> Result<u8, Trouble> 
         Word::List(word) => return lists::run(&desk, word),
         Word::Contact(word) => facts::contacts(&desk, word),
         Word::Suppress(entry) => opt_outs::suppress(&desk, entry),
+        Word::Suppressions(whose) => suppressions::run(&desk, whose),
         Word::Consent(word) => opt_outs::consent(&desk, word),
         Word::Wishes(word) => supplied::wishes(&desk, word),
         Word::Checks(word) => supplied::checks(&desk, word),

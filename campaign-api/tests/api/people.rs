@@ -4,6 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
+use schema::config::Config;
 use serde_json::{Value, json};
 
 use crate::world::{World, settings};
@@ -47,6 +48,11 @@ impl Drop for People {
 
 impl People {
     pub(crate) async fn start(name: &str) -> Self {
+        Self::with_house(name, "").await
+    }
+
+    /// With a pack of the deployment's own.
+    pub(crate) async fn with_house(name: &str, house: &str) -> Self {
         let lists = std::env::temp_dir().join(format!("rf-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&lists).unwrap();
         let text = "# demo list\n# id: us.national_dnc\n# as_of: 2026-11-30\n+13055550003\n";
@@ -56,8 +62,14 @@ impl People {
             "UPDATE deployment SET mode = 'demo', clock_offset_ms = {}",
             offset.num_milliseconds()
         );
-        let folder = lists.clone();
-        let world = World::start_with(&sql, move |config| config.dialer.lists = folder).await;
+        // Beside the lists, and no list: its name ends otherwise.
+        let (folder, own) = (lists.clone(), lists.join("house.toml"));
+        std::fs::write(&own, house).unwrap();
+        let change = move |config: &mut Config| {
+            config.dialer.lists = folder;
+            config.dialer.house = Some(own);
+        };
+        let world = World::start_with(&sql, change).await;
         let seller = world.seller("one").await;
         Self { world, seller, lists }
     }

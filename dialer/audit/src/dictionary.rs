@@ -210,7 +210,7 @@ fn text_personal(name: &str) -> Option<&'static str> {
         "sip_call_id" => PSEUDONYM,
         "actor" => USER,
         "why" | "value" => "possibly: what a rule looked at, without numbers and names",
-        "reason" | "source" | "evidence" => FREE,
+        "reason" | "source" | "evidence" | "wording" | "channel" => FREE,
         "said" => "yes: when a person wants no calls, or what a look-up said",
         _ => return None,
     })

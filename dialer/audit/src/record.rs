@@ -343,6 +343,8 @@ map! {
         4 => effective_at: UnixMillis,
         /// Why, in words.
         5 => reason: String,
+        /// The purpose that it is about; nothing for all of them.
+        6 => purpose: Option<Purpose>,
     }
 
     /// A consent was given.
@@ -363,6 +365,12 @@ map! {
         6 => given_at: UnixMillis,
         /// Where the evidence of it is kept.
         7 => evidence: String,
+        /// The very words agreed to, where they are on file.
+        8 => wording: Option<String>,
+        /// The way it was given, where that is on file.
+        9 => channel: Option<String>,
+        /// The do-not-call entries that it lifts for the calls it covers; nothing where it lifts none.
+        10 => lifts: Option<Vec<Token>>,
     }
 
     /// A consent was taken back.
@@ -530,6 +538,10 @@ impl Body {
     #[must_use]
     pub const fn version(&self) -> u8 {
         match self {
+            Self::Suppression(Suppressed { purpose: Some(_), .. })
+            | Self::Consent(ConsentGiven { wording: Some(_), .. })
+            | Self::Consent(ConsentGiven { channel: Some(_), .. })
+            | Self::Consent(ConsentGiven { lifts: Some(_), .. }) => 5,
             Self::Decision(Decision { exceptions: Some(_), .. }) => 4,
             Self::Decision(Decision { rules_passed: Some(_), .. }) => 3,
             _ => self.kind().since(),

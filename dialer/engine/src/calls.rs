@@ -2,9 +2,10 @@
 
 use dialer_media::Answer;
 use dialer_sip::{By, CallId, Ended, Ending, Event, ProbeId, Probed};
-use dialer_types::{AttemptId, CampaignId, Disposition, Now, PlacementId, SellerNo, SubjectId};
+use dialer_types::{AttemptId, CampaignId, Disposition, Now, PlacementId, SubjectId};
 
 use crate::{
+    OptOut,
     attempt::{Calling, Doom, State},
     engine::Engine,
     fences::Fences,
@@ -138,11 +139,11 @@ impl<F: Fences> Engine<F> {
     }
 
     /// Somebody must not be called: stop what is not sent, cancel what rings (G7).
-    pub(crate) fn suppressed(&mut self, subjects: &[SubjectId], seller: SellerNo, now: Now) {
+    pub(crate) fn suppressed(&mut self, out: &OptOut, now: Now) {
         self.doom_where(Doom::Suppressed, now, |order, placed| {
-            let binds = seller == SellerNo(0) || seller == order.campaign.seller_no;
             let concerned = placed.map_or_else(|| order.subjects(), <[_]>::to_vec);
-            binds && concerned.iter().any(|subject| subjects.contains(subject))
+            out.binds(order.campaign.seller_no, order.campaign.purpose)
+                && concerned.iter().any(|subject| out.subjects.contains(subject))
         });
     }
 

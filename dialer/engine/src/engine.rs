@@ -144,7 +144,7 @@ impl<F: Fences> Engine<F> {
             Input::TooLate(call) => self.endpoint.not_sent(call, now.mono),
             Input::TransportError(to) => self.endpoint.handle_transport_error(to, now.mono),
             Input::Played(placement) => self.played(placement, now),
-            Input::Suppressed(subjects, seller) => self.suppressed(&subjects, seller, now),
+            Input::Suppressed(out) => self.suppressed(&out, now),
             Input::Halted(campaign) => self.halted(campaign),
             Input::Trunks(trunks) => self.trunks.replace(trunks, now.mono),
             Input::Drain => {

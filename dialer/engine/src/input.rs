@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dialer_audit::Receipt;
 use dialer_limiter::{Head, Reservation};
 use dialer_sip::CallId;
-use dialer_types::{AttemptId, CampaignId, PlacementId, SellerNo, SubjectId};
+use dialer_types::{AttemptId, CampaignId, PlacementId, Purpose, SellerNo, SubjectId};
 
 use dialer_judge::ContactFacts;
 
@@ -23,6 +23,26 @@ pub enum Answer<T> {
 /// A head was not the one judged: judge again on the fresh ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict;
+
+/// These subjects must not be called any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptOut {
+    /// Whom.
+    pub subjects: Vec<SubjectId>,
+    /// By whom not; `SellerNo(0)`: by anybody.
+    pub seller: SellerNo,
+    /// For which purpose not; `None`: for none.
+    pub purpose: Option<Purpose>,
+}
+
+impl OptOut {
+    /// Whether it is about calls of this seller for this purpose.
+    #[must_use]
+    pub fn binds(&self, seller: SellerNo, purpose: Purpose) -> bool {
+        (self.seller == seller || self.seller == SellerNo(0))
+            && self.purpose.is_none_or(|about| about == purpose)
+    }
+}
 
 /// Something that happened.
 #[derive(Debug)]
@@ -47,8 +67,8 @@ pub enum Input<'a> {
     TransportError(SocketAddr),
     /// The prompt of this call has been played, or its media failed.
     Played(PlacementId),
-    /// These subjects must not be called by this seller (`SellerNo(0)`: by anybody).
-    Suppressed(Vec<SubjectId>, SellerNo),
+    /// Somebody said no, or took a consent back.
+    Suppressed(OptOut),
     /// This campaign was paused or stopped: nothing more of it is placed.
     Halted(CampaignId),
     /// The trunks as they are now.

@@ -29,7 +29,7 @@ mod trunk;
 pub use clearance::{Clearance, ClearanceError};
 pub use engine::{Config, Engine, Gauges};
 pub use fences::{AllFences, Fences};
-pub use input::{Answer, Conflict, Input};
+pub use input::{Answer, Conflict, Input, OptOut};
 pub use output::{Commitment, Denied, MediaStart, Output, Released, Returned, Settlement, Spoken};
 pub use retry::{OtherNumbers, RetryRules};
 pub use terms::{Campaign, Order, Trunk};

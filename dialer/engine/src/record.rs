@@ -90,10 +90,20 @@ fn inputs(evidence: &Evidence, scene: &Scene<'_>) -> Vec<Input> {
     let consents = Input { name: "consents".into(), value: number.consents.len().to_string() };
     let from = evidence.grounds.line(&evidence.jurisdictions, &evidence.zones);
     let places = Input { name: "places_from".into(), value: from };
+    let entries = Input { name: "suppressions".into(), value: suppressions(evidence) };
     let supplied = scene.supplied.inputs(&number.checks).into_iter();
     let supplied = supplied.map(|(name, value)| Input { name: name.into(), value });
-    let all = [consents, places].into_iter().chain(supplied);
+    let all = [consents, places, entries].into_iter().chain(supplied);
     all.filter(|input| !input.value.is_empty()).collect()
+}
+
+/// The do-not-call entries that did not deny, each with the reason.
+fn suppressions(evidence: &Evidence) -> String {
+    let lifted = evidence.lifts.iter();
+    let lifted = lifted.map(|lift| format!("{} lifted by consent {}", lift.entry, lift.consent));
+    let others = (evidence.other_purposes > 0)
+        .then(|| format!("{} about other purposes", evidence.other_purposes));
+    lifted.chain(others).collect::<Vec<_>>().join("; ")
 }
 
 /// The exceptions without which a rule would have denied; `None` where there is none.

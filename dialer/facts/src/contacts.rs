@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use dialer_judge::{Checks, ContactFacts, NumberFacts, Supplied};
-use dialer_policy::{Address, AddressBasis, Consent, ConsentForm, Relationship, RelationshipKind};
+use dialer_judge::{Checks, ContactFacts, Entry, NumberFacts, Supplied};
+use dialer_policy::{
+    Address, AddressBasis, Consent, ConsentForm, Evidenced, Lift, Piece, Relationship,
+    RelationshipKind,
+};
 use dialer_types::{
-    ContactId, E164, LineType, PartyRole, PartyType, Purpose, SubjectId, Technology, UnixMillis,
+    ContactId, E164, EventId, LineType, PartyRole, PartyType, Purpose, SubjectId, Technology,
+    UnixMillis,
 };
 use schema::numbers::NumberKeys;
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -14,12 +18,13 @@ use uuid::Uuid;
 
 use crate::{
     FactsError, code,
+    entries::{self, Standing},
     lists::{self, Lists},
     supplied::Supply,
 };
 
 /// One row of `consent_event`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Event {
     same_seller: bool,
     number: Option<SubjectId>,
@@ -28,6 +33,9 @@ struct Event {
     purpose: Purpose,
     technology: Option<Technology>,
     at: UnixMillis,
+    id: EventId,
+    evidence: Evidenced,
+    lifts: Vec<EventId>,
 }
 
 /// What is known of a contact before its numbers.
@@ -76,7 +84,8 @@ pub async fn contacts(
     .fetch_all(&mut *connection)
     .await?;
     let events = sqlx::query(
-        "SELECT person_subject, seller_id, number_subject, kind, form, purpose, technology, at
+        "SELECT person_subject, seller_id, number_subject, kind, form, purpose, technology, at,
+                event, source <> '', wording IS NOT NULL, channel IS NOT NULL, lifts
          FROM consent_event WHERE person_subject = ANY($1) ORDER BY at, id",
     )
     .bind(&people)
@@ -89,6 +98,12 @@ pub async fn contacts(
     let subjects = numbers.iter().map(|row| row.try_get(1)).collect::<Result<Vec<i64>, _>>()?;
     let campaigns = found.values().map(|bare| bare.campaign).collect();
     let supply = Supply::read(connection, &people, &subjects, &campaigns).await?;
+    let subjects: Vec<SubjectId> =
+        subjects.into_iter().chain(people.iter().copied()).map(SubjectId).collect();
+    let entries = entries::entries(connection, &subjects).await?;
+    for bare in found.values_mut() {
+        bare.facts.entries.extend(on(&entries, SubjectId(bare.person)));
+    }
     for row in &numbers {
         let id: Uuid = row.try_get(0)?;
         let contact = ContactId(id.as_u128());
@@ -98,12 +113,20 @@ pub async fn contacts(
             number.checks = supply.checks(number.subject.0, bare.seller)?;
             bare.facts.supplied = supply.of(bare.person, bare.campaign)?;
             bare.facts.emergency.clone_from(&lists.emergency);
+            bare.facts.entries.extend(on(&entries, number.subject));
             bare.facts.numbers.push(number);
             Ok(bare)
         });
         keep(&mut found, contact, whole);
     }
     Ok(found.into_iter().map(|(contact, bare)| (contact, bare.facts)).collect())
+}
+
+fn on(
+    entries: &BTreeMap<SubjectId, Vec<Standing>>,
+    subject: SubjectId,
+) -> impl Iterator<Item = Entry> {
+    entries.get(&subject).into_iter().flatten().map(|standing| standing.entry)
 }
 
 fn number(
@@ -118,11 +141,13 @@ fn number(
     let number: E164 =
         keys.decrypt(cipher).map_err(|error| FactsError::row("number", error.to_string()))?;
     let events = events.iter().map(|row| event(row, seller)).collect::<Result<Vec<_>, _>>()?;
+    let (consents, lifts) = fold(&events, subject);
     Ok(NumberFacts {
         subject,
         number,
         line: code(row.try_get(3)?, LineType::from_code, "number.line_type")?,
-        consents: fold(&events, subject),
+        consents,
+        lifts,
         lists: lists::facts(lists, number),
         checks: Checks::default(),
     })
@@ -179,6 +204,7 @@ fn bare(row: &PgRow) -> Result<Bare, FactsError> {
             relationship,
             emergency: None,
             supplied: Supplied::default(),
+            entries: Vec::new(),
             numbers: Vec::new(),
         },
     })
@@ -188,6 +214,7 @@ fn event(row: &PgRow, seller: Uuid) -> Result<Event, FactsError> {
     let (by, kind, form): (Uuid, String, String) =
         (row.try_get(1)?, row.try_get(3)?, row.try_get(4)?);
     let technology: Option<i16> = row.try_get(6)?;
+    let lifts: Vec<Uuid> = row.try_get(12)?;
     Ok(Event {
         same_seller: by == seller,
         number: row.try_get::<Option<i64>, _>(2)?.map(SubjectId),
@@ -203,14 +230,29 @@ fn event(row: &PgRow, seller: Uuid) -> Result<Event, FactsError> {
             .map(|value| code(value, Technology::from_code, "consent_event.technology"))
             .transpose()?,
         at: UnixMillis(row.try_get(7)?),
+        id: EventId(row.try_get::<Uuid, _>(8)?.as_u128()),
+        evidence: evidence(row)?,
+        lifts: lifts.into_iter().map(|entry| EventId(entry.as_u128())).collect(),
     })
+}
+
+fn evidence(row: &PgRow) -> Result<Evidenced, sqlx::Error> {
+    let mut evidence = Evidenced::NONE;
+    for (column, piece) in [(9, Piece::Source), (10, Piece::Wording), (11, Piece::Channel)] {
+        if row.try_get(column)? {
+            evidence = evidence.with(piece);
+        }
+    }
+    Ok(evidence)
 }
 
 /// What the events, oldest first, come to for one number: the latest grant of each form, purpose
 /// and technology, revoked where a later revocation covers it. A revocation without a grant is kept
-/// as a consent that never stood, because the rules look for revocations.
-fn fold(events: &[Event], number: SubjectId) -> Vec<Consent> {
+/// as a consent that never stood, because the rules look for revocations. A grant that lifts
+/// do-not-call entries stays beside later ones, which lift nothing.
+fn fold(events: &[Event], number: SubjectId) -> (Vec<Consent>, Vec<Lift>) {
     let mut held: Vec<Consent> = Vec::new();
+    let mut lifts: Vec<Lift> = Vec::new();
     for event in events.iter().filter(|event| event.number.is_none_or(|of| of == number)) {
         let same = |consent: &Consent| {
             consent.same_seller == event.same_seller
@@ -224,10 +266,16 @@ fn fold(events: &[Event], number: SubjectId) -> Vec<Consent> {
             technology: event.technology,
             given_at: event.at,
             revoked_at: None,
+            evidence: event.evidence,
+            event: Some(event.id),
         };
         if event.grant {
-            held.retain(|held| !(same(held) && held.technology == event.technology));
+            let replaced = |held: &Consent| same(held) && held.technology == event.technology;
+            let lifting = |held: &Consent| lifts.iter().any(|it| Some(it.consent) == held.event);
+            held.retain(|held| !replaced(held) || lifting(held));
             held.push(consent);
+            let named = event.lifts.iter();
+            lifts.extend(named.map(|entry| Lift { entry: *entry, consent: event.id }));
             continue;
         }
         let mut covered = false;
@@ -241,7 +289,7 @@ fn fold(events: &[Event], number: SubjectId) -> Vec<Consent> {
             held.push(Consent { revoked_at: Some(event.at), ..consent });
         }
     }
-    held
+    (held, lifts)
 }
 
 #[cfg(test)]
@@ -257,7 +305,23 @@ mod tests {
             purpose: Purpose::Telemarketing,
             technology,
             at: UnixMillis(at),
+            id: EventId(u128::try_from(at).unwrap()),
+            evidence: Evidenced::NONE,
+            lifts: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_grant_that_lifts_stays_beside_a_later_one_and_ends_with_a_revocation() {
+        let lifting = Event { lifts: vec![EventId(77)], ..event(true, None, None, 1) };
+        let again = event(true, None, None, 2);
+        let (held, lifts) = fold(&[lifting.clone(), again.clone()], SubjectId(7));
+        assert_eq!(lifts, [Lift { entry: EventId(77), consent: EventId(1) }]);
+        let given: Vec<_> = held.iter().map(|it| (it.given_at.0, it.revoked_at)).collect();
+        assert_eq!(given, [(1, None), (2, None)]);
+        let (held, _) = fold(&[lifting, event(false, None, None, 3), again], SubjectId(7));
+        let given: Vec<_> = held.iter().map(|it| (it.given_at.0, it.revoked_at)).collect();
+        assert_eq!(given, [(1, Some(UnixMillis(3))), (2, None)]);
     }
 
     #[test]
@@ -303,6 +367,7 @@ mod tests {
         ];
         for (name, events, expected) in cases {
             let found: Vec<_> = fold(&events, SubjectId(7))
+                .0
                 .iter()
                 .map(|c| (c.given_at.0, c.revoked_at.map(|at| at.0)))
                 .collect();

@@ -7,6 +7,7 @@
 
 mod campaign;
 mod contacts;
+mod entries;
 pub mod feeds;
 mod heads;
 pub mod lists;
@@ -15,6 +16,7 @@ mod supplied;
 
 pub use campaign::campaign_terms;
 pub use contacts::contacts;
+pub use entries::{Standing, entries};
 pub use heads::heads;
 pub use supplied::supplied;
 

@@ -35,6 +35,11 @@ pub enum RulesError {
         /// How long histories are kept, in days.
         kept: u64,
     },
+    /// A rule has no end and starts on something that is not kept for ever.
+    #[error(
+        "rule {0} has no end (forever): then it may start on trigger = [\"refused\"] only and not on inbound calls, because only refusals are kept for ever; choose a span, or leave the others out"
+    )]
+    Endless(RuleId),
 }
 
 fn told(faults: &[PackFault]) -> String {
@@ -125,6 +130,9 @@ fn folder_of(
 
 /// Rules that look back no farther than histories are kept; any other would count less than it says.
 fn remembered(rules: Ruleset) -> Result<Ruleset, RulesError> {
+    if let Some(rule) = rules.endless_memory() {
+        return Err(RulesError::Endless(rule.clone()));
+    }
     match rules.longest_memory() {
         Some((rule, span)) if span > HORIZON => {
             let day = 24 * 3600;
@@ -166,6 +174,24 @@ mod tests {
         let own = PackSource { name: "own.toml", text: own };
         let rules = Ruleset::shipped_with(&[own], Options { house: true });
         remembered(rules.map_err(RulesError::Faults)?)
+    }
+
+    #[test]
+    fn a_rule_without_end_starts_on_refusals_only() {
+        let own = |trigger: &str| {
+            format!(
+                "[[rule]]\nid = \"own.pause\"\ntitle = \"P\"\ncitation = \"C\"\njurisdiction = \"JP\"\npurposes = [\"any\"]\n\
+                 kind = \"cooldown\"\nforce = \"law\"\nforever = true\nkey = \"person\"\n{trigger}\n"
+            )
+        };
+        let told = |trigger: &str| with(&own(trigger)).err().map(|error| error.to_string());
+        assert_eq!(told("trigger = [\"refused\"]"), None);
+        for more in
+            ["trigger = [\"refused\", \"conversation\"]", "trigger = [\"refused\"]\ninbound = true"]
+        {
+            let told = told(more).unwrap();
+            assert!(told.starts_with("rule own.pause has no end (forever)"), "{told}");
+        }
     }
 
     #[test]

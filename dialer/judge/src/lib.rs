@@ -13,7 +13,7 @@ mod terms;
 mod walk;
 
 pub use abilities::abilities;
-pub use known::{ContactFacts, NumberFacts};
+pub use known::{ContactFacts, Entry, NumberFacts};
 pub use outlook::{Next, Outlook, blocking, cause};
 pub use supplied::{Checks, Supplied};
 pub use terms::{

@@ -19,7 +19,7 @@ pub struct Stretch<T> {
 
 /// The answers from `from` to `until`, in order and without gaps. `look` gives the answer at a
 /// moment and the first moment after it at which the answer may be another ([`next_look`]); the
-/// walk moves at least to the next whole second, which is as finely as openings are told.
+/// walk moves to the next whole second at least, which is as finely as openings are told.
 pub fn walk<T>(
     from: UnixMillis,
     until: UnixMillis,
@@ -29,8 +29,8 @@ pub fn walk<T>(
     let mut at = from;
     while at < until {
         let (answer, next) = look(at);
-        let second = UnixMillis(at.0.div_euclid(1000).saturating_add(1).saturating_mul(1000));
-        let next = next.max(second).min(until);
+        let second = at.0.div_euclid(1000).saturating_add(1).saturating_mul(1000);
+        let next = next.max(UnixMillis(second)).min(until);
         stretches.push(Stretch { from: at, until: next, answer });
         at = next;
     }
@@ -64,9 +64,9 @@ mod tests {
         assert_eq!(told, [(500, 4000, 500), (4000, 8000, 4000), (8000, 10_000, 8000)]);
         let stuck = walk(moment(0), moment(3_500), |at| ((), at));
         assert_eq!(stuck.len(), 4);
-        // What opens on the next second is not told a second late.
-        let late = walk(moment(999), moment(3_000), |at| (at.0, moment(at.0 + 1)));
-        assert_eq!(late.iter().map(|it| it.from.0).collect::<Vec<_>>(), [999, 1000, 2000]);
+        let close = walk(moment(999), moment(2_000), |at| (at.0, moment(1_000)));
+        let told: Vec<_> = close.iter().map(|it| it.answer).collect();
+        assert_eq!(told, [999, 1_000], "an opening a millisecond later is not passed over");
         assert!(walk(moment(5), moment(5), |at| ((), at)).is_empty());
     }
 }

@@ -49,6 +49,15 @@ impl Entry {
         UnixMillis(i64::from(self.at_seconds) * 1000)
     }
 
+    /// What of it age does not remove: somebody declined, or nobody will ever know that they did not.
+    #[must_use]
+    pub fn lasting(&self) -> Option<Mark> {
+        let lasts = matches!(self.outcome, Outcome::Refused | Outcome::Unknown | Outcome::Pending);
+        let purpose = Some(self.purpose);
+        let mark = Mark { kind: MarkKind::Declined, seller: self.seller, purpose };
+        (lasts && !self.inbound).then_some(mark)
+    }
+
     pub(crate) fn pack(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.key.to_be_bytes());
         out.extend_from_slice(&self.at_seconds.to_be_bytes());
@@ -110,7 +119,8 @@ impl Entry {
 pub enum MarkKind {
     /// Do not call.
     Suppressed = 1,
-    /// Declined in a conversation: starts indefinite cool-downs.
+    /// Declined in a conversation, or may have: what is left of an entry when it is dropped, because
+    /// some cool-downs have no end.
     Declined = 2,
 }
 
@@ -136,10 +146,17 @@ impl Mark {
         Self { kind: MarkKind::Suppressed, seller, purpose: None }
     }
 
-    /// Whether it binds this seller.
+    /// The same for calls of one purpose only; `None`: of all.
     #[must_use]
-    pub fn binds(&self, seller: SellerNo) -> bool {
-        self.seller == seller || self.seller == SellerNo(0)
+    pub const fn about(self, purpose: Option<Purpose>) -> Self {
+        Self { purpose, ..self }
+    }
+
+    /// Whether it binds this seller, when it calls for this purpose.
+    #[must_use]
+    pub fn binds(&self, seller: SellerNo, purpose: Purpose) -> bool {
+        (self.seller == seller || self.seller == SellerNo(0))
+            && self.purpose.is_none_or(|about| about == purpose)
     }
 
     pub(crate) fn pack(&self, out: &mut Vec<u8>) {

@@ -84,23 +84,27 @@ impl Head {
         &self.marks
     }
 
-    /// The next head: one entry more, entries from before `horizon` dropped.
+    /// The next head: one entry more, entries from before `horizon` dropped. What of those has no end
+    /// ([`Entry::lasting`]) stays as a mark.
     ///
     /// # Errors
-    /// [`HeadError::Full`] if every one of [`MAX_ENTRIES`] entries is within the horizon.
+    /// [`HeadError::Full`] if every one of [`MAX_ENTRIES`] entries is within the horizon, or there is no
+    /// room for a mark.
     pub fn with_entry(
         &self,
         token: Token,
         entry: Entry,
         horizon: UnixMillis,
     ) -> Result<Self, HeadError> {
-        let mut entries: Vec<Entry> =
-            self.entries.iter().filter(|entry| entry.at() >= horizon).copied().collect();
+        let (mut entries, dropped): (Vec<Entry>, Vec<Entry>) =
+            self.entries.iter().partition(|entry| entry.at() >= horizon);
         if entries.len() >= MAX_ENTRIES {
             return Err(HeadError::Full);
         }
         entries.push(entry);
-        Ok(Self { token, marks: self.marks.clone(), entries })
+        let next = Self { token, marks: self.marks.clone(), entries };
+        let mut lasting = dropped.iter().filter_map(Entry::lasting);
+        lasting.try_fold(next, |next, mark| next.with_mark(token, mark))
     }
 
     /// The next head: the placement's outcome is known. `None` if it is not in the history.
@@ -251,6 +255,36 @@ mod tests {
         assert_eq!(head.with_entry(Token(3), more, UnixMillis(1_000_000)), Err(HeadError::Full));
         let pruned = head.with_entry(Token(3), more, UnixMillis(1_000_001)).unwrap();
         assert_eq!(pruned.entries(), &[more]);
+    }
+
+    #[test]
+    fn of_a_dropped_refusal_a_mark_stays_once_and_of_other_entries_nothing() {
+        let head = [
+            (Outcome::Refused, false),
+            (Outcome::Refused, false),
+            (Outcome::Refused, true),
+            (Outcome::Conversation, false),
+            (Outcome::Unknown, false),
+        ];
+        let head = (1..).zip(head).fold(Head::new(Token(1)), |head, (key, (outcome, inbound))| {
+            let purpose =
+                if outcome == Outcome::Unknown { Purpose::Survey } else { entry(0, 0).purpose };
+            let entry = Entry { outcome, inbound, purpose, ..entry(key, 1_000) };
+            head.with_entry(Token(2), entry, UnixMillis(0)).unwrap()
+        });
+        assert!(head.marks().is_empty(), "as long as the entries are there they say it themselves");
+        let later = head.with_entry(Token(3), entry(9, 2_000), UnixMillis(1_500_000)).unwrap();
+        assert_eq!(later.entries(), &[entry(9, 2_000)]);
+        let about = |purpose| {
+            let (kind, seller) = (crate::MarkKind::Declined, SellerNo(3));
+            Mark { kind, seller, purpose: Some(purpose) }
+        };
+        assert_eq!(later.marks(), [about(Purpose::Telemarketing), about(Purpose::Survey)]);
+        let full = (1..=200).fold(head, |head, seller| {
+            head.with_mark(Token(2), Mark::suppressed(Some(SellerNo(seller)))).unwrap()
+        });
+        let next = full.with_entry(Token(3), entry(9, 2_000), UnixMillis(1_500_000));
+        assert_eq!(next, Err(HeadError::Full), "and what does not fit is not forgotten");
     }
 
     #[test]

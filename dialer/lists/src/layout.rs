@@ -31,7 +31,8 @@
 //!   one stands in bits 20 to 27; kind 2 is a bitmap of [`BITMAP`] bytes.
 //!
 //! This is Roaring with containers that follow the decimal plan, so an area code that is not in use
-//! costs nothing and an exchange in use one bit a number; and it is asked where it lies, while the
+//! costs nothing and an exchange in use one bit a number; and it is asked where it lies (a crowded
+//! list with a table of its blocks beside it, see `near`), while the
 //! `roaring` crate makes its own copy of the whole in every process (`loadtest lists` measures
 //! both). An array is kept up to [`ARRAY_MOST`] numbers only, where a bitmap would be smaller from
 //! 625 on: a bitmap is one look at memory, an array up to eight.

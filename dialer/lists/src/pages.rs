@@ -127,8 +127,8 @@ pub(crate) fn numbers(kind: Kind, page: &[u8]) -> Vec<u32> {
         return items.iter().map(|it| u32::from_le_bytes(*it)).collect();
     }
     let mut out = Vec::new();
-    for (index, base) in (0..BLOCKS).zip((0..).step_by(BLOCK as usize)) {
-        match u32_at(page, index * 4).and_then(Block::of) {
+    for (block, base) in directory(page).zip((0..).step_by(BLOCK as usize)) {
+        match block {
             Some(Block::Array { at, count }) => {
                 let low = (0..count).filter_map(|it| u16_at(page, at + it * 2));
                 out.extend(low.map(|low| base + u32::from(low)));
@@ -146,11 +146,16 @@ pub(crate) fn numbers(kind: Kind, page: &[u8]) -> Vec<u32> {
     out
 }
 
+/// The blocks of a dense page, each `None` if it cannot be read.
+pub(crate) fn directory(page: &[u8]) -> impl Iterator<Item = Option<Block>> {
+    (0..BLOCKS).map(|index| u32_at(page, index * 4).and_then(Block::of))
+}
+
 /// How many blocks are kept as arrays and as bitmaps.
 pub(crate) fn blocks(page: &[u8]) -> (u64, u64) {
     let (mut arrays, mut bitmaps) = (0, 0);
-    for index in 0..BLOCKS {
-        match u32_at(page, index * 4).and_then(Block::of) {
+    for block in directory(page) {
+        match block {
             Some(Block::Array { .. }) => arrays += 1,
             Some(Block::Bitmap { .. }) => bitmaps += 1,
             Some(Block::Empty) | None => {}
@@ -178,7 +183,7 @@ pub(crate) fn is_sound(kind: Kind, page: &[u8], count: u32) -> bool {
             && u32::try_from(items.len()) == Ok(count)
             && ascending(numbers, BLOCK * 1_000);
     }
-    (0..BLOCKS).all(|index| match u32_at(page, index * 4).and_then(Block::of) {
+    directory(page).all(|block| match block {
         None => false,
         Some(Block::Empty) => true,
         Some(Block::Bitmap { at }) => at >= DIRECTORY && at + BITMAP <= page.len(),

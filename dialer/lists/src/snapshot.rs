@@ -9,6 +9,7 @@ use twox_hash::XxHash3_128;
 use crate::{
     bytes::{Bytes, Held},
     layout::{ENTRY, HEADER, Header, HeaderFault, PAGE, PAGES_MOST, u32_at, u64_at},
+    near::{Near, Page},
     pages::{self, Kind},
 };
 
@@ -71,6 +72,7 @@ pub struct Snapshot {
     /// By hash of the key, open addressing, at most half full.
     slots: Vec<Slot>,
     shift: u32,
+    near: Near,
 }
 
 impl fmt::Debug for Snapshot {
@@ -116,18 +118,25 @@ impl Snapshot {
         }
         let (slots, shift) =
             index(all, &header).ok_or(SnapshotError::Field("the table of pages"))?;
-        Ok(Self { bytes, header, slots, shift })
+        let mut list = Self { bytes, header, slots, shift, near: Near::default() };
+        list.near = Near::of(list.pages());
+        Ok(list)
     }
 
     /// Whether a number is on the list.
     #[must_use]
     pub fn contains(&self, number: E164) -> bool {
-        // What cannot be read counts as on the list (G5); a checked file has nothing such.
-        self.look(number.digits()).unwrap_or(true)
+        let digits = number.digits();
+        match self.near.look(self.bytes.get(), digits) {
+            Some(known) => known,
+            // What cannot be read counts as on the list (G5); a checked file has nothing such.
+            None => self.search(digits).unwrap_or(true),
+        }
     }
 
-    #[inline]
-    fn look(&self, digits: u64) -> Option<bool> {
+    /// The same through the table of pages. Kept apart, so that the way above stays short.
+    #[inline(never)]
+    fn search(&self, digits: u64) -> Option<bool> {
         let key = u32::try_from(digits / PAGE).ok()?;
         let number = u32::try_from(digits % PAGE).ok()?;
         let mask = self.slots.len() - 1;
@@ -189,16 +198,15 @@ impl Snapshot {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         let mut encoding = Encoding { sparse_pages: 0, dense_pages: 0, arrays: 0, bitmaps: 0 };
-        for slot in &self.slots {
-            match slot.kind {
-                Some(Kind::Sparse) => encoding.sparse_pages += 1,
-                Some(Kind::Dense) => {
+        for page in self.pages() {
+            match page.kind {
+                Kind::Sparse => encoding.sparse_pages += 1,
+                Kind::Dense => {
                     encoding.dense_pages += 1;
-                    let (arrays, bitmaps) = pages::blocks(self.page(slot));
+                    let (arrays, bitmaps) = pages::blocks(page.bytes);
                     encoding.arrays += arrays;
                     encoding.bitmaps += bitmaps;
                 }
-                None => {}
             }
         }
         encoding
@@ -206,12 +214,23 @@ impl Snapshot {
 
     /// The numbers, ascending, a page in memory at a time.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
-        let mut slots: Vec<_> =
-            self.slots.iter().filter_map(|slot| Some((slot.key, slot, slot.kind?))).collect();
-        slots.sort_unstable_by_key(|(key, ..)| *key);
-        slots.into_iter().flat_map(|(key, slot, kind)| {
-            let numbers = pages::numbers(kind, self.page(slot));
-            numbers.into_iter().map(move |number| u64::from(key) * PAGE + u64::from(number))
+        let mut pages: Vec<_> = self.pages().collect();
+        pages.sort_unstable_by_key(|page| page.key);
+        pages.into_iter().flat_map(|page| {
+            let numbers = pages::numbers(page.kind, page.bytes);
+            numbers.into_iter().map(move |number| u64::from(page.key) * PAGE + u64::from(number))
+        })
+    }
+
+    /// The bytes of the file.
+    #[cfg(feature = "measure")]
+    pub(crate) fn file(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
+    fn pages(&self) -> impl Iterator<Item = Page<'_>> + Clone {
+        self.slots.iter().filter_map(|slot| {
+            Some(Page { key: slot.key, kind: slot.kind?, at: slot.at, bytes: self.page(slot) })
         })
     }
 

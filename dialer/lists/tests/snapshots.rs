@@ -94,6 +94,32 @@ fn the_kinds_of_pages_and_blocks_are_all_met_and_hold_at_their_edges() {
     }
 }
 
+/// Larger than what is written at once, and than a large page of memory.
+#[test]
+fn a_crowded_list_gives_the_same_answers_mapped_and_copied() {
+    let folder = Folder::new("crowded");
+    // Area codes 305 to 308: crowded blocks with gaps, a thin block, an area code that is not in
+    // use, one with a few numbers; and a number of another country.
+    let crowded = |area: u64| (0..990).map(move |block| (1_305 + area) * 1_000 + block);
+    let blocks = crowded(0).chain(crowded(3)).filter(|block| block % 11 != 0);
+    let mut set: BTreeSet<u64> = blocks
+        .flat_map(|block| (0..257).map(move |step| block * 10_000 + (block + step * 37) % 10_000))
+        .collect();
+    set.extend([13_050_000_007, 13_070_000_000, 13_075_550_123, 442_079_460_001]);
+    let built = folder.build(&text_of(&set)).unwrap();
+    assert!(built.snapshot.length() > 2 << 20, "{}", built.snapshot.length());
+    let mapped = Snapshot::open(&built.path).unwrap();
+    fs::set_permissions(&built.path, fs::Permissions::from_mode(0o644)).unwrap();
+    let copied = Snapshot::open(&built.path).unwrap();
+    assert_eq!((mapped.held(), copied.held()), (Held::Mapped, Held::Copied));
+    let all = (13_049_990_000..13_050_030_000).chain(13_059_880_000..13_059_910_000);
+    let all = all.chain((13_059_990_000..13_090_010_000).step_by(211)).chain(set.iter().copied());
+    for digits in all {
+        let (number, right) = (number(digits), set.contains(&digits));
+        assert_eq!((mapped.contains(number), copied.contains(number)), (right, right), "{digits}");
+    }
+}
+
 #[test]
 fn a_snapshot_says_what_it_is_and_nobody_may_write_to_it() {
     let folder = Folder::new("header");

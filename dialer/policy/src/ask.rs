@@ -8,7 +8,7 @@ use dialer_types::{Outcome, RuleId, Say, UnixMillis};
 use smallvec::SmallVec;
 
 use crate::{
-    Counter, Evaluation, Facts, ListAge, NamedException, Past, Wait,
+    Counter, Evaluation, Facts, Lift, ListAge, NamedException, Past, Wait,
     places::Candidates,
     rule::Key,
     zone::{DAY, Day, clocks, utc_date},
@@ -57,6 +57,10 @@ pub(crate) struct Notes {
     pub(crate) lists: SmallVec<[ListAge; 4]>,
     /// Those without which a rule would have denied.
     pub(crate) exceptions: SmallVec<[Arc<NamedException>; 2]>,
+    /// Do-not-call entries that would hold but for a consent.
+    pub(crate) lifts: SmallVec<[Lift; 2]>,
+    /// Do-not-call entries about other purposes.
+    pub(crate) other_purposes: u32,
     pub(crate) stands_until: i64,
 }
 
@@ -66,6 +70,8 @@ impl Notes {
             counters: SmallVec::new(),
             lists: SmallVec::new(),
             exceptions: SmallVec::new(),
+            lifts: SmallVec::new(),
+            other_purposes: 0,
             stands_until: i64::MAX,
         }
     }

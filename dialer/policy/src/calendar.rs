@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::reader::Reader;
+use crate::{RuleHash, reader::Reader};
 
 /// What a calendar says about a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +22,15 @@ pub(crate) enum Holiday {
 pub(crate) struct Calendar {
     pub(crate) id: String,
     years: BTreeMap<i32, BTreeSet<NaiveDate>>,
+    /// The hash over all of it: a rule that looks at it is another rule when it changes.
+    pub(crate) content: RuleHash,
 }
 
 impl Calendar {
     /// Reads a `[[calendar]]` table: an id, where the days are written, and for each year its days
     /// as `MM-DD`.
     pub(crate) fn read(mut from: Reader<'_, '_>) -> Option<Self> {
-        let id = from.required_text("id");
+        let (id, content) = (from.required_text("id"), from.content());
         if let Some(id) = &id {
             from.rename(&format!("calendar.{id}"));
         }
@@ -51,7 +53,7 @@ impl Calendar {
             years.insert(year, days.into_iter().collect());
         }
         from.finish();
-        id.map(|id| Self { id, years })
+        id.map(|id| Self { id, years, content })
     }
 
     pub(crate) fn holiday(&self, date: NaiveDate) -> Holiday {

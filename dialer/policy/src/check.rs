@@ -10,8 +10,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use crate::{
-    Address, AddressBasis, Area, Call, Consent, ConsentForm, Evaluation, Facts, Feed, ListFact,
-    Past, Relationship, RelationshipKind, Ruleset, Suppression, SuppressionScope, Verdict,
+    Address, AddressBasis, Area, Call, Consent, ConsentForm, Evaluation, Evidenced, Facts, Feed,
+    ListFact, Past, Relationship, RelationshipKind, Ruleset, Suppression, SuppressionScope,
+    Verdict,
 };
 
 mod known;
@@ -25,6 +26,9 @@ pub enum CheckError {
     /// A moment that is not RFC 3339, or a date that is not `YYYY-MM-DD`.
     #[error("{0}: not a moment or date")]
     Time(&'static str),
+    /// A list that tells of entries of another, one by one, has more of them.
+    #[error("{0}: has more items than the list that it tells of")]
+    TooMany(&'static str),
     /// Not a telephone number.
     #[error("{0}: not an E.164 number: {1}")]
     Number(&'static str, dialer_types::E164Error),
@@ -181,11 +185,14 @@ impl Case {
                 technology: consent.scope.technology,
                 given_at: moment(&consent.given_at, "consents.given_at")?,
                 revoked_at: revoked.map(|at| moment(at, "consents.revoked_at")).transpose()?,
+                evidence: Evidenced::NONE,
+                event: None,
             });
         }
         for entry in &self.suppressions {
             let added_at = moment(&entry.added_at, "suppressions.added_at")?;
-            facts.suppressions.push(Suppression { scope: entry.scope, added_at });
+            let scope = entry.scope;
+            facts.suppressions.push(Suppression { scope, purpose: None, added_at, event: None });
         }
         for (list, fact) in &self.lists {
             let (list, as_of) = (Arc::from(list.as_str()), day(&fact.as_of, "lists.as_of")?);
@@ -285,8 +292,14 @@ pub fn judge_line_in(
     let lifted: Vec<serde_json::Value> = lifted
         .map(|named| serde_json::json!({ "rule": named.rule.as_str(), "relies_on": &*named.relies_on }))
         .collect();
-    if let Some(answer) = answer.as_object_mut().filter(|_| !lifted.is_empty()) {
-        answer.insert("exceptions".to_owned(), lifted.into());
+    let ended = verdict.evidence().lifts.iter();
+    let ended: Vec<serde_json::Value> = ended
+        .map(|lift| serde_json::json!({ "suppression": lift.entry, "consent": lift.consent }))
+        .collect();
+    for (member, told) in [("exceptions", lifted), ("lifted", ended)] {
+        if let Some(answer) = answer.as_object_mut().filter(|_| !told.is_empty()) {
+            answer.insert(member.to_owned(), told.into());
+        }
     }
     Ok(answer.to_string())
 }

@@ -19,6 +19,11 @@ const LINES: &[(&str, &str)] = &[
     ("prior express consent", "事先明示同意"),
     ("prior express written consent", "事先明示的书面同意"),
     ("consent was revoked and not given again", "同意已被撤回，此后没有再次给予"),
+    ("{said}; evidence asked for: {evidence}", "{said}；要求的证据：{evidence}"),
+    (
+        "with a written consent given now, on file, that lifts the do-not-call entry",
+        "若现在取得并存档一份解除该拒绝来电登记的书面同意",
+    ),
     (
         "{count} do-not-call entries of this seller or of all",
         "有 {count} 条该委托方或对所有委托方生效的拒绝来电登记",

@@ -271,7 +271,8 @@ mod tests {
         consent.revoked_at = Some(UnixMillis(now - 1000));
         revoked.facts.consents.push(consent);
         let mut suppressed = Case::rule("kind = \"suppression\"");
-        let entry = Suppression { scope: SuppressionScope::Global, added_at: UnixMillis(now) };
+        let (scope, added_at) = (SuppressionScope::Global, UnixMillis(now));
+        let entry = Suppression { scope, purpose: None, added_at, event: None };
         suppressed.facts.suppressions.push(entry);
         let mut nowhere = Case::rule("kind = \"uncovered_place\"\njurisdiction = \"*\"");
         nowhere.facts.call.number = "+9990000000".parse().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use dialer_types::{
-    E164, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
+    E164, EventId, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub struct Facts {
     pub consents: Vec<Consent>,
     /// Do-not-call entries that concern this seller or everybody.
     pub suppressions: Vec<Suppression>,
+    /// Which consents were given to end which entries for the calls that they cover.
+    pub lifts: Vec<Lift>,
     /// What the national lists say about the number. A list that is missing here is absent.
     pub lists: Vec<ListFact>,
     /// Earlier placements (and inbound conversations), in any order.
@@ -94,6 +96,7 @@ impl Facts {
             call,
             consents: Vec::new(),
             suppressions: Vec::new(),
+            lifts: Vec::new(),
             lists: Vec::new(),
             history: Vec::new(),
             emergency: None,
@@ -180,6 +183,83 @@ pub struct Consent {
     pub given_at: UnixMillis,
     /// When it was revoked.
     pub revoked_at: Option<UnixMillis>,
+    /// What is on file of how it was given.
+    pub evidence: Evidenced,
+    /// What it was recorded as; without that it lifts nothing.
+    pub event: Option<EventId>,
+}
+
+/// A piece of evidence of a consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Piece {
+    /// Where the proof of it is kept.
+    Source = 1,
+    /// The very words that the person agreed to.
+    Wording = 2,
+    /// The way it was given: a web form, a paper, a call.
+    Channel = 4,
+}
+
+impl Piece {
+    /// All, in the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Source, Self::Wording, Self::Channel];
+
+    /// The word in packs and cases.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Wording => "wording",
+            Self::Channel => "channel",
+        }
+    }
+
+    /// What has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|piece| piece.as_str() == word)
+    }
+}
+
+/// The pieces of evidence that there are of a consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Evidenced(u8);
+
+impl Evidenced {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// What a consent needs that is to lift a do-not-call entry: the words, and where they are kept.
+    pub const TO_LIFT: Self = Self::NONE.with(Piece::Source).with(Piece::Wording);
+
+    /// One more.
+    #[must_use]
+    pub const fn with(self, piece: Piece) -> Self {
+        Self(self.0 | piece as u8)
+    }
+
+    /// Whether all of `others` are among them.
+    #[must_use]
+    pub const fn has(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Piece> {
+        Piece::ALL.into_iter().filter(move |piece| self.has(Self::NONE.with(*piece)))
+    }
+}
+
+/// A consent was given to end a do-not-call entry for the calls that it covers, and for those only.
+/// It does so while it is valid, was given later than the entry was made, and has the evidence of
+/// [`Evidenced::TO_LIFT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lift {
+    /// The do-not-call entry.
+    pub entry: EventId,
+    /// The consent.
+    pub consent: EventId,
 }
 
 /// A do-not-call entry that concerns this call.
@@ -187,8 +267,12 @@ pub struct Consent {
 pub struct Suppression {
     /// Whose entry it is.
     pub scope: SuppressionScope,
+    /// The purpose that it is about; `None`: every purpose, and that is the default everywhere.
+    pub purpose: Option<Purpose>,
     /// Since when it holds.
     pub added_at: UnixMillis,
+    /// What it was recorded as; without that no consent lifts it.
+    pub event: Option<EventId>,
 }
 
 /// Whom a [`Suppression`] binds.

@@ -11,7 +11,7 @@ use crate::{
     Deferral, Denial, Evaluation, Evidence, Facts, LocalTime, Obligation, Permit, Refusal, Ruleset,
     Verdict, Wait,
     ask::{Ask, Notes, Ruling},
-    kinds::{Head, entries, suppressions_holding},
+    kinds::{Head, entries, note_suppressions, suppressions_holding},
     rule::Rule,
     zone::{DAY, SECOND},
 };
@@ -93,8 +93,7 @@ impl<'a> Judgement<'a> {
             }
         }
         // A do-not-call entry refuses everywhere, also where no law rule reports it.
-        let dated = ask.facts.suppressions.iter().filter(|entry| entry.added_at.0 > ask.now);
-        dated.for_each(|entry| notes.changes_at(entry.added_at.0));
+        note_suppressions(ask, notes);
         if !nos.iter().any(|no| no.waits_for == Some(Wait::Suppression)) {
             *unreported = suppressions_holding(ask);
         }
@@ -188,6 +187,8 @@ impl<'a> Judgement<'a> {
             counters: self.notes.counters.drain(..).collect(),
             lists: self.notes.lists.drain(..).collect(),
             exceptions: self.notes.exceptions.drain(..).collect(),
+            lifts: self.notes.lifts.drain(..).collect(),
+            other_purposes: self.notes.other_purposes,
         }
     }
 

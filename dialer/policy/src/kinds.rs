@@ -36,7 +36,7 @@ mod volume_cap;
 pub(crate) mod cases;
 
 pub(crate) use obligation::Duty;
-pub(crate) use suppression::{entries, holding as suppressions_holding};
+pub(crate) use suppression::{entries, holding as suppressions_holding, note as note_suppressions};
 pub(crate) use uncovered_place::Uncovered;
 
 use consent_required::ConsentRequired;
@@ -214,7 +214,7 @@ impl Body {
             Self::Cooldown(cooldown) => cooldown.judge(ask),
             Self::Consent(consent) => consent.judge(ask, rule.jurisdiction, notes),
             Self::Revocation => revocation::judge(ask, notes),
-            Self::Suppression => suppression::judge(ask, notes),
+            Self::Suppression => suppression::judge(ask),
             Self::List(list) => list.judge(ask, notes),
             Self::Ban(unless) => target_ban::judge(unless, ask, notes),
             Self::Party(party) => party.judge(ask),

@@ -41,8 +41,8 @@ pub use dossier::Dossier;
 pub use evaluate::Evaluation;
 pub use explain::{explain, obligation_sentence, times_in, waits_sentence};
 pub use facts::{
-    Address, AddressBasis, Area, Call, Consent, ConsentForm, Facts, Feed, ListFact, Past,
-    Relationship, RelationshipKind, Suppression, SuppressionScope,
+    Address, AddressBasis, Area, Call, Consent, ConsentForm, Evidenced, Facts, Feed, Lift,
+    ListFact, Past, Piece, Relationship, RelationshipKind, Suppression, SuppressionScope,
 };
 pub use judgement::Judgement;
 pub use own::{Mark, NamedException, RuleHash, Signature};

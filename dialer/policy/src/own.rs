@@ -47,7 +47,8 @@ impl Mark {
     }
 }
 
-/// The hash over a rule as it is judged: its table, and every tightening, adjustment and exception.
+/// The hash over a rule as it is judged: its table, the calendar it names, and every tightening,
+/// adjustment and exception.
 /// Whoever signs a rule signs this.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RuleHash(pub [u8; 32]);
@@ -77,7 +78,7 @@ impl RuleHash {
     }
 
     /// This and what changed the rule.
-    fn and(self, change: Self) -> Self {
+    pub(crate) fn and(self, change: Self) -> Self {
         Self(Sha256::new().chain_update(self.0).chain_update(change.0).finalize().into())
     }
 }

@@ -299,6 +299,8 @@ impl Rule {
             Arc::new(Names::new(&title, title_zh.as_deref(), &citation, citation_zh.as_deref()))
         });
         let head = id.clone().zip(names.clone());
+        let calendar = from.peek("calendar").and_then(|name| shelf.get(&name));
+        let calendar = calendar.map(|calendar| calendar.content);
         let body = Body::read(&mut from, kind.as_deref().unwrap_or_default(), head, shelf);
         from.finish();
         Some(Self {
@@ -313,7 +315,7 @@ impl Rule {
             reach,
             body: body?,
             mark,
-            hash: from.content(),
+            hash: calendar.map_or(from.content(), |calendar| from.content().and(calendar)),
             exceptions: Vec::new(),
             signatures: Vec::new(),
         })

@@ -228,6 +228,17 @@ impl Ruleset {
         spans.max_by_key(|(_, span)| *span)
     }
 
+    /// A rule in force that looks back without end at something else than refusals of calls that were
+    /// made: whoever keeps histories keeps only those for ever ([`crate::Past`] with `refused`).
+    #[must_use]
+    pub fn endless_memory(&self) -> Option<&RuleId> {
+        let endless = |rule: &&Rule| match &rule.body {
+            Body::Cooldown(pause) => pause.is_endless_beyond_refusals(),
+            _ => false,
+        };
+        self.rules.iter().filter(|rule| rule.on).find(endless).map(|rule| &rule.id)
+    }
+
     /// Every exception on record, in the order of the packs.
     pub fn exceptions(&self) -> impl Iterator<Item = &NamedException> {
         let rules = self.rules.iter().flat_map(|rule| &rule.exceptions);

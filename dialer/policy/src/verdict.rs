@@ -6,7 +6,9 @@ use chrono::{Datelike, NaiveDate, Timelike, Weekday};
 use chrono_tz::Tz;
 use dialer_types::{Language, RuleId, Say, UnixMillis};
 
-use crate::{Abilities, Ability, Grounds, NamedException, Place, RulesetVersion, zone::local};
+use crate::{
+    Abilities, Ability, Grounds, Lift, NamedException, Place, RulesetVersion, zone::local,
+};
 
 /// The answer to "may this call be placed now?".
 #[derive(Debug)]
@@ -359,6 +361,10 @@ pub struct Evidence {
     pub lists: Vec<ListAge>,
     /// The exceptions without which a rule would have denied, in the order of the packs.
     pub exceptions: Vec<Arc<NamedException>>,
+    /// The do-not-call entries that would deny but for a consent given to lift them.
+    pub lifts: Vec<Lift>,
+    /// How many do-not-call entries there are that are about other purposes.
+    pub other_purposes: u32,
 }
 
 /// What one limit of a rule counted.

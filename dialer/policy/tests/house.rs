@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 use dialer_policy::{
-    Abilities, Ability, Call, Consent, ConsentForm, Evaluation, Facts, Options, PackSource, Past,
-    Ruleset, Verdict,
+    Abilities, Ability, Call, Consent, ConsentForm, Evaluation, Evidenced, Facts, Options,
+    PackSource, Past, Ruleset, Verdict,
 };
 use dialer_types::{LineType, Outcome, Purpose, Technology, UnixMillis};
 
@@ -101,6 +101,8 @@ fn recorded_telemarketing_waits_for_a_key_that_opts_out() {
         technology: None,
         given_at: UnixMillis(NOW - 1000 * HOUR),
         revoked_at: None,
+        evidence: Evidenced::NONE,
+        event: None,
     });
     let judge = |abilities| {
         let terms = Evaluation { abilities, ..Evaluation::LAW };

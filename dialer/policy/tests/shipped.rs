@@ -6,8 +6,8 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use dialer_policy::{
-    Address, Area, Call, Consent, ConsentForm, Evaluation, Facts, Feed, ListFact, Options,
-    PackSource, Past, Ruleset, Suppression, SuppressionScope, Verdict,
+    Address, Area, Call, Consent, ConsentForm, Evaluation, Evidenced, Facts, Feed, ListFact,
+    Options, PackSource, Past, Ruleset, Suppression, SuppressionScope, Verdict,
     check::{Asked, read_case},
 };
 use dialer_types::{LineType, Outcome, PartyType, Purpose, Technology, UnixMillis};
@@ -113,6 +113,8 @@ fn made_up() -> impl Strategy<Value = Facts> {
             technology: Some(technology),
             given_at: UnixMillis(0),
             revoked_at: None,
+            evidence: Evidenced::NONE,
+            event: None,
         }));
         let ageless = ["be.dncm", "in.dnd", "ae.dncr", "hk.dnc.prerecorded"].map(Into::into);
         let lists = LAW.list_ages().into_keys().chain(ageless);
@@ -121,7 +123,8 @@ fn made_up() -> impl Strategy<Value = Facts> {
         facts.lists = lists.map(|list| ListFact { list, as_of, contains }).collect();
         if suppressed && !listed {
             let scope = SuppressionScope::Seller;
-            facts.suppressions.push(Suppression { scope, added_at: UnixMillis(0) });
+            let added_at = UnixMillis(0);
+            facts.suppressions.push(Suppression { scope, purpose: None, added_at, event: None });
         }
         let past = |(age, same_account, outcome): (i64, bool, usize)| Past {
             at: UnixMillis(age),

@@ -15,7 +15,7 @@ use dialer_sip::wire::{Message, text};
 use dialer_types::{Disposition, PlacementId, SellerNo, SubjectId};
 
 use crate::{
-    people::{Number, People},
+    people::{Number, PURPOSE, People},
     stores::{Incarnation, Place},
     world::{SLACK_MS, TAKING_MS, World},
 };
@@ -125,8 +125,7 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct OptOut {
     pub(crate) at_ms: u64,
-    pub(crate) subjects: Vec<SubjectId>,
-    pub(crate) seller: SellerNo,
+    pub(crate) out: dialer_engine::OptOut,
     /// A consent taken back: binds only where a consent is needed.
     pub(crate) consent: bool,
 }
@@ -324,17 +323,18 @@ fn alone<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
         find(found, Violation::NotCommitted, call.at_ms, "cleared on another placement's receipt");
     }
     for (which, out) in world.log.opt_outs.iter().enumerate() {
-        let binds = out.seller == SellerNo(0) || out.seller == call.seller;
+        let OptOut { ref out, at_ms: said_ms, consent } = *out;
+        let binds = out.binds(call.seller, PURPOSE);
         if !binds || !out.subjects.iter().any(|subject| call.subjects.contains(subject)) {
             continue;
         }
-        if out.consent && call.number.british {
+        if consent && call.number.british {
             continue; // no consent was needed
         }
         let told = world.log.told.iter().find(|told| told.which == which && told.by == call.by);
-        if call.committed_ms > out.at_ms {
-            let violation = if out.consent { Violation::NoConsent } else { Violation::AfterOptOut };
-            find(found, violation, call.at_ms, format!("committed after {}", out.at_ms));
+        if call.committed_ms > said_ms {
+            let violation = if consent { Violation::NoConsent } else { Violation::AfterOptOut };
+            find(found, violation, call.at_ms, format!("committed after {said_ms}"));
         } else if let Some(told) = told.filter(|told| call.at_ms > told.at_ms) {
             find(found, Violation::AfterOptOut, call.at_ms, format!("heard at {}", told.at_ms));
         } else if let Some(told) = told {
@@ -443,8 +443,8 @@ fn lawful<F: Fences>(
     who.numbers.iter().filter_map(|index| world.people.numbers.get(*index)).any(|number| {
         let subjects = reached(&world.people, person, number);
         let suppressed = world.log.opt_outs.iter().any(|out| {
-            (out.seller == SellerNo(0) || out.seller == seller)
-                && out.subjects.iter().any(|subject| subjects.contains(subject))
+            out.out.binds(seller, PURPOSE)
+                && out.out.subjects.iter().any(|subject| subjects.contains(subject))
         });
         let consented = number.british
             || who.consents.iter().any(|c| c.seller == seller && c.revoked_at.is_none());

@@ -14,6 +14,9 @@ use crate::rng::Rng;
 /// The trunks: the second is only used when the first is not there.
 pub(crate) const TRUNKS: [TrunkId; 2] = [TrunkId(1), TrunkId(2)];
 
+/// Why everybody is called.
+pub(crate) const PURPOSE: Purpose = Purpose::Informational;
+
 /// A consent of a person to a seller, over the run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Consented {
@@ -75,7 +78,7 @@ impl People {
                 .filter(|of| *of == seller || rng.chance(900))
                 .map(|seller| Consented {
                     seller,
-                    purpose: Purpose::Informational,
+                    purpose: PURPOSE,
                     form: ConsentForm::PriorExpress,
                     revoked_at: None,
                 })
@@ -114,7 +117,7 @@ fn campaign(no: u32) -> Arc<Campaign> {
         name: format!("campaign-{no}"),
         seller: SellerId(u128::from(seller)),
         seller_no: SellerNo(seller),
-        purpose: Purpose::Informational,
+        purpose: PURPOSE,
         technology: Technology::Prerecorded,
         abilities: Abilities::ALL,
         caller_id: E164::from_digits(442_079_460_999)

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use dialer_engine::{AllFences, Config, Engine, Fences, Input, Order, Trunk};
+use dialer_engine::{AllFences, Config, Engine, Fences, Input, OptOut, Order, Trunk};
 use dialer_policy::Ruleset;
-use dialer_types::{AttemptId, ContactId, NodeId, PlacementId, SellerNo, SubjectId, UnixMillis};
+use dialer_types::{AttemptId, ContactId, NodeId, PlacementId, SubjectId, UnixMillis};
 
 use crate::{
     carrier::{self, Carrier},
@@ -69,7 +69,7 @@ pub(crate) enum Event {
     SendLate(Incarnation, Box<dialer_engine::Transmit>),
     Resume(usize),
     Restart(usize),
-    Told(Incarnation, usize, Vec<SubjectId>, SellerNo),
+    Told(Incarnation, usize, OptOut),
     Trouble(Trouble),
     Reap,
 }
@@ -110,7 +110,7 @@ pub(crate) struct World<F: Fences> {
     /// Incarnations that ended, and when.
     pub(crate) dead: Vec<(Incarnation, u64)>,
     /// Opt-outs nodes have not heard of because the cache was away.
-    pub(crate) untold: Vec<(usize, Vec<SubjectId>, SellerNo)>,
+    pub(crate) untold: Vec<(usize, OptOut)>,
     queue: BinaryHeap<Scheduled>,
     order: u64,
     rules: Arc<Ruleset>,
@@ -305,7 +305,7 @@ impl<F: Fences> World<F> {
                     self.start_node(node);
                 }
             }
-            Event::Told(at, which, subjects, seller) => self.told(at, which, subjects, seller),
+            Event::Told(at, which, out) => self.told(at, which, out),
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::Reap => self.reap(),
         }
@@ -386,18 +386,18 @@ impl<F: Fences> World<F> {
     }
 
     /// A node has heard of an opt-out.
-    fn told(&mut self, at: Incarnation, which: usize, subjects: Vec<SubjectId>, seller: SellerNo) {
+    fn told(&mut self, at: Incarnation, which: usize, out: OptOut) {
         let now_ms = self.now_ms;
         match self.alive(at) {
             None => return,
             Some(node) if node.paused_until > now_ms => {
-                self.at(now_ms + 100, Event::Told(at, which, subjects, seller));
+                self.at(now_ms + 100, Event::Told(at, which, out));
                 return;
             }
             Some(_) => {}
         }
         self.log.told.push(Told { at_ms: self.now_ms, by: at, which });
-        self.give(at.node, Input::Suppressed(subjects, seller));
+        self.give(at.node, Input::Suppressed(out));
     }
 }
 

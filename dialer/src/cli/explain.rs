@@ -10,11 +10,12 @@ use dialer_facts::{
     rules::Written,
 };
 use dialer_policy::{
-    Address, Call, Consent, ConsentForm, Dossier, Evaluation, Facts, Options, Past, Relationship,
-    RelationshipKind, Suppression, SuppressionScope,
+    Address, Call, Consent, ConsentForm, Dossier, Evaluation, Evidenced, Facts, Options, Past,
+    Relationship, RelationshipKind, Suppression, SuppressionScope,
 };
 use dialer_types::{
-    E164, Language, LineType, Outcome, PartyRole, PartyType, Purpose, Technology, UnixMillis,
+    E164, EventId, Language, LineType, Outcome, PartyRole, PartyType, Purpose, Technology,
+    UnixMillis,
 };
 
 use super::audit::moment;
@@ -165,10 +166,13 @@ impl Explain {
             technology,
             given_at: *given_at,
             revoked_at: None,
+            evidence: Evidenced::NONE,
+            event: None,
         }));
         if self.suppressed {
             let (scope, added_at) = (SuppressionScope::Seller, UnixMillis(0));
-            facts.suppressions.push(Suppression { scope, added_at });
+            let event = Some(EventId(1));
+            facts.suppressions.push(Suppression { scope, purpose: None, added_at, event });
         }
         facts.history.extend(self.past.iter().map(|(at, outcome)| Past {
             at: *at,

@@ -10,7 +10,7 @@ use dialer_audit::{Body, record::Verdict};
 use dialer_engine::{Answer, Commitment, Input, Next, Output, Settlement, Transmit, TransmitKind};
 use dialer_limiter::{Entry, Token};
 use dialer_types::{
-    CampaignId, Disposition, Now, PlacementId, SellerNo, SubjectId, TrunkId, UnixMillis,
+    CampaignId, Disposition, Now, PlacementId, Purpose, SellerNo, SubjectId, TrunkId, UnixMillis,
 };
 
 use super::Metrics;
@@ -34,6 +34,7 @@ struct Placed {
     campaign: CampaignId,
     subjects: Vec<SubjectId>,
     seller: SellerNo,
+    purpose: Purpose,
     not_after: UnixMillis,
     /// Postgres has said that it is durable.
     durable: bool,
@@ -87,10 +88,10 @@ impl Witness {
                     placed.durable = durable;
                 }
             }
-            Input::Suppressed(subjects, seller) => {
+            Input::Suppressed(out) => {
                 for placed in self.placed.values_mut() {
-                    let bound = *seller == SellerNo(0) || *seller == placed.seller;
-                    if bound && placed.subjects.iter().any(|subject| subjects.contains(subject)) {
+                    let bound = out.binds(placed.seller, placed.purpose);
+                    if bound && placed.subjects.iter().any(|it| out.subjects.contains(it)) {
                         placed.stopped = Some("G7");
                     }
                 }
@@ -129,13 +130,14 @@ impl Witness {
             self.broken("G6", why);
         }
         let claims = commitment.demand.claims();
-        let seller = claims.iter().find_map(|claim| claim.next.entries().last());
+        let entry = claims.iter().find_map(|claim| claim.next.entries().last());
         let placed = Placed {
             placement,
             trunk: commitment.trunk,
             campaign: commitment.campaign,
             subjects: claims.iter().map(|claim| claim.subject).collect(),
-            seller: seller.map_or(SellerNo(0), |entry| entry.seller),
+            seller: entry.map_or(SellerNo(0), |entry| entry.seller),
+            purpose: entry.map_or(Purpose::Telemarketing, |entry| entry.purpose),
             not_after: commitment.not_after,
             durable: false,
             stopped: None,

@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
-use dialer_engine::Input;
+use dialer_engine::{Input, OptOut};
+use dialer_facts::Standing;
+use dialer_judge::{CLOCK_BOUND, PERMIT_LIFE};
 use dialer_limiter::{Head, MarkKind};
-use dialer_types::{PlacementId, SellerNo, SubjectId};
+use dialer_types::{PlacementId, Purpose, SellerNo, SubjectId, UnixMillis};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use sqlx::Row;
@@ -35,19 +37,30 @@ pub struct Suppress {
     pub subjects: Vec<SubjectId>,
     /// By whom not; 0 for anybody.
     pub seller: SellerNo,
+    /// For which purpose not; absent for all.
+    #[serde(default)]
+    pub purpose: Option<Purpose>,
 }
 
 /// Placements that are committed and not over, with what a suppression of them would name.
 #[derive(Debug, Clone, Default)]
 pub struct Live(Arc<Mutex<BTreeMap<PlacementId, Whom>>>);
 
-/// Subjects, and the seller who calls them.
-type Whom = (Vec<SubjectId>, SellerNo);
+/// Who is called, and by whom.
+#[derive(Debug, Clone)]
+pub struct Whom {
+    /// The subjects that the placement counts for.
+    pub subjects: Vec<SubjectId>,
+    /// Who calls them.
+    pub seller: SellerNo,
+    /// Why.
+    pub purpose: Purpose,
+}
 
 impl Live {
     /// A placement is being committed.
-    pub fn begin(&self, placement: PlacementId, subjects: Vec<SubjectId>, seller: SellerNo) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(placement, (subjects, seller));
+    pub fn begin(&self, placement: PlacementId, whom: Whom) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(placement, whom);
     }
 
     /// It is over.
@@ -55,8 +68,9 @@ impl Live {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&placement);
     }
 
-    fn all(&self) -> Vec<(Vec<SubjectId>, SellerNo)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    fn all(&self) -> Vec<(PlacementId, Whom)> {
+        let live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        live.iter().map(|(placement, whom)| (*placement, whom.clone())).collect()
     }
 }
 
@@ -97,8 +111,8 @@ async fn listen(
     let subscription =
         tokio::time::timeout(PATIENCE, connect).await.unwrap_or(Err(StoreError::Late))?;
     // Subscribed first, read then: nothing falls in between.
-    for (subjects, seller) in stores.postgres(stores.missed(live.all())).await? {
-        inbox.send(Input::Suppressed(subjects, seller)).await;
+    for out in stores.postgres(stores.missed(live.all())).await? {
+        inbox.send(Input::Suppressed(out)).await;
     }
     reload.notify_one();
     stores.gate.report(Need::Subscription, true);
@@ -124,47 +138,69 @@ async fn listen(
 
 async fn suppress(payload: &[u8], inbox: &Inbox) {
     match serde_json::from_slice::<Suppress>(payload) {
-        Ok(message) => inbox.send(Input::Suppressed(message.subjects, message.seller)).await,
+        Ok(Suppress { subjects, seller, purpose }) => {
+            inbox.send(Input::Suppressed(OptOut { subjects, seller, purpose })).await;
+        }
         Err(error) => tracing::error!(%error, "a message on rf:suppress is not understood"),
     }
 }
 
 impl Stores {
-    /// Which of these placements are suppressed by now, as Postgres says.
-    async fn missed(
-        &self,
-        live: Vec<(Vec<SubjectId>, SellerNo)>,
-    ) -> Result<Vec<(Vec<SubjectId>, SellerNo)>, StoreError> {
+    /// Which of these placements are suppressed by now, as Postgres says. What had been recorded when
+    /// a placement was judged did not deny it (a consent lifted it), so it does not end it either.
+    async fn missed(&self, live: Vec<(PlacementId, Whom)>) -> Result<Vec<OptOut>, StoreError> {
         if live.is_empty() {
             return Ok(Vec::new());
         }
-        let mut subjects: Vec<_> = live.iter().flat_map(|(subjects, _)| subjects.clone()).collect();
+        let mut subjects: Vec<_> = live.iter().flat_map(|(_, it)| it.subjects.clone()).collect();
         subjects.sort_unstable();
         subjects.dedup();
+        let mut connection = self.pool.acquire().await?;
         let rows =
             sqlx::query("SELECT subject_id, head FROM subject_head WHERE subject_id = ANY($1)")
                 .bind(raw(&subjects))
-                .fetch_all(&self.pool)
+                .fetch_all(&mut *connection)
                 .await?;
         let mut heads = BTreeMap::new();
         for row in &rows {
             let head: &[u8] = row.try_get(1)?;
             heads.insert(SubjectId(row.try_get(0)?), Head::decode(head).ok());
         }
-        let barred = |subject: &SubjectId, seller: SellerNo| match heads.get(subject) {
-            Some(Some(head)) => head
-                .marks()
-                .iter()
-                .any(|mark| mark.kind == MarkKind::Suppressed && mark.binds(seller)),
-            // Missing or unreadable: unknown, and unknown denies.
-            _ => true,
+        let entries = dialer_facts::entries(&mut connection, &subjects).await?;
+        let barred = |subject: SubjectId, placement: PlacementId, whom: &Whom| {
+            let Some(Some(head)) = heads.get(&subject) else {
+                // Missing or unreadable: unknown, and unknown denies.
+                return true;
+            };
+            let known = entries.get(&subject).map(Vec::as_slice).unwrap_or_default();
+            let marks = head.marks().iter().filter(|mark| mark.kind == MarkKind::Suppressed);
+            marks.filter(|mark| mark.binds(whom.seller, whom.purpose)).any(|mark| {
+                let behind = |it: &&Standing| {
+                    (it.entry.seller, it.entry.purpose) == (mark.seller, mark.purpose)
+                };
+                let behind: Vec<_> = known.iter().filter(behind).collect();
+                let since = judged_at(placement).before(SEEN);
+                behind.is_empty() || behind.iter().any(|it| it.recorded_at >= since)
+            })
         };
-        let missed = live.into_iter().filter_map(|(subjects, seller)| {
-            let barred: Vec<_> = subjects.into_iter().filter(|s| barred(s, seller)).collect();
-            (!barred.is_empty()).then_some((barred, seller))
+        let missed = live.into_iter().filter_map(|(placement, whom)| {
+            let Whom { ref subjects, seller, purpose } = whom;
+            let subjects: Vec<_> =
+                subjects.iter().copied().filter(|it| barred(*it, placement, &whom)).collect();
+            let purpose = Some(purpose);
+            (!subjects.is_empty()).then_some(OptOut { subjects, seller, purpose })
         });
         Ok(missed.collect())
     }
+}
+
+/// What was recorded so long before a judgement was seen by it: clocks agree within a second, and a
+/// judgement reads within the life of a permit.
+const SEEN: Duration = CLOCK_BOUND.saturating_add(PERMIT_LIFE);
+
+/// When a placement was judged: its id is minted then.
+fn judged_at(placement: PlacementId) -> UnixMillis {
+    UnixMillis(i64::try_from(placement.0 >> 80).unwrap_or(0))
 }
 
 /// Asks both stores whether they are there, until the end.

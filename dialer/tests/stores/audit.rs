@@ -190,6 +190,7 @@ async fn a_part_holds_what_its_filter_says_and_verifies_by_itself() {
     some_calls(&mut world, 3).await; // records 0 to 8
     let of_number = |n: u64| E164::from_digits(13_055_550_000 + n).unwrap();
     let suppressed = Suppressed {
+        purpose: None,
         event: Token(1),
         subjects: vec![subject_of(&world, of_number(2)).await],
         seller: None,

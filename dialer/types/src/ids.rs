@@ -81,6 +81,8 @@ ulid_id! {
     NodeId;
     /// A SIP trunk.
     TrunkId;
+    /// Something that was recorded of people and moved their heads: a do-not-call entry, a consent.
+    EventId;
 }
 
 /// The business try: the `try_no`-th attempt (from 1) on a contact. Taking it twice is the same

@@ -16,7 +16,7 @@ pub use call::{LineType, PartyRole, PartyType, Purpose, Technology, UnknownWord}
 pub use disposition::{Disposition, Outcome};
 pub use e164::{E164, E164Error};
 pub use ids::{
-    AttemptId, CampaignId, CampaignNo, ContactId, IdError, ListId, Mint, NodeId, PersonId,
+    AttemptId, CampaignId, CampaignNo, ContactId, EventId, IdError, ListId, Mint, NodeId, PersonId,
     PlacementId, SellerId, SellerNo, SubjectId, TrunkId,
 };
 pub use now::{Now, UnixMillis};

@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod road;
 mod sipp;
 mod stale;
 mod stall;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use dialer_judge::cause;
 use dialer_policy::{
-    Deferral, Denial, Obligation, PostalCode, Verdict, explain, obligation_sentence, times_in,
+    Deferral, Denial, Lift, NamedException, Obligation, PostalCode, Verdict, explain,
+    obligation_sentence, times_in,
 };
-use dialer_types::{Filling, Language, Say, SubjectId, UnixMillis, say};
+use dialer_types::{EventId, Filling, Language, Say, SubjectId, UnixMillis, say};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,10 +42,48 @@ pub struct NumberAnswer {
     pub postal_code: String,
     /// The seller believes verified addresses, and this one took the place of what the number says.
     pub narrowed: bool,
+    /// The do-not-call entries that would deny, but for consents given to lift them.
+    pub lifted: Vec<Lifted>,
+    /// How many do-not-call entries there are that are about other purposes, and so do not deny.
+    pub entries_about_other_purposes: u32,
+    /// The rules that would deny, but for an exception in law that the deployment relies on.
+    pub exceptions: Vec<Excepted>,
     /// Every rule that denies.
     pub reasons: Vec<Reason>,
     /// The duties that go with a call that may be placed.
     pub obligations: Vec<Duty>,
+}
+
+/// A do-not-call entry that a consent lifts for the calls it covers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Lifted {
+    /// The entry: ULID.
+    #[schema(value_type = String)]
+    pub suppression: EventId,
+    /// The consent: ULID.
+    #[schema(value_type = String)]
+    pub consent: EventId,
+}
+
+/// A rule that an exception in law lifts, by the deployment's own pack.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Excepted {
+    /// Its id.
+    pub rule: String,
+    /// The exception in law.
+    pub relies_on: String,
+}
+
+impl Excepted {
+    fn of(named: &NamedException) -> Self {
+        Self { rule: named.rule.to_string(), relies_on: named.relies_on.to_string() }
+    }
+}
+
+impl From<&Lift> for Lifted {
+    fn from(lift: &Lift) -> Self {
+        Self { suppression: lift.entry, consent: lift.consent }
+    }
 }
 
 /// A rule that denies.
@@ -346,6 +385,9 @@ fn judged_number(
         places_from: places_from(verdict.evidence()),
         postal_code: verdict.evidence().grounds.postal_code.as_str().to_owned(),
         narrowed: verdict.evidence().grounds.narrowed,
+        lifted: verdict.evidence().lifts.iter().map(Lifted::from).collect(),
+        entries_about_other_purposes: verdict.evidence().other_purposes,
+        exceptions: verdict.evidence().exceptions.iter().map(|it| Excepted::of(it)).collect(),
         reasons: verdict.denials().iter().map(|denial| reason(denial, language)).collect(),
         obligations: duties.iter().map(|duty| duty_of(duty, language)).collect(),
     }
@@ -396,6 +438,9 @@ fn unknown_number(number: String, asked: bool, why: &Say, language: Language) ->
         places_from: Vec::new(),
         postal_code: PostalCode::NotLookedUp.as_str().to_owned(),
         narrowed: false,
+        lifted: Vec::new(),
+        entries_about_other_purposes: 0,
+        exceptions: Vec::new(),
         reasons: vec![Reason {
             rule: "unknown".to_owned(),
             title: in_language(&"Unknown facts refuse".into(), language),

@@ -132,7 +132,7 @@ pub(in crate::http) async fn record(
     audit(&mut transaction, fact, event, caller, now).await?;
     transaction.commit().await?;
     if stricter {
-        let told = events::announce_opt_out(&app, &moved, seller_no).await;
+        let told = events::announce_opt_out(&app, &moved, seller_no, None).await;
         told.map_err(Problem::recorded_not_announced)?;
     } else {
         events::follow(&app, &moved).await;

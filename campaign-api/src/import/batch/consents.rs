@@ -205,6 +205,9 @@ impl Work<'_> {
                 technology: consent.technology,
                 given_at: consent.at,
                 evidence: self.source(consent),
+                wording: None,
+                channel: None,
+                lifts: None,
             }
             .into(),
         };

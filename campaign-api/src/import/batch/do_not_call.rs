@@ -86,6 +86,7 @@ impl Work<'_> {
             source: "list".to_owned(),
             effective_at: self.now,
             reason: REASON.to_owned(),
+            purpose: None,
         };
         AuditEntry {
             campaign: Some(self.target.campaign),

@@ -15,9 +15,12 @@ pub(crate) fn suppress(desk: &Desk, entry: &Suppress) -> Result<(), Trouble> {
     let seller = find_if(&desk.api, Kind::Seller, entry.seller.as_deref())?;
     let kind = if entry.lift { "lift" } else { "add" };
     let body = json!({ "seller": seller, "number": entry.number, "region": entry.region, "person": entry.person,
-        "reason": entry.reason, "kind": kind, "at": entry.at });
+        "purpose": entry.purpose, "reason": entry.reason, "kind": kind, "at": entry.at });
     let answer = desk.api.post("/v1/suppressions", Some(&body))?;
     let done = match (entry.lift, seller.is_some()) {
+        (false, _) if entry.purpose.is_some() => say!(
+            "Suppressed for calls of this purpose: none is placed any more, and what rings is being cancelled. Calls for other purposes go on."
+        ),
         (true, _) => say!("Lifted. Whoever may be called again is due again."),
         (false, true) => say!(
             "Suppressed for this seller: no call is placed any more, and what rings is being cancelled."
@@ -43,7 +46,8 @@ pub(crate) fn consent(desk: &Desk, word: &Consent) -> Result<(), Trouble> {
     let seller = find(&desk.api, Kind::Seller, &event.seller)?;
     let body = json!({ "seller": seller, "person": event.person, "number": event.number,
         "kind": kind, "form": event.form, "purpose": event.purpose, "technology": event.technology,
-        "at": event.at, "source": event.source });
+        "at": event.at, "source": event.source, "wording": event.wording,
+        "channel": event.channel, "lifts": event.lifts });
     let answer = desk.api.post("/v1/consents", Some(&body))?;
     desk.show(&answer, |page, value| recorded(page, &done, value))
 }

@@ -77,6 +77,7 @@ fn one_number(page: &Page, number: &Value) -> String {
         (say!("First lawful moment"), page.moment(&number["first_lawful_at"]).into()),
         (say!("That is"), said(&number["sentence"]).into()),
     ]));
+    out.push_str(&spared(page, number));
     let reasons = rows(&number["reasons"]);
     if !reasons.is_empty() {
         out.push_str(&reason_table(page, reasons));
@@ -98,6 +99,33 @@ fn one_number(page: &Page, number: &Value) -> String {
         out.push_str(&page.table(&columns, rows, &say!("none")));
     }
     out
+}
+
+/// What would deny and does not, each with what it rests on.
+fn spared(page: &Page, number: &Value) -> String {
+    let mut told: Vec<Say> = Vec::new();
+    if number["narrowed"] == true {
+        told.push(say!(
+            "The seller believes verified addresses: this one takes the place of what the number says."
+        ));
+    }
+    for lift in rows(&number["lifted"]) {
+        let (entry, consent) = (said(&lift["suppression"]), said(&lift["consent"]));
+        told.push(say!(
+            "Consent {consent} lifts the do-not-call entry {entry} for such calls.",
+            consent,
+            entry
+        ));
+    }
+    let others = number["entries_about_other_purposes"].as_u64().unwrap_or(0);
+    if others > 0 {
+        told.push(say!("Do-not-call entries about calls of other purposes: {others}", others));
+    }
+    for exception in rows(&number["exceptions"]) {
+        let (rule, law) = (said(&exception["rule"]), said(&exception["relies_on"]));
+        told.push(say!("{rule} does not deny: the deployment relies on {law}.", rule, law));
+    }
+    told.iter().map(|say| format!("{}\n", page.tone(&page.tell(say), Tone::Warn))).collect()
 }
 
 /// Most others that the API names.
@@ -349,6 +377,24 @@ mod tests {
         for text in ["不得拨打", "规则", "理由", "法律依据", "等待", "同意"] {
             assert!(chinese.contains(text), "{text} in\n{chinese}");
         }
+    }
+
+    #[test]
+    fn what_would_deny_and_does_not_is_told_with_what_it_rests_on() {
+        let mut number = json!({ "narrowed": false, "lifted": [], "exceptions": [],
+            "entries_about_other_purposes": 0 });
+        let english = page(Language::English);
+        assert_eq!(spared(&english, &number), "");
+        number["narrowed"] = json!(true);
+        number["lifted"] = json!([{ "suppression": "01E", "consent": "01C" }]);
+        number["entries_about_other_purposes"] = json!(2);
+        number["exceptions"] = json!([{ "rule": "us.fl.cap", "relies_on": "Act 1" }]);
+        let told = spared(&english, &number);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 4, "{told}");
+        assert_eq!(lines[1], "Consent 01C lifts the do-not-call entry 01E for such calls.");
+        assert_eq!(lines[2], "Do-not-call entries about calls of other purposes: 2");
+        assert_eq!(lines[3], "us.fl.cap does not deny: the deployment relies on Act 1.");
     }
 
     #[test]

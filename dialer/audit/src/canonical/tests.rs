@@ -153,6 +153,7 @@ impl Source {
                 source: self.text(),
                 effective_at: self.time(),
                 reason: self.text(),
+                purpose: self.maybe(|s| *s.one_of(Purpose::ALL)),
             }),
             Kind::Consent => Body::Consent(ConsentGiven {
                 event,
@@ -163,6 +164,9 @@ impl Source {
                 technology: self.maybe(|s| *s.one_of(Technology::ALL)),
                 given_at: self.time(),
                 evidence: self.text(),
+                wording: self.maybe(Self::text),
+                channel: self.maybe(Self::text),
+                lifts: self.maybe(|s| s.list(|s| Token(s.id()))),
             }),
             Kind::Revocation => Body::Revocation(Revoked {
                 event,
@@ -249,6 +253,7 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
     };
     assert_eq!(changed(2, 0), CanonicalError::Version(0));
     assert_eq!(changed(2, 6), CanonicalError::Version(6));
+    assert_eq!(changed(2, 5), CanonicalError::KindVersion { kind: 4, version: 5 });
     assert_eq!(changed(2, 3), CanonicalError::KindVersion { kind: 4, version: 3 });
     assert_eq!(changed(2, 2), CanonicalError::KindVersion { kind: 4, version: 2 });
     assert_eq!(changed(6, 11), CanonicalError::KindVersion { kind: 11, version: 1 });

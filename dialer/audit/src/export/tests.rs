@@ -37,6 +37,7 @@ fn a_cell_that_a_spreadsheet_would_compute_is_defused() {
         seller: None,
         source: "api".into(),
         effective_at: UnixMillis(0),
+        purpose: None,
         reason: "asked = told".into(),
     };
     let leaf = leaf(suppressed);

@@ -1,15 +1,16 @@
-//! The member `ringfence` of a case: wishes, look-ups, licences and counters, which `VECTORS.md` has
-//! no member for. Left out, they are unknown.
+//! The member `ringfence` of a case: wishes, look-ups, licences and counters, the purposes of
+//! do-not-call entries and the consents that lift them, which `VECTORS.md` has no member for. Left
+//! out, they are unknown, and an entry is about every purpose and lifted by nothing.
 
 use chrono::NaiveTime;
 use serde::Deserialize;
 
 use super::{CheckError, day, moment};
 use crate::{
-    Blocked, CallerCounter, Facts, Licence, LineCheck, LineClass, Reassigned, ReassignmentCheck,
-    Wishes,
+    Blocked, CallerCounter, Evidenced, Facts, Licence, Lift, LineCheck, LineClass, Piece,
+    Reassigned, ReassignmentCheck, Wishes,
 };
-use dialer_types::LineType;
+use dialer_types::{EventId, LineType, Purpose};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +23,31 @@ pub(super) struct Known {
     licences: Vec<CaseLicence>,
     #[serde(default)]
     counters: Vec<CaseCounter>,
+    /// What the entries of `suppressions` are besides, in their order.
+    #[serde(default)]
+    suppressions: Vec<CaseEntry>,
+    /// What the entries of `consents` are besides, in their order.
+    #[serde(default)]
+    consents: Vec<CaseProof>,
+}
+
+/// A do-not-call entry about one purpose, or under the name by which a consent may lift it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseEntry {
+    purpose: Option<Purpose>,
+    event: Option<EventId>,
+}
+
+/// What is on file of a consent, and the do-not-call entries that it is to lift.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseProof {
+    #[serde(default)]
+    evidence: Vec<Piece>,
+    event: Option<EventId>,
+    #[serde(default)]
+    lifts: Vec<EventId>,
 }
 
 /// `{"days": [..], "from": "09:00", "to": "17:00"}`, `{"first": .., "last": ..}` or
@@ -105,8 +131,31 @@ impl CaseBlocked {
 }
 
 impl Known {
+    fn fill_opt_outs(&self, facts: &mut Facts) -> Result<(), CheckError> {
+        if self.suppressions.len() > facts.suppressions.len() {
+            return Err(CheckError::TooMany("ringfence.suppressions"));
+        }
+        if self.consents.len() > facts.consents.len() {
+            return Err(CheckError::TooMany("ringfence.consents"));
+        }
+        for (entry, known) in facts.suppressions.iter_mut().zip(&self.suppressions) {
+            (entry.purpose, entry.event) = (known.purpose, known.event);
+        }
+        for (consent, known) in facts.consents.iter_mut().zip(&self.consents) {
+            consent.evidence =
+                known.evidence.iter().fold(Evidenced::NONE, |all, piece| all.with(*piece));
+            consent.event = known.event;
+            let lifts = known.lifts.iter().zip(std::iter::repeat(known.event));
+            let lifts =
+                lifts.filter_map(|(entry, event)| Some(Lift { entry: *entry, consent: event? }));
+            facts.lifts.extend(lifts);
+        }
+        Ok(())
+    }
+
     /// Writes what is known into the facts of a call.
     pub(super) fn fill(&self, facts: &mut Facts) -> Result<(), CheckError> {
+        self.fill_opt_outs(facts)?;
         if let Some(wishes) = &self.wishes {
             let mut blocked = Vec::new();
             for wish in wishes {
@@ -187,6 +236,48 @@ mod tests {
         );
         let always = until(json!({ "wishes": [{ "always": true }] }));
         assert_eq!(always, (json!("refuse"), rule, Value::Null));
+    }
+
+    fn opted_out(known: &Value) -> Result<(Value, Value, Value), String> {
+        let case = json!({
+            "id": "a", "now": "2026-12-01T16:00:00Z",
+            "call": {
+                "number": "+12125550123", "line_type": "landline", "party_type": "consumer",
+                "purpose": "delivery", "technology": "manual", "seller": "s",
+            },
+            "suppressions": [{ "scope": "seller", "added_at": "2026-11-01T00:00:00Z", "reason": "" }],
+            "consents": [{ "form": "opt_in", "scope": { "seller": "s", "purpose": "delivery" },
+                "given_at": "2026-11-02T00:00:00Z" }],
+            "ringfence": known,
+            "feeds": { "emergency": { "as_of": "2026-12-01T15:00:00Z", "areas": [] } },
+        });
+        let law = Ruleset::shipped(Options { house: false }).unwrap();
+        let answer = judge_line(&law, &case.to_string()).map_err(|error| error.to_string())?;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        Ok((answer["verdict"].clone(), answer["rules"].clone(), answer["lifted"].clone()))
+    }
+
+    #[test]
+    fn a_case_may_say_what_an_entry_is_about_and_what_lifts_it() {
+        let (entry, consent) = ("00000000000000000000000007", "00000000000000000000000009");
+        let refused = (json!("refuse"), json!(["house.suppression"]), Value::Null);
+        let permit = (json!("permit"), json!([]), Value::Null);
+        let about = |purpose: &str| json!({ "suppressions": [{ "purpose": purpose }] });
+        assert_eq!(opted_out(&json!({})).unwrap(), refused);
+        assert_eq!(opted_out(&about("delivery")).unwrap(), refused);
+        assert_eq!(opted_out(&about("telemarketing")).unwrap(), permit);
+        let lifted = |evidence: Value| {
+            json!({ "suppressions": [{ "event": entry }],
+                "consents": [{ "event": consent, "lifts": [entry], "evidence": evidence }] })
+        };
+        assert_eq!(opted_out(&lifted(json!(["source"]))).unwrap(), refused);
+        let said = json!([{ "suppression": entry, "consent": consent }]);
+        assert_eq!(
+            opted_out(&lifted(json!(["source", "wording"]))).unwrap(),
+            (json!("permit"), json!([]), said)
+        );
+        let told = opted_out(&json!({ "consents": [{}, {}] })).unwrap_err();
+        assert!(told.starts_with("ringfence.consents: has more items"), "{told}");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use dialer_types::{Language, LineType, PartyType, RuleId, Say, Technology, UnixMillis, say};
+use dialer_types::{
+    EventId, Language, LineType, PartyType, RuleId, Say, Technology, UnixMillis, say,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    Consent, ConsentForm, Evaluation, Facts, Feed, ListFact, Relationship, RelationshipKind,
-    Ruleset, Verdict, check::instant_text, in_language, zone::utc_date,
+    Consent, ConsentForm, Evaluation, Evidenced, Facts, Feed, Lift, ListFact, Piece, Relationship,
+    RelationshipKind, Ruleset, Verdict, check::instant_text, in_language, zone::utc_date,
 };
 
 /// A fact that is supposed, and the verdict with it.
@@ -95,6 +97,8 @@ fn add(all: &mut Facts, with: &Facts) {
     let new = with.consents.iter().filter(|it| !all.consents.contains(it)).copied();
     let new: Vec<Consent> = new.collect();
     all.consents.extend(new);
+    let new: Vec<Lift> = with.lifts.iter().filter(|it| !all.lifts.contains(it)).copied().collect();
+    all.lifts.extend(new);
     for list in &with.lists {
         all.lists.retain(|held| held.list != list.list || held.as_of >= list.as_of);
         if !all.lists.iter().any(|held| held.list == list.list) {
@@ -137,6 +141,29 @@ fn alternatives(facts: &Facts, now: UnixMillis) -> Vec<(Say, Facts)> {
     found
 }
 
+/// A written consent for just this, given after the do-not-call entries and naming each of them.
+fn lifted(facts: &Facts, now: UnixMillis) -> Option<(Say, Facts)> {
+    let entries: Vec<EventId> = facts.suppressions.iter().filter_map(|entry| entry.event).collect();
+    if entries.is_empty() {
+        return None;
+    }
+    let mut changed = facts.clone();
+    let event = EventId(u128::MAX);
+    changed.consents.push(Consent {
+        form: ConsentForm::PriorExpressWritten,
+        same_seller: true,
+        purpose: facts.call.purpose,
+        technology: Some(facts.call.technology),
+        given_at: now,
+        revoked_at: None,
+        evidence: Piece::ALL.into_iter().fold(Evidenced::NONE, Evidenced::with),
+        event: Some(event),
+    });
+    changed.lifts.extend(entries.into_iter().map(|entry| Lift { entry, consent: event }));
+    let what = say!("with a written consent given now, on file, that lifts the do-not-call entry");
+    Some((what, changed))
+}
+
 /// What somebody could supply: consents, fresh lists without the number, a feed without emergency.
 fn supplied(facts: &Facts, now: UnixMillis, verdict: &Verdict) -> Vec<(Say, Facts)> {
     let mut found = Vec::new();
@@ -151,11 +178,14 @@ fn supplied(facts: &Facts, now: UnixMillis, verdict: &Verdict) -> Vec<(Say, Fact
             technology: Some(facts.call.technology),
             given_at: now,
             revoked_at: None,
+            evidence: Piece::ALL.into_iter().fold(Evidenced::NONE, Evidenced::with),
+            event: None,
         };
         let mut changed = facts.clone();
         changed.consents.push(consent);
         found.push((what, changed));
     }
+    found.extend(lifted(facts, now));
     let as_of = utc_date(now.0);
     for needed in &verdict.evidence().lists {
         let held = facts.lists.iter().find(|held| held.list == needed.list);

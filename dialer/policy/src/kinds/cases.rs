@@ -6,8 +6,8 @@ use std::time::Duration;
 use dialer_types::{Outcome, Purpose, Technology, UnixMillis};
 
 use crate::{
-    Abilities, Call, Consent, ConsentForm, Evaluation, Facts, Options, PackSource, Past, Ruleset,
-    Verdict,
+    Abilities, Call, Consent, ConsentForm, Evaluation, Evidenced, Facts, Options, PackSource, Past,
+    Ruleset, Verdict,
 };
 
 pub(crate) mod calls {
@@ -60,6 +60,8 @@ pub(crate) fn consent() -> Consent {
         technology: None,
         given_at: UnixMillis(instant("2026-11-01T00:00:00Z")),
         revoked_at: None,
+        evidence: Evidenced::NONE,
+        event: None,
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::Months;
 use dialer_types::{Say, say};
 
 use crate::{
-    Consent, Place, Wait,
+    Consent, Evidenced, Piece, Place, Wait,
     ask::{Ask, Notes, Ruling},
     kinds::{
         count_cap::looser,
@@ -22,6 +22,8 @@ pub(crate) struct ConsentRequired {
     names_technology: bool,
     /// A consent is good for so many months from the day it was given; `None`: without end.
     valid_months: Option<u32>,
+    /// What must be on file of how it was given.
+    evidence: Evidenced,
     /// The form is asked for outside the US too: where a pack of one's own asks for more.
     everywhere: bool,
 }
@@ -34,11 +36,13 @@ impl ConsentRequired {
         let needs = from.word("needs", Form::from_word);
         let names_technology = from.flag("names_technology");
         let valid_months = from.number("valid_months", 1..1201);
-        Some(Self { needs: needs?, names_technology, valid_months, everywhere: false })
+        let evidence = read_evidence(from);
+        Some(Self { needs: needs?, names_technology, valid_months, evidence, everywhere: false })
     }
 
-    /// Another form, another age; with `prove` only a form that fewer consents have, and no longer
-    /// life. What is asked for by a pack of one's own is asked for everywhere.
+    /// Another form, another age, other evidence; with `prove` only a form that fewer consents have, no
+    /// longer life and no less evidence. What is asked for by a pack of one's own is asked for
+    /// everywhere.
     pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>, prove: bool) {
         if let Some(needs) = from.word("needs", Form::from_word) {
             if prove && !needs.is_within(self.needs) {
@@ -58,6 +62,14 @@ impl ConsentRequired {
             }
         }
         self.names_technology |= prove && from.flag("names_technology");
+        if from.has("evidence") {
+            let evidence = read_evidence(from);
+            if prove && !evidence.has(self.evidence) {
+                from.fault("evidence", "leaves out what the rule asks for: name all of it");
+            } else {
+                self.evidence = evidence;
+            }
+        }
     }
 
     /// Not older than the rule lets it become: its last day is that date so many months on (UTC).
@@ -75,6 +87,7 @@ impl ConsentRequired {
             is_valid(consent, form, ask)
                 && (!self.names_technology || consent.technology.is_some())
                 && self.is_young(consent, ask)
+                && consent.evidence.has(self.evidence)
         });
         if let Some(consent) = found {
             note_end(consent, notes);
@@ -90,11 +103,23 @@ impl ConsentRequired {
                 Form::Written => "prior express written consent",
             };
             let on_file = ask.facts.consents.len();
-            say!("no valid {form} for this seller and purpose; {on_file} on file", on_file)
-                .with("form", Say::of(form))
+            let said =
+                say!("no valid {form} for this seller and purpose; {on_file} on file", on_file)
+                    .with("form", Say::of(form));
+            if self.evidence == Evidenced::NONE {
+                return said;
+            }
+            let evidence: Vec<&str> = self.evidence.iter().map(Piece::as_str).collect();
+            say!("{said}; evidence asked for: {evidence}", evidence = evidence.join(", "))
+                .with("said", said)
         });
         Ruling::No { inputs, waits_for: Wait::Consent }
     }
+}
+
+fn read_evidence(from: &mut Reader<'_, '_>) -> Evidenced {
+    let pieces = from.words("evidence", Piece::from_word);
+    pieces.into_iter().fold(Evidenced::NONE, Evidenced::with)
 }
 
 #[cfg(test)]
@@ -102,7 +127,7 @@ mod tests {
     use dialer_types::{Purpose, Technology, UnixMillis};
 
     use crate::{
-        Consent, ConsentForm,
+        Consent, ConsentForm, Evidenced, Piece,
         kinds::cases::{Case, calls, consent, instant},
     };
 
@@ -169,6 +194,21 @@ mod tests {
                 "a day later",
                 "needs = \"any\"\nvalid_months = 3",
                 Consent { given_at: at("2026-08-31T23:59:59Z"), ..consent() },
+                false,
+            ),
+            (
+                "all the evidence",
+                "needs = \"any\"\nevidence = [\"wording\", \"channel\"]",
+                Consent {
+                    evidence: Evidenced::NONE.with(Piece::Channel).with(Piece::Wording),
+                    ..consent()
+                },
+                true,
+            ),
+            (
+                "a piece is missing",
+                "needs = \"any\"\nevidence = [\"wording\", \"channel\"]",
+                Consent { evidence: Evidenced::TO_LIFT, ..consent() },
                 false,
             ),
         ] {

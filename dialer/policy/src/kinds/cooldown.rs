@@ -62,6 +62,13 @@ impl Cooldown {
         Some(self.span.longest()).filter(|_| self.span != Span::Forever)
     }
 
+    /// Whether it has no end and starts on more than a refusal of a call that was made.
+    pub(crate) fn is_endless_beyond_refusals(&self) -> bool {
+        let others = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Refused);
+        let more = others.into_iter().any(|outcome| self.trigger.has(outcome.code()));
+        self.span == Span::Forever && (more || self.inbound)
+    }
+
     fn starts(&self, past: &Past) -> bool {
         (self.inbound || !past.inbound)
             && (self.trigger.has(past.outcome.code())

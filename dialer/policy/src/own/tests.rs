@@ -250,3 +250,23 @@ fn a_signature_holds_until_the_rule_changes() {
         assert!(faults.iter().any(|found| found.contains(fault)), "{other}: {faults:#?}");
     }
 }
+
+#[test]
+fn a_rule_is_another_when_its_calendar_is() {
+    let pack = |days: &str| {
+        format!(
+            "[[calendar]]\nid = \"T\"\nsource = \"S\"\n2026 = [{days}]\n\
+             [[rule]]\nid = \"t.hours\"\ntitle = \"T\"\ncitation = \"C\"\njurisdiction = \"US-FL\"\n\
+             force = \"law\"\npurposes = [\"any\"]\nkind = \"time_window\"\nholidays = \"closed\"\n\
+             calendar = \"T\"\nallow = [{{ days = [\"mon\"], from = \"09:00\", to = \"12:00\" }}]\n"
+        )
+    };
+    let hash = |days: &str| {
+        let text = pack(days);
+        let rules =
+            Ruleset::load(&[PackSource { name: "t.toml", text: &text }], Options { house: false });
+        rules.unwrap().rule_hash("t.hours").unwrap()
+    };
+    assert_eq!(hash("\"01-01\""), hash("\"01-01\""));
+    assert_ne!(hash("\"01-01\""), hash("\"01-01\", \"07-04\""));
+}

@@ -6,7 +6,7 @@ use dialer_engine::{
     Released, Returned, Settlement, Transmit, TransmitKind,
 };
 use dialer_limiter::{Demand, Head, Reservation};
-use dialer_policy::{AddressBasis, Consent};
+use dialer_policy::{AddressBasis, Consent, Evidenced};
 use dialer_types::{AttemptId, PartyRole, PartyType, PlacementId, SubjectId, UnixMillis};
 use std::sync::Arc;
 
@@ -226,6 +226,8 @@ impl<F: Fences> World<F> {
                     .revoked_at
                     .filter(|at| *at <= self.now_ms)
                     .map(|_| UnixMillis(1)),
+                evidence: Evidenced::NONE,
+                event: None,
             })
             .collect();
         Some(ContactFacts {
@@ -237,6 +239,7 @@ impl<F: Fences> World<F> {
             relationship: None,
             emergency: None,
             supplied: dialer_engine::Supplied::default(),
+            entries: Vec::new(),
             numbers: person
                 .numbers
                 .iter()
@@ -246,6 +249,7 @@ impl<F: Fences> World<F> {
                     number: number.number,
                     line: number.line,
                     consents: consents.clone(),
+                    lifts: Vec::new(),
                     lists: Vec::new(),
                     checks: dialer_engine::Checks::default(),
                 })

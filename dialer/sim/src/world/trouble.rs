@@ -1,13 +1,14 @@
 //! What goes wrong, and when.
 
-use dialer_engine::{Fences, Input};
+use dialer_engine::{Fences, Input, OptOut};
 use dialer_limiter::Mark;
-use dialer_types::{SellerNo, SubjectId};
+use dialer_types::{Purpose, SellerNo, SubjectId};
 
 use super::{Event, Faults, TAKING_MS, World};
 use crate::{
     carrier::Outage,
-    check::OptOut,
+    check,
+    people::PURPOSE,
     stores::{Incarnation, Place},
 };
 
@@ -100,8 +101,8 @@ impl<F: Fences> World<F> {
             }
             Trouble::CacheUp => {
                 self.stores.cache_up = true;
-                for (which, subjects, seller) in std::mem::take(&mut self.untold) {
-                    self.tell(which, &subjects, seller);
+                for (which, out) in std::mem::take(&mut self.untold) {
+                    self.tell(which, &out);
                 }
             }
             Trouble::CacheEmptied => self.stores.cache.empty(),
@@ -183,21 +184,27 @@ impl<F: Fences> World<F> {
         under_way.get(pick).copied().filter(|_| self.rng.chance(800)).unwrap_or(otherwise)
     }
 
-    /// A person opts out, at every seller or at one.
+    /// A person opts out, at every seller or at one, of every call or of those of one purpose, which
+    /// may be another than that of the campaigns.
     fn suppress(&mut self, who: usize) {
         if !self.stores.truth_up {
             return; // the API refuses: nothing was promised
         }
         let seller = if self.rng.chance(500) { SellerNo(0) } else { SellerNo(1) };
         let subjects = self.subjects_of(who);
-        let mark = Mark::suppressed((seller != SellerNo(0)).then_some(seller));
+        let purpose = match self.log.opt_outs.len() % 8 {
+            1 => Some(PURPOSE),
+            3 => Some(Purpose::Telemarketing),
+            _ => None,
+        };
+        let mark = Mark::suppressed((seller != SellerNo(0)).then_some(seller)).about(purpose);
         for subject in &subjects {
             let token = self.stores.token();
             if self.stores.fences.optout_moves_head {
                 self.stores.advance(*subject, |head| head.with_mark(token, mark).ok());
             }
         }
-        self.opted_out(subjects, seller, false);
+        self.opted_out(OptOut { subjects, seller, purpose }, false);
     }
 
     /// A person takes a consent back.
@@ -231,29 +238,26 @@ impl<F: Fences> World<F> {
             return;
         };
         // A revocation concerns the person, not everybody on a shared number.
-        self.opted_out(vec![person.subject], seller, true);
+        let subjects = vec![person.subject];
+        self.opted_out(OptOut { subjects, seller, purpose: None }, true);
     }
 
-    fn opted_out(&mut self, subjects: Vec<SubjectId>, seller: SellerNo, consent: bool) {
+    fn opted_out(&mut self, out: OptOut, consent: bool) {
         let which = self.log.opt_outs.len();
-        self.log.opt_outs.push(OptOut {
-            at_ms: self.now_ms,
-            subjects: subjects.clone(),
-            seller,
-            consent,
-        });
+        let said = check::OptOut { at_ms: self.now_ms, out: out.clone(), consent };
+        self.log.opt_outs.push(said);
         if self.stores.cache_up {
-            self.tell(which, &subjects, seller);
+            self.tell(which, &out);
         } else {
-            self.untold.push((which, subjects, seller));
+            self.untold.push((which, out));
         }
     }
 
-    fn tell(&mut self, which: usize, subjects: &[SubjectId], seller: SellerNo) {
+    fn tell(&mut self, which: usize, out: &OptOut) {
         let nodes: Vec<Incarnation> = self.nodes.iter().map(|node| node.at).collect();
         for at in nodes {
             let slowest = if self.rng.chance(300) { 3_000 } else { 120 };
-            self.after(1, slowest, Event::Told(at, which, subjects.to_vec(), seller));
+            self.after(1, slowest, Event::Told(at, which, out.clone()));
         }
     }
 

@@ -8,7 +8,7 @@ use dialer_audit::{
     Hash, Receipt, Record,
     record::{Counter, Decision},
 };
-use dialer_engine::Spoken;
+use dialer_engine::{OptOut, Spoken};
 use dialer_limiter::{Demand, Head};
 use dialer_types::{
     AttemptId, CampaignNo, ContactId, LineType, NodeId, Outcome, Purpose, SellerId, Technology,
@@ -18,6 +18,7 @@ use super::*;
 
 const SUBJECT: SubjectId = SubjectId(7);
 const SELLER: SellerNo = SellerNo(3);
+const PURPOSE: Purpose = Purpose::Informational;
 const CAMPAIGN: CampaignId = CampaignId(5);
 
 fn now(ms: i64) -> Now {
@@ -38,7 +39,7 @@ fn entry(key: u64) -> Entry {
         at_seconds: 1_796_139_000,
         seller: SELLER,
         campaign: CampaignNo(1),
-        purpose: Purpose::Informational,
+        purpose: PURPOSE,
         technology: Technology::Prerecorded,
         outcome: Outcome::Pending,
         inbound: false,
@@ -55,7 +56,7 @@ fn commitment(no: u128, count: u32, key: u64) -> Commitment {
         campaign: CAMPAIGN,
         seller: SellerId(1),
         subjects: vec![SUBJECT],
-        purpose: Purpose::Informational,
+        purpose: PURPOSE,
         technology: Technology::Prerecorded,
         line_type: LineType::Landline,
         verdict: Verdict::Permit,
@@ -251,15 +252,18 @@ fn a_permit_for_a_used_up_cap_and_a_head_that_does_not_count_its_placement_are_t
 
 #[test]
 fn an_opt_out_holds_back_the_first_invite_of_the_seller_it_binds() {
-    for (subject, seller, leaves) in [
-        (SUBJECT, SELLER, false),
-        (SUBJECT, SellerNo(0), false),
-        (SUBJECT, SellerNo(4), true),
-        (SubjectId(8), SELLER, true),
+    for (subject, seller, purpose, leaves) in [
+        (SUBJECT, SELLER, None, false),
+        (SUBJECT, SellerNo(0), None, false),
+        (SUBJECT, SELLER, Some(PURPOSE), false),
+        (SUBJECT, SELLER, Some(Purpose::Delivery), true),
+        (SUBJECT, SellerNo(4), None, true),
+        (SubjectId(8), SELLER, None, true),
     ] {
         let mut play = Play::durable(1);
-        play.hear(Input::Suppressed(vec![subject], seller));
-        assert_eq!(play.leaves(&first(1), now(1)), leaves, "{subject:?} {seller:?}");
+        let out = OptOut { subjects: vec![subject], seller, purpose };
+        play.hear(Input::Suppressed(out.clone()));
+        assert_eq!(play.leaves(&first(1), now(1)), leaves, "{out:?}");
         assert_eq!(play.broken().is_empty(), leaves);
     }
 }
