@@ -84,6 +84,14 @@ CREATE TABLE public.audit_leaf (
     CONSTRAINT audit_leaf_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32))
 );
 
+CREATE TABLE public.caller_counter (
+    seller_id uuid NOT NULL,
+    counter text NOT NULL,
+    count bigint NOT NULL,
+    as_of bigint NOT NULL,
+    resets_at bigint NOT NULL
+);
+
 CREATE TABLE public.campaign (
     id uuid NOT NULL,
     no integer NOT NULL,
@@ -215,6 +223,28 @@ CREATE TABLE public.contact_number (
     CONSTRAINT contact_number_position_check CHECK ((("position" >= 0) AND ("position" <= 7)))
 );
 
+CREATE TABLE public.counter_event (
+    id bigint NOT NULL,
+    seller_id uuid NOT NULL,
+    counter text NOT NULL,
+    count bigint NOT NULL,
+    as_of bigint NOT NULL,
+    resets_at bigint NOT NULL,
+    source text NOT NULL,
+    recorded_at bigint NOT NULL,
+    CONSTRAINT counter_event_check CHECK ((resets_at > as_of)),
+    CONSTRAINT counter_event_count_check CHECK (((count >= 0) AND (count <= '4294967295'::bigint)))
+);
+
+ALTER TABLE public.counter_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.counter_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.decision (
     id bigint NOT NULL,
     contact_id uuid NOT NULL,
@@ -269,6 +299,32 @@ CREATE TABLE public.earlier_contact (
     recorded_at bigint NOT NULL
 );
 
+CREATE TABLE public.licence_event (
+    id bigint NOT NULL,
+    seller_id uuid NOT NULL,
+    campaign_id uuid,
+    script text,
+    licence text NOT NULL,
+    kind text NOT NULL,
+    valid_from date,
+    valid_until date,
+    source text NOT NULL,
+    recorded_at bigint NOT NULL,
+    CONSTRAINT licence_event_check CHECK (((campaign_id IS NULL) OR (script IS NULL))),
+    CONSTRAINT licence_event_check1 CHECK (((kind = 'hold'::text) OR ((valid_from IS NULL) AND (valid_until IS NULL)))),
+    CONSTRAINT licence_event_check2 CHECK ((valid_from <= valid_until)),
+    CONSTRAINT licence_event_kind_check CHECK ((kind = ANY (ARRAY['hold'::text, 'withdraw'::text])))
+);
+
+ALTER TABLE public.licence_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.licence_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.list_fault (
     list_id uuid NOT NULL,
     line bigint NOT NULL,
@@ -298,6 +354,33 @@ CREATE TABLE public.number (
     line_type smallint NOT NULL,
     created_at bigint NOT NULL,
     CONSTRAINT number_keyed_hash_check CHECK ((octet_length(keyed_hash) = 32))
+);
+
+CREATE TABLE public.number_check_event (
+    id bigint NOT NULL,
+    seller_id uuid,
+    number_subject bigint NOT NULL,
+    database text NOT NULL,
+    as_of date NOT NULL,
+    reassigned text,
+    line_type smallint,
+    line_class text,
+    source text NOT NULL,
+    recorded_at bigint NOT NULL,
+    CONSTRAINT number_check_event_check CHECK (((database = 'line'::text) = (line_type IS NOT NULL))),
+    CONSTRAINT number_check_event_check1 CHECK (((database = 'line'::text) = (line_class IS NOT NULL))),
+    CONSTRAINT number_check_event_check2 CHECK (((database = 'line'::text) = (reassigned IS NULL))),
+    CONSTRAINT number_check_event_line_class_check CHECK ((line_class = ANY (ARRAY['ordinary'::text, 'emergency'::text, 'hospital'::text, 'paging'::text, 'charged'::text]))),
+    CONSTRAINT number_check_event_reassigned_check CHECK ((reassigned = ANY (ARRAY['no'::text, 'yes'::text, 'no_data'::text])))
+);
+
+ALTER TABLE public.number_check_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.number_check_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.outcome (
@@ -436,6 +519,25 @@ CREATE TABLE public.trunk_state (
     since bigint NOT NULL
 );
 
+CREATE TABLE public.wish_event (
+    id bigint NOT NULL,
+    seller_id uuid NOT NULL,
+    person_subject bigint NOT NULL,
+    blocked text[] NOT NULL,
+    at bigint NOT NULL,
+    source text NOT NULL,
+    recorded_at bigint NOT NULL
+);
+
+ALTER TABLE public.wish_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.wish_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (subject_id);
 
@@ -469,6 +571,9 @@ ALTER TABLE ONLY public.audit_leaf
 ALTER TABLE ONLY public.audit_leaf
     ADD CONSTRAINT audit_leaf_pkey PRIMARY KEY (index);
 
+ALTER TABLE ONLY public.caller_counter
+    ADD CONSTRAINT caller_counter_pkey PRIMARY KEY (seller_id, counter);
+
 ALTER TABLE ONLY public.campaign
     ADD CONSTRAINT campaign_no_key UNIQUE (no);
 
@@ -499,6 +604,9 @@ ALTER TABLE ONLY public.contact_number
 ALTER TABLE ONLY public.contact
     ADD CONSTRAINT contact_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.counter_event
+    ADD CONSTRAINT counter_event_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.decision
     ADD CONSTRAINT decision_pkey PRIMARY KEY (id);
 
@@ -511,8 +619,14 @@ ALTER TABLE ONLY public.due
 ALTER TABLE ONLY public.earlier_contact
     ADD CONSTRAINT earlier_contact_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.licence_event
+    ADD CONSTRAINT licence_event_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.number_check_event
+    ADD CONSTRAINT number_check_event_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.number
     ADD CONSTRAINT number_keyed_hash_key UNIQUE (keyed_hash);
@@ -571,6 +685,9 @@ ALTER TABLE ONLY public.trunk
 ALTER TABLE ONLY public.trunk_state
     ADD CONSTRAINT trunk_state_pkey PRIMARY KEY (node, trunk_id);
 
+ALTER TABLE ONLY public.wish_event
+    ADD CONSTRAINT wish_event_pkey PRIMARY KEY (id);
+
 CREATE INDEX attempt_campaign_id_at_idx ON public.attempt USING btree (campaign_id, at);
 
 CREATE INDEX audit_entry_at_idx ON public.audit_entry USING btree (at) WHERE (kind = 12);
@@ -593,6 +710,8 @@ CREATE INDEX contact_number_number_subject_idx ON public.contact_number USING bt
 
 CREATE INDEX contact_person_subject_idx ON public.contact USING btree (person_subject);
 
+CREATE INDEX counter_event_recorded_at_idx ON public.counter_event USING btree (recorded_at);
+
 CREATE INDEX decision_campaign_id_verdict_idx ON public.decision USING btree (campaign_id, verdict);
 
 CREATE INDEX decision_contact_id_id_idx ON public.decision USING btree (contact_id, id);
@@ -603,7 +722,15 @@ CREATE INDEX due_judged_at_idx ON public.due USING btree (judged_at) WHERE (judg
 
 CREATE INDEX earlier_contact_number_subject_idx ON public.earlier_contact USING btree (number_subject);
 
+CREATE INDEX licence_event_recorded_at_idx ON public.licence_event USING btree (recorded_at);
+
+CREATE INDEX licence_event_seller_id_id_idx ON public.licence_event USING btree (seller_id, id);
+
+CREATE INDEX licence_event_seller_id_recorded_at_idx ON public.licence_event USING btree (seller_id, recorded_at) WHERE (kind = 'withdraw'::text);
+
 CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_id, line);
+
+CREATE INDEX number_check_event_number_subject_idx ON public.number_check_event USING btree (number_subject);
 
 CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
 
@@ -621,6 +748,8 @@ CREATE INDEX suppression_event_number_subject_idx ON public.suppression_event US
 
 CREATE INDEX suppression_event_person_subject_idx ON public.suppression_event USING btree (person_subject);
 
+CREATE INDEX wish_event_person_subject_at_id_idx ON public.wish_event USING btree (person_subject, at, id);
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.attempt FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -631,15 +760,23 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_l
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.consent_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.counter_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.earlier_contact FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.licence_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.number_check_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.outcome FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.placement FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.suppression_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.wish_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
@@ -655,6 +792,9 @@ ALTER TABLE ONLY public.attempt
 
 ALTER TABLE ONLY public.audit_leaf
     ADD CONSTRAINT audit_leaf_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.audit_entry(id);
+
+ALTER TABLE ONLY public.caller_counter
+    ADD CONSTRAINT caller_counter_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
 ALTER TABLE ONLY public.campaign
     ADD CONSTRAINT campaign_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
@@ -698,6 +838,9 @@ ALTER TABLE ONLY public.contact_number
 ALTER TABLE ONLY public.contact
     ADD CONSTRAINT contact_person_subject_fkey FOREIGN KEY (person_subject) REFERENCES public.person(subject_id);
 
+ALTER TABLE ONLY public.counter_event
+    ADD CONSTRAINT counter_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
 ALTER TABLE ONLY public.decision
     ADD CONSTRAINT decision_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
 
@@ -719,8 +862,20 @@ ALTER TABLE ONLY public.earlier_contact
 ALTER TABLE ONLY public.earlier_contact
     ADD CONSTRAINT earlier_contact_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
+ALTER TABLE ONLY public.licence_event
+    ADD CONSTRAINT licence_event_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
+
+ALTER TABLE ONLY public.licence_event
+    ADD CONSTRAINT licence_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
 ALTER TABLE ONLY public.list_fault
     ADD CONSTRAINT list_fault_list_id_fkey FOREIGN KEY (list_id) REFERENCES public.contact_list(id);
+
+ALTER TABLE ONLY public.number_check_event
+    ADD CONSTRAINT number_check_event_number_subject_fkey FOREIGN KEY (number_subject) REFERENCES public.number(subject_id);
+
+ALTER TABLE ONLY public.number_check_event
+    ADD CONSTRAINT number_check_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
 ALTER TABLE ONLY public.number
     ADD CONSTRAINT number_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
@@ -761,6 +916,12 @@ ALTER TABLE ONLY public.suppression_event
 ALTER TABLE ONLY public.trunk_state
     ADD CONSTRAINT trunk_state_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
 
+ALTER TABLE ONLY public.wish_event
+    ADD CONSTRAINT wish_event_person_subject_fkey FOREIGN KEY (person_subject) REFERENCES public.person(subject_id);
+
+ALTER TABLE ONLY public.wish_event
+    ADD CONSTRAINT wish_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_key TO ringfence_app;
@@ -774,6 +935,8 @@ GRANT SELECT,INSERT ON TABLE public.audit_checkpoint TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entry TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.audit_leaf TO ringfence_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.caller_counter TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.campaign TO ringfence_app;
 
@@ -789,6 +952,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.contact_list TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.contact_number TO ringfence_app;
 
+GRANT SELECT,INSERT ON TABLE public.counter_event TO ringfence_app;
+
 GRANT SELECT,INSERT ON TABLE public.decision TO ringfence_app;
 
 GRANT SELECT ON TABLE public.deployment TO ringfence_app;
@@ -797,11 +962,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.due TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.earlier_contact TO ringfence_app;
 
+GRANT SELECT,INSERT ON TABLE public.licence_event TO ringfence_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.list_fault TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.node TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.number TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.number_check_event TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.outcome TO ringfence_app;
 
@@ -824,5 +993,7 @@ GRANT SELECT,INSERT ON TABLE public.suppression_event TO ringfence_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.trunk TO ringfence_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
+
+GRANT SELECT,INSERT ON TABLE public.wish_event TO ringfence_app;
 
 INSERT INTO public.deployment DEFAULT VALUES;

@@ -16,6 +16,7 @@ pub mod health;
 pub mod lists;
 pub mod sellers;
 pub mod summary;
+pub mod supplied;
 pub mod suppressions;
 pub mod time;
 pub mod trunk_health;
@@ -102,6 +103,10 @@ fn evidence() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(consents::record))
         .routes(routes!(suppressions::record, suppressions::list::list))
+        .routes(routes!(supplied::wishes::record, supplied::wishes::list))
+        .routes(routes!(supplied::number_checks::record, supplied::number_checks::list))
+        .routes(routes!(supplied::licences::record, supplied::licences::list))
+        .routes(routes!(supplied::counters::record, supplied::counters::list))
         .routes(routes!(earlier::record))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::show))

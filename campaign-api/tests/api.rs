@@ -42,5 +42,7 @@ mod people;
 mod refusals;
 #[path = "api/summary.rs"]
 mod summary;
+#[path = "api/supplied.rs"]
+mod supplied;
 #[path = "api/world.rs"]
 mod world;

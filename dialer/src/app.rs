@@ -35,6 +35,7 @@ use crate::{
         PATIENCE, Stores, audit, commit, facts, heads, ledger, node, postgres, reap, redis::Redis,
         reserve, subscribe, trunk_state,
     },
+    supply,
     trunks::Shares,
 };
 
@@ -309,6 +310,7 @@ fn work(
     tasks.spawn(forget(stores(), queues.forget));
     tasks.spawn(scheduler.run(tokens.taking.clone()));
     tokens.service.spawn(lists::watch(folder, stores(), tokens.stop.clone()));
+    tokens.service.spawn(supply::watch(stores(), tokens.stop.clone()));
 }
 
 /// Tasks that go on until the process ends.

@@ -30,6 +30,8 @@ pub struct Running {
     pub milli_cps: u64,
     /// Calls alive at once, over all nodes.
     pub max_concurrent: u32,
+    /// The last withdrawal of a licence of its seller; 0 if there was none.
+    pub withdrawn: i64,
 }
 
 /// The running campaigns by id.
@@ -64,7 +66,9 @@ impl Stores {
                     a.announces, a.prompt, a.milli_cps, a.max_concurrent, a.max_tries,
                     a.ring_timeout_ms, a.retry::text,
                     ARRAY(SELECT t.trunk_id FROM campaign_trunk t WHERE t.campaign_id = a.id
-                          ORDER BY t.priority, t.trunk_id)
+                          ORDER BY t.priority, t.trunk_id),
+                    coalesce((SELECT max(e.id) FROM licence_event e WHERE e.seller_id = a.seller_id
+                              AND e.kind = 'withdraw'), 0)
              FROM campaign a JOIN seller s ON s.id = a.seller_id WHERE a.status = 'running'",
         )
         .fetch_all(&self.pool)
@@ -119,6 +123,7 @@ fn running(row: &PgRow) -> Result<Running, StoreError> {
         terms: Arc::new(terms),
         milli_cps: u64::try_from(milli_cps).map_err(|_| bad("milli_cps"))?,
         max_concurrent: number(11, "max_concurrent")?,
+        withdrawn: row.try_get(16)?,
     })
 }
 
@@ -186,9 +191,18 @@ async fn reread(
             Err(error) => tracing::debug!(%error, "who has no prompt is not written down yet"),
         }
     }
-    let halted = campaigns.load().keys().filter(|id| !now.contains_key(*id)).copied().collect();
+    let halted = halted(&campaigns.load(), &now);
     campaigns.store(Arc::new(now));
     Some((halted, prompts))
+}
+
+/// The campaigns of which nothing that was judged may be placed any more: they run no more, or a
+/// licence was withdrawn and what stands is to be judged again.
+fn halted(before: &Campaigns, now: &Campaigns) -> Vec<CampaignId> {
+    let stands = |id: &CampaignId, was: &Running| {
+        now.get(id).is_some_and(|is| is.withdrawn == was.withdrawn)
+    };
+    before.iter().filter(|(id, was)| !stands(id, was)).map(|(id, _)| *id).collect()
 }
 
 impl Stores {
@@ -229,5 +243,35 @@ mod tests {
         assert!(retry_rules(r#"{"busy": 60, "no_answer": 3600}"#).is_ok());
         assert!(retry_rules(r#"{"bussy": 60}"#).unwrap_err().contains("bussy"));
         assert!(retry_rules("[]").is_err());
+    }
+
+    #[test]
+    fn a_campaign_is_halted_when_it_runs_no_more_and_when_a_licence_was_withdrawn() {
+        let running = |withdrawn| Running {
+            terms: Arc::new(Campaign {
+                id: CampaignId(1),
+                no: CampaignNo(1),
+                name: String::new(),
+                seller: SellerId(1),
+                seller_no: dialer_types::SellerNo(1),
+                purpose: dialer_types::Purpose::Informational,
+                technology: dialer_types::Technology::Manual,
+                abilities: dialer_policy::Abilities::NONE,
+                caller_id: "+15125550100".parse().unwrap(),
+                ring_timeout: EVERY,
+                max_tries: 1,
+                retry: RetryRules::default(),
+                trunks: Vec::new(),
+                prompt: Arc::from(""),
+            }),
+            milli_cps: 1,
+            max_concurrent: 1,
+            withdrawn,
+        };
+        let of = |campaigns: &[(u128, i64)]| -> Campaigns {
+            campaigns.iter().map(|(id, last)| (CampaignId(*id), running(*last))).collect()
+        };
+        let told = halted(&of(&[(1, 0), (2, 5), (3, 0)]), &of(&[(1, 0), (2, 6), (4, 7)]));
+        assert_eq!(told, [CampaignId(2), CampaignId(3)]);
     }
 }

@@ -19,4 +19,5 @@ pub mod prompts;
 pub mod rtp;
 pub mod scheduler;
 pub mod store;
+pub mod supply;
 pub mod trunks;

@@ -232,6 +232,7 @@ async fn on_file(
     let mut files = consents(connection, person).await?;
     files.extend(suppressions(connection, person, &numbers).await?);
     files.extend(earlier(connection, person, &numbers).await?);
+    files.extend(supplied(connection, person, &numbers).await?);
     files.sort_by_key(|file| file.recorded_at);
     Ok(files)
 }
@@ -346,6 +347,40 @@ async fn earlier(
         files.push(OnFile {
             recorded_at: UnixMillis(row.try_get(0)?),
             what: format!("{what} {seller}, of {at}, {outcome}"),
+        });
+    }
+    Ok(files)
+}
+
+/// Wishes of the person, and what look-ups of the numbers said.
+async fn supplied(
+    connection: &mut PgConnection,
+    person: SubjectId,
+    numbers: &[i64],
+) -> Result<Vec<OnFile>, TrailError> {
+    let rows = sqlx::query(
+        "SELECT w.recorded_at, 'wishes' AS what, s.name,
+                coalesce(nullif(array_to_string(w.blocked, '; '), ''), 'no time blocked'), w.source, w.id
+         FROM wish_event w JOIN seller s ON s.id = w.seller_id WHERE w.person_subject = $1
+         UNION ALL
+         SELECT c.recorded_at, 'look-up of ' || c.database, coalesce(s.name, 'every seller'),
+                coalesce(c.reassigned, c.line_class) || ', as of ' || c.as_of, c.source, c.id
+         FROM number_check_event c LEFT JOIN seller s ON s.id = c.seller_id
+         WHERE c.number_subject = ANY($2)
+         ORDER BY 1 DESC, 6 DESC LIMIT $3",
+    )
+    .bind(person.0)
+    .bind(numbers)
+    .bind(MOST)
+    .fetch_all(connection)
+    .await?;
+    let mut files = Vec::new();
+    for row in rows {
+        let (what, seller): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        let (said, source): (String, String) = (row.try_get(3)?, row.try_get(4)?);
+        files.push(OnFile {
+            recorded_at: UnixMillis(row.try_get(0)?),
+            what: format!("{what} for {seller}: {said}, source {source}"),
         });
     }
     Ok(files)

@@ -296,9 +296,9 @@ impl Trail {
                AND ($3::bigint IS NULL OR e.at >= $3) AND ($4::bigint IS NULL OR e.at < $4)
                AND ($5::uuid IS NULL OR e.campaign_id = $5 OR EXISTS
                     (SELECT FROM placement p WHERE p.id = e.placement AND p.campaign_id = $5))
-               AND ($6::bigint IS NULL OR e.kind IN (1, 6, 7, 8, 9) OR EXISTS
+               AND ($6::bigint IS NULL OR e.kind IN (1, 6, 7, 8, 9, 12) OR EXISTS
                     (SELECT FROM placement p WHERE p.id = e.placement AND p.number_subject = $6))
-               AND ($7::bigint[] IS NULL OR e.kind IN (1, 6, 7, 8, 9) OR EXISTS
+               AND ($7::bigint[] IS NULL OR e.kind IN (1, 6, 7, 8, 9, 12) OR EXISTS
                     (SELECT FROM placement p WHERE p.id = e.placement AND p.person_subject = ANY($7)))
                AND (NOT $8 OR e.kind = 1)
              ORDER BY l.index LIMIT $9",
@@ -423,6 +423,7 @@ fn subjects_of(record: &Record) -> Option<BTreeSet<SubjectId>> {
         Body::Imported(body) => &body.subjects,
         // Of nobody in particular: in exports of everybody only.
         Body::Rules(_) => return Some(BTreeSet::new()),
+        Body::Fact(body) => &body.subjects,
         Body::Intent(_)
         | Body::Sent(_)
         | Body::NotSent(_)

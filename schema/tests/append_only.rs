@@ -15,6 +15,10 @@ const APPEND_ONLY: &[&str] = &[
     "outcome",
     "audit_leaf",
     "audit_checkpoint",
+    "wish_event",
+    "number_check_event",
+    "licence_event",
+    "counter_event",
 ];
 
 /// The SQLSTATE and message that a statement fails with.

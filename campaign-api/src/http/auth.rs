@@ -66,6 +66,12 @@ rights! {
     Lifts = [Compliance];
     /// Opt-outs: everybody who may hear one.
     Suppressions = [CampaignManager, Compliance];
+    /// Wishes of persons and look-ups of numbers.
+    Supplies = [CampaignManager, Compliance];
+    /// Licences and approvals: not for those whose campaigns they cover.
+    Licences = [Compliance];
+    /// Counts over all persons.
+    Counters = [Compliance, Operator];
     /// Attempts made elsewhere.
     Earlier = [CampaignManager, Compliance];
     /// What was placed and how it ended: a campaign manager's daily work, too.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
+use dialer_audit::record::FactKind;
+use dialer_limiter::Token;
 use dialer_types::{SellerId, say};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, postgres::PgRow};
@@ -12,7 +14,8 @@ use uuid::Uuid;
 use super::{
     auth::{self, Campaigns, Look, May},
     error::{Problem, is_duplicate},
-    extract::{Body, Faults, Id},
+    extract::{Body, Faults, Id, free_text::holds_number},
+    supplied::{self, Fact},
     time::Time,
 };
 use crate::app::App;
@@ -47,6 +50,8 @@ pub struct Narrowing {
     /// import) and whose country, region, postal code and zone agree is judged where it lives, and
     /// no longer also where its number is from. Every verdict that used it says so.
     pub narrows_by_verified_address: bool,
+    /// Why: how addresses are verified, or why they are no longer believed. It goes on record.
+    pub reason: String,
 }
 
 /// Every seller, by name.
@@ -123,20 +128,40 @@ fn seller(row: &PgRow) -> Result<Seller, sqlx::Error> {
     params(("id" = String, Path, description = "ULID")),
     responses((status = 200, body = Seller), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn narrow(
-    _: May<auth::Narrowing>,
+    May(caller, _): May<auth::Narrowing>,
     State(app): State<Arc<App>>,
     Id(id): Id<SellerId>,
     Body(chosen): Body<Narrowing>,
 ) -> Result<Json<Seller>, Problem> {
+    let mut faults = Faults::default();
+    faults.text("reason", &chosen.reason, 500);
+    if holds_number(&chosen.reason) {
+        faults.add("reason", "holds something like a telephone number; the audit holds none");
+    }
+    faults.finish()?;
+    let (now, event) = (app.now(), Token(app.ulid()));
+    let mut transaction = app.pool.begin().await?;
     let row = sqlx::query(
         "UPDATE seller SET narrows_by_verified_address = $2 WHERE id = $1
          RETURNING id, name, created_at, narrows_by_verified_address",
     )
     .bind(Uuid::from_u128(id.0))
     .bind(chosen.narrows_by_verified_address)
-    .fetch_optional(&app.pool)
+    .fetch_optional(&mut *transaction)
     .await?
     .ok_or_else(|| Problem::not_found(say!("no seller {seller}", seller = id)))?;
+    let fact = Fact {
+        what: FactKind::Narrowing,
+        subjects: Vec::new(),
+        seller: Some(id),
+        campaign: None,
+        about: None,
+        said: if chosen.narrows_by_verified_address { "on" } else { "off" }.to_owned(),
+        said_at: now,
+        evidence: chosen.reason,
+    };
+    supplied::audit(&mut transaction, fact, event, caller, now).await?;
+    transaction.commit().await?;
     Ok(Json(seller(&row)?))
 }
 

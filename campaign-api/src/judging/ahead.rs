@@ -148,11 +148,12 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
     use std::sync::LazyLock;
 
-    use dialer_judge::{CallTerms, CampaignTerms, ContactFacts, NumberFacts};
+    use dialer_judge::{CallTerms, CampaignTerms, Checks, ContactFacts, NumberFacts, Supplied};
     use dialer_limiter::{Entry, Head, Mark, Token};
     use dialer_policy::{
-        Abilities, Address, AddressBasis, Consent, ConsentForm, Evidenced, Feed, ListFact,
-        NaiveDate, Options,
+        Abilities, Address, AddressBasis, Blocked, CallerCounter, Consent, ConsentForm, Evidenced,
+        Feed, Licence, LineCheck, LineClass, ListFact, NaiveDate, Options, PackSource, Reassigned,
+        ReassignmentCheck, Wishes,
     };
     use dialer_types::{
         CampaignNo, LineType, Outcome, PartyRole, PartyType, Purpose, SellerNo, SubjectId,
@@ -162,8 +163,37 @@ mod tests {
 
     use super::*;
 
-    static RULES: LazyLock<Ruleset> =
-        LazyLock::new(|| Ruleset::shipped(Options { house: true }).unwrap());
+    /// Debts are asked for a licence and counted, too.
+    const OWN: &str = r#"
+        [[rule]]
+        id = "own.bond"
+        title = "Bond"
+        citation = "own"
+        force = "law"
+        purposes = ["debt_collection"]
+        jurisdiction = "*"
+        kind = "precondition"
+        licences = ["own.bond"]
+        on_unknown = "oblige"
+
+        [[rule]]
+        id = "own.volume"
+        title = "Volume"
+        citation = "own"
+        force = "law"
+        purposes = ["debt_collection"]
+        jurisdiction = "*"
+        kind = "volume_cap"
+        counter = "own.calls"
+        max = 3
+        max_age_seconds = 86400
+        on_unknown = "oblige"
+    "#;
+
+    static RULES: LazyLock<Ruleset> = LazyLock::new(|| {
+        let own = PackSource { name: "own.toml", text: OWN };
+        Ruleset::shipped_with(&[own], Options { house: true }).unwrap()
+    });
 
     /// A number, and the country and region of its address, if one is known.
     type Where = (&'static str, Option<(&'static str, Option<&'static str>)>);
@@ -244,7 +274,47 @@ mod tests {
             consents,
             lifts: Vec::new(),
             lists: lists.iter().map(|id| list(id)).collect(),
+            checks: Checks::default(),
         }
+    }
+
+    /// Wishes, look-ups, a licence and a counter that begin, lapse or grow old around a moment.
+    fn supplied(now: i64, (which, day, part): (u8, i64, u32)) -> (Supplied, Checks) {
+        let date = |days: i64| days_before(now, -days);
+        let weekly = Blocked::Weekly {
+            days: which & 0b111_1111,
+            from: part * 1800,
+            to: (part + 9).min(48) * 1800,
+        };
+        let dates = Blocked::Dates { first: date(day), last: date(day + 1) };
+        let licence = Licence {
+            id: "own.bond".into(),
+            from: Some(date(day - 1)),
+            until: (which % 2 == 0).then(|| date(day + 1)),
+        };
+        let counter = CallerCounter {
+            counter: "own.calls".into(),
+            count: u32::from(which % 5),
+            as_of: UnixMillis(now - day.abs() * HOUR),
+            resets_at: UnixMillis(now + 7 * day.abs() * HOUR + 1),
+        };
+        let known = Supplied {
+            wishes: (which % 3 > 0).then(|| Wishes { blocked: vec![weekly, dates] }),
+            licences: if which % 4 > 0 { vec![licence].into() } else { [].into() },
+            counters: if which % 4 > 1 { vec![counter].into() } else { [].into() },
+        };
+        let reassigned = ReassignmentCheck {
+            database: "us.rnd".into(),
+            as_of: days_before(now, 28),
+            answer: if which % 7 == 0 { Reassigned::Yes } else { Reassigned::No },
+        };
+        let line = LineCheck {
+            as_of: days_before(now, 12),
+            line: LineType::Unknown,
+            class: LineClass::Ordinary,
+        };
+        let checks = Checks { reassignment: vec![reassigned], line: Some(line) };
+        (known, if which % 2 == 0 { checks } else { Checks::default() })
     }
 
     fn head(now: i64, hours: &[i64], marked: bool, terms: &CampaignTerms) -> Head {
@@ -285,6 +355,7 @@ mod tests {
             marked in prop::bool::weighted(0.05),
             account in any::<bool>(),
             feed in prop::option::of(0i64..40),
+            more in (any::<u8>(), -3i64..5, 0u32..40),
         ) -> Made {
             let now = instant(STARTS.get(start).unwrap());
             let campaign = CampaignTerms {
@@ -297,8 +368,10 @@ mod tests {
                 postal_code: None,
                 time_zone: None,
             });
+            let (known, checks) = supplied(now, more);
             let numbers: Vec<NumberFacts> = places.iter().zip(1i64..)
-                .map(|(place, subject)| number(subject, *place, now, facts, purpose)).collect();
+                .map(|(place, subject)| number(subject, *place, now, facts, purpose))
+                .map(|number| NumberFacts { checks: checks.clone(), ..number }).collect();
             let order: Vec<SubjectId> = numbers.iter().map(|it| it.subject).collect();
             let person = SubjectId(100);
             let account = account.then_some(SubjectId(200));
@@ -320,6 +393,7 @@ mod tests {
                     emergency: feed.map(|age| Feed {
                         as_of: UnixMillis(now - age * HOUR), areas: Vec::new(),
                     }),
+                    supplied: known,
                     numbers,
                 }),
                 heads: Some(heads),

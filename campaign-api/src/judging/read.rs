@@ -217,6 +217,9 @@ pub(crate) async fn stranger(
     let heads = dialer_facts::heads(connection, &[subject]).await?;
     let heads: Vec<_> = heads.into_iter().collect();
     let unreadable = row.is_some() && heads.is_empty();
+    let seller = Uuid::from_u128(campaign.seller.0);
+    let (supplied, checks) =
+        dialer_facts::supplied(connection, NOBODY, subject, campaign.id, seller).await?;
     Ok(Case {
         terms: CallTerms { campaign: campaign.terms, person: NOBODY, account: None },
         order: vec![subject],
@@ -228,6 +231,7 @@ pub(crate) async fn stranger(
             narrowing: false,
             relationship: None,
             emergency: lists.emergency.clone(),
+            supplied,
             entries: Vec::new(),
             numbers: vec![NumberFacts {
                 subject,
@@ -236,6 +240,7 @@ pub(crate) async fn stranger(
                 consents: Vec::new(),
                 lifts: Vec::new(),
                 lists: dialer_facts::lists::facts(lists, number),
+                checks,
             }],
         }),
         heads: (!unreadable).then_some(heads),

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+pub(crate) mod supplied;
 mod values;
 
 use std::path::PathBuf;
@@ -63,6 +64,18 @@ pub(crate) enum Word {
     /// Record a consent, or take it back
     #[command(subcommand)]
     Consent(Consent),
+    /// When a person wants no calls, as the person said
+    #[command(subcommand)]
+    Wishes(supplied::Wishes),
+    /// What look-ups of a number said: changed hands, kind of line
+    #[command(subcommand)]
+    Checks(supplied::Checks),
+    /// Licences, registrations, approvals and certificates of a seller
+    #[command(subcommand)]
+    Licences(supplied::Licences),
+    /// Counts over all persons that a seller calls
+    #[command(subcommand)]
+    Counters(supplied::Counters),
     /// Why somebody may or may not be called, and from when on
     Why(Why),
     /// What was placed and how it ended

@@ -9,6 +9,7 @@ mod forecast;
 mod lists;
 mod login;
 mod opt_outs;
+mod supplied;
 mod suppressions;
 mod trunks;
 mod watch;
@@ -35,6 +36,10 @@ pub(crate) fn run(arguments: &Arguments, tongue: Tongue) -> Result<u8, Trouble> 
         Word::Suppress(entry) => opt_outs::suppress(&desk, entry),
         Word::Suppressions(whose) => suppressions::run(&desk, whose),
         Word::Consent(word) => opt_outs::consent(&desk, word),
+        Word::Wishes(word) => supplied::wishes(&desk, word),
+        Word::Checks(word) => supplied::checks(&desk, word),
+        Word::Licences(word) => supplied::licences(&desk, word),
+        Word::Counters(word) => supplied::counters(&desk, word),
         Word::Why(asked) => why::run(&desk, asked),
         Word::Attempts(asked) => attempts::run(&desk, asked),
         Word::Earlier(word) => return facts::earlier(&desk, word),

@@ -12,5 +12,7 @@ mod errors;
 mod first_hour;
 #[path = "terminal/records.rs"]
 mod records;
+#[path = "terminal/supplied.rs"]
+mod supplied;
 #[path = "terminal/world.rs"]
 mod world;

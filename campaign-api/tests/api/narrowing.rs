@@ -36,7 +36,7 @@ async fn a_verified_address_is_believed_by_choice_only_and_the_answer_says_so() 
     let choose = async |role: &str, chosen: bool| {
         let path = format!("/v1/sellers/{}/narrowing", people.seller);
         let request = world.request(Some(role), Method::POST, &path);
-        let body = json!({ "narrows_by_verified_address": chosen });
+        let body = json!({ "narrows_by_verified_address": chosen, "reason": "by letter" });
         request.json(&body).send().await.unwrap().status()
     };
     // Nobody chose it: the number counts, too.
@@ -67,5 +67,7 @@ async fn a_verified_address_is_believed_by_choice_only_and_the_answer_says_so() 
     assert_eq!(from(&answer, "postal_code").unwrap()["places"], json!(["US-FL"]), "{answer}");
 
     assert_eq!(choose("compliance", false).await, StatusCode::OK);
+    let leaves = "SELECT count(*) FROM audit_entry WHERE kind = 13 AND leaf LIKE '%by letter%'";
+    assert_eq!(world.sql::<i64>(leaves).await, 2, "both choices are on record");
     assert_eq!(ask("verified").await["verdict"], "defer");
 }

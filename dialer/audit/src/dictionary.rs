@@ -8,8 +8,8 @@ use dialer_types::{Disposition, LineType, Outcome, Purpose, Technology};
 use crate::{
     export::{COLUMNS, PROOF},
     record::{
-        Action, Advance, Body, Counter, Denial, ImportedKind, Input, Kind, Lifted, ListSeen, Place,
-        Verdict,
+        Action, Advance, Body, Counter, Denial, FactKind, ImportedKind, Input, Kind, Lifted,
+        ListSeen, Place, Verdict,
     },
 };
 
@@ -153,6 +153,7 @@ fn written(of: &'static str) -> String {
         "Kind" => words(Kind::ALL.iter().map(|word| word.as_str())),
         "Verdict" => words(Verdict::ALL.iter().map(|word| word.as_str())),
         "ImportedKind" => words(ImportedKind::ALL.iter().map(|word| word.as_str())),
+        "FactKind" => words(FactKind::ALL.iter().map(|word| word.as_str())),
         "Action" => words(Action::ALL.iter().map(|word| word.as_str())),
         "Disposition" => words(Disposition::ALL.iter().map(|word| word.as_str())),
         "Outcome" => words(Outcome::ALL.iter().map(|word| word.as_str())),
@@ -203,13 +204,14 @@ fn personal(name: &str, of: &'static str) -> &'static str {
 /// Whether a text is personal, by the name of its field. A test asks that each is named here.
 fn text_personal(name: &str) -> Option<&'static str> {
     Some(match name {
-        "citation" | "relies_on" | "list" | "version" | "as_of" | "form" | "obligations"
-        | "name" => NO,
+        "citation" | "relies_on" | "about" | "list" | "version" | "as_of" | "form"
+        | "obligations" | "name" => NO,
         "jurisdiction" | "zone" | "local_time" => WHERE,
         "sip_call_id" => PSEUDONYM,
         "actor" => USER,
         "why" | "value" => "possibly: what a rule looked at, without numbers and names",
         "reason" | "source" | "evidence" | "wording" | "channel" => FREE,
+        "said" => "yes: when a person wants no calls, or what a look-up said",
         _ => return None,
     })
 }

@@ -140,6 +140,7 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Consent(_)
         | Body::Revocation(_)
         | Body::Imported(_)
+        | Body::Fact(_)
         | Body::Campaign(_) => return,
     };
     let index = told
@@ -164,6 +165,7 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Consent(_)
         | Body::Revocation(_)
         | Body::Imported(_)
+        | Body::Fact(_)
         | Body::Campaign(_) => {}
     }
 }

@@ -131,12 +131,26 @@ words! {
         /// Nothing left to do.
         Finished = 6, "finished";
     }
+    /// What sort of fact was recorded.
+    FactKind {
+        /// When a person does not want to be called.
+        Wishes = 1, "wishes";
+        /// What a look-up of a number said.
+        NumberCheck = 2, "number_check";
+        /// A licence, registration, approval or certificate, or the end of one.
+        Licence = 3, "licence";
+        /// A count over all persons.
+        Counter = 4, "counter";
+        /// Whether a seller's verified addresses are believed.
+        Narrowing = 5, "narrowing";
+    }
 }
 
 vocabularies! {
     Verdict, "verdict known to this build";
     ImportedKind, "kind of import known to this build";
     Action, "campaign action known to this build";
+    FactKind, "kind of fact known to this build";
 }
 
 map! {
@@ -432,16 +446,36 @@ map! {
         /// SHA-256 of the rule packs from now on, as loaded.
         1 => ruleset: Hash,
     }
+
+    /// A fact that rules ask for was recorded: looked up, written down or counted by somebody.
+    FactRecorded {
+        /// The event: the new token of the heads it moved, if it moved any.
+        0 => event: Token,
+        /// What sort of fact.
+        1 => what: FactKind,
+        /// Whom it concerns; nobody where it is about a seller or a campaign.
+        2 => subjects: Vec<SubjectId>,
+        /// For which seller; `None` for all of them.
+        3 => seller: Option<SellerId>,
+        /// For which campaign only.
+        4 => campaign: Option<CampaignId>,
+        /// Which: the id of the database, the licence or the counter; nothing of wishes.
+        5 => about: Option<String>,
+        /// What was recorded, in a line.
+        6 => said: String,
+        /// When it was said, looked up or counted.
+        7 => said_at: UnixMillis,
+        /// Where the evidence of it is kept.
+        8 => evidence: String,
+        /// By whom: the id of a user.
+        9 => actor: String,
+    }
 }
 
 macro_rules! bodies {
     ($($(#[$doc:meta])* $variant:ident($type:ident) = $code:literal, $word:literal;)+) => {
         /// What happened, by kind.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(
-            clippy::large_enum_variant,
-            reason = "most records are decisions, the largest, and records that wait are boxed whole"
-        )]
         pub enum Body { $($(#[$doc])* $variant($type),)+ }
 
         words! {
@@ -507,6 +541,8 @@ bodies! {
     Correction(Corrected) = 11, "correction";
     /// A dialer process judges by other rule packs from now on.
     Rules(RulesChanged) = 12, "rules";
+    /// A fact that rules ask for was recorded.
+    Fact(FactRecorded) = 13, "fact";
 }
 
 impl Body {
@@ -530,7 +566,7 @@ impl Kind {
     #[must_use]
     pub const fn since(self) -> u8 {
         match self {
-            Self::Rules => 5,
+            Self::Rules | Self::Fact => 5,
             Self::Correction => 2,
             Self::Decision
             | Self::Intent

@@ -103,6 +103,7 @@ impl<F: Fences> Engine<F> {
             order,
             subjects: terms.concerned(asked.subject),
             number: asked.number,
+            supplied: &facts.supplied,
             ruleset: self.ruleset.version(),
             now: now.wall,
         };

@@ -36,7 +36,7 @@ pub use terms::{Campaign, Order, Trunk};
 pub use trunk::{Admits, BUDGET, Standing};
 
 /// What is known and what is judged: shared with everybody who asks why.
-pub use dialer_judge::{ContactFacts, Next, NumberFacts};
+pub use dialer_judge::{Checks, ContactFacts, Next, NumberFacts, Supplied};
 
 /// What the driver sends and where: the SIP core stays behind this crate.
 pub use dialer_sip::{CallId, Config as SipConfig, Credentials, Timers, Transmit, TransmitKind};

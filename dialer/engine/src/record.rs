@@ -7,7 +7,7 @@ use dialer_audit::{
         Token, Verdict as Said,
     },
 };
-use dialer_judge::NumberFacts;
+use dialer_judge::{NumberFacts, Supplied};
 use dialer_policy::{Evidence, RulesetVersion, Verdict};
 use dialer_types::{Disposition, LineType, NodeId, PlacementId, SubjectId, UnixMillis};
 
@@ -19,6 +19,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) order: &'a Order,
     pub(crate) subjects: Vec<SubjectId>,
     pub(crate) number: &'a NumberFacts,
+    pub(crate) supplied: &'a Supplied,
     pub(crate) ruleset: RulesetVersion,
     pub(crate) now: UnixMillis,
 }
@@ -75,20 +76,25 @@ pub(crate) fn decision(
             .collect(),
         lists: lists(evidence, scene.number),
         obligations,
-        inputs: inputs(evidence, scene.number),
+        inputs: inputs(evidence, scene),
         rules_passed: Some(verdict.passed().cloned().collect()),
         exceptions: lifted(evidence),
     };
     Record::new(Some(scene.node), decision.into(), scene.now)
 }
 
-/// How many consents there are, and what each candidate place and zone rests on.
-fn inputs(evidence: &Evidence, number: &NumberFacts) -> Vec<Input> {
+/// How many consents there are, what each candidate place and zone rests on, and what somebody looked
+/// up, wrote down or counted.
+fn inputs(evidence: &Evidence, scene: &Scene<'_>) -> Vec<Input> {
+    let number = scene.number;
     let consents = Input { name: "consents".into(), value: number.consents.len().to_string() };
     let from = evidence.grounds.line(&evidence.jurisdictions, &evidence.zones);
     let places = Input { name: "places_from".into(), value: from };
     let entries = Input { name: "suppressions".into(), value: suppressions(evidence) };
-    [consents, places, entries].into_iter().filter(|input| !input.value.is_empty()).collect()
+    let supplied = scene.supplied.inputs(&number.checks).into_iter();
+    let supplied = supplied.map(|(name, value)| Input { name: name.into(), value });
+    let all = [consents, places, entries].into_iter().chain(supplied);
+    all.filter(|input| !input.value.is_empty()).collect()
 }
 
 /// The do-not-call entries that did not deny, each with the reason.

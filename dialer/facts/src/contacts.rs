@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use dialer_judge::{ContactFacts, Entry, NumberFacts};
+use dialer_judge::{Checks, ContactFacts, Entry, NumberFacts, Supplied};
 use dialer_policy::{
     Address, AddressBasis, Consent, ConsentForm, Evidenced, Lift, Piece, Relationship,
     RelationshipKind,
@@ -20,6 +20,7 @@ use crate::{
     FactsError, code,
     entries::{self, Standing},
     lists::{self, Lists},
+    supplied::Supply,
 };
 
 /// One row of `consent_event`.
@@ -40,6 +41,7 @@ struct Event {
 /// What is known of a contact before its numbers.
 struct Bare {
     seller: Uuid,
+    campaign: Uuid,
     person: i64,
     facts: ContactFacts,
 }
@@ -60,7 +62,7 @@ pub async fn contacts(
         "SELECT c.id, a.seller_id, c.person_subject, c.party_type, c.party_role, c.country,
                 c.region, c.postal_code, c.time_zone, c.relationship_kind,
                 c.relationship_since - DATE '1970-01-01', c.address_verified,
-                s.narrows_by_verified_address
+                s.narrows_by_verified_address, a.id
          FROM contact c JOIN campaign a ON a.id = c.campaign_id JOIN seller s ON s.id = a.seller_id
          WHERE c.id = ANY($1)",
     )
@@ -93,8 +95,11 @@ pub async fn contacts(
     for row in &events {
         by_person.entry(row.try_get(0)?).or_default().push(row);
     }
-    let subjects = numbers.iter().map(|row| row.try_get(1)).chain(people.iter().map(|it| Ok(*it)));
-    let subjects = subjects.map(|it| it.map(SubjectId)).collect::<Result<Vec<_>, _>>()?;
+    let subjects = numbers.iter().map(|row| row.try_get(1)).collect::<Result<Vec<i64>, _>>()?;
+    let campaigns = found.values().map(|bare| bare.campaign).collect();
+    let supply = Supply::read(connection, &people, &subjects, &campaigns).await?;
+    let subjects: Vec<SubjectId> =
+        subjects.into_iter().chain(people.iter().copied()).map(SubjectId).collect();
     let entries = entries::entries(connection, &subjects).await?;
     for bare in found.values_mut() {
         bare.facts.entries.extend(on(&entries, SubjectId(bare.person)));
@@ -104,11 +109,13 @@ pub async fn contacts(
         let contact = ContactId(id.as_u128());
         let Some(mut bare) = found.remove(&contact) else { continue };
         let rows = by_person.get(&bare.person).map(Vec::as_slice).unwrap_or_default();
-        let whole = number(keys, lists, row, rows, bare.seller).map(|number| {
+        let whole = number(keys, lists, row, rows, bare.seller).and_then(|mut number| {
+            number.checks = supply.checks(number.subject.0, bare.seller)?;
+            bare.facts.supplied = supply.of(bare.person, bare.campaign)?;
             bare.facts.emergency.clone_from(&lists.emergency);
             bare.facts.entries.extend(on(&entries, number.subject));
             bare.facts.numbers.push(number);
-            bare
+            Ok(bare)
         });
         keep(&mut found, contact, whole);
     }
@@ -142,6 +149,7 @@ fn number(
         consents,
         lifts,
         lists: lists::facts(lists, number),
+        checks: Checks::default(),
     })
 }
 
@@ -185,6 +193,7 @@ fn bare(row: &PgRow) -> Result<Bare, FactsError> {
     let verified: bool = row.try_get(11)?;
     Ok(Bare {
         seller: row.try_get(1)?,
+        campaign: row.try_get(13)?,
         person: row.try_get(2)?,
         facts: ContactFacts {
             party: code(row.try_get(3)?, PartyType::from_code, "contact.party_type")?,
@@ -194,6 +203,7 @@ fn bare(row: &PgRow) -> Result<Bare, FactsError> {
             narrowing: row.try_get(12)?,
             relationship,
             emergency: None,
+            supplied: Supplied::default(),
             entries: Vec::new(),
             numbers: Vec::new(),
         },

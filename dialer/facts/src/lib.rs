@@ -12,11 +12,13 @@ pub mod feeds;
 mod heads;
 pub mod lists;
 pub mod rules;
+mod supplied;
 
 pub use campaign::campaign_terms;
 pub use contacts::contacts;
 pub use entries::{Standing, entries};
 pub use heads::heads;
+pub use supplied::supplied;
 
 /// Why facts could not be read. Never repeats a number.
 #[derive(Debug, thiserror::Error)]

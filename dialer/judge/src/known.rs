@@ -12,7 +12,7 @@ use dialer_types::{
     UnixMillis,
 };
 
-use crate::CallTerms;
+use crate::{CallTerms, Checks, Supplied};
 
 /// What Postgres (and the national lists) say about a contact, read after its heads.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct ContactFacts {
     pub emergency: Option<Feed>,
     /// The do-not-call entries that stand on the person or on one of the numbers.
     pub entries: Vec<Entry>,
+    /// What was written down of the person, and of campaign and seller.
+    pub supplied: Supplied,
     /// Each of the contact's numbers.
     pub numbers: Vec<NumberFacts>,
 }
@@ -67,6 +69,8 @@ pub struct NumberFacts {
     pub lifts: Vec<Lift>,
     /// What the national lists say.
     pub lists: Vec<ListFact>,
+    /// What look-ups of it said.
+    pub checks: Checks,
 }
 
 /// The facts of a call to one number, relative to its seller, number, account and person.
@@ -94,9 +98,12 @@ pub(crate) fn policy_facts(
         lists: number.lists.clone(),
         history: history(terms, number.subject, heads, now),
         emergency: contact.emergency.clone(),
-        // Nobody supplies wishes, look-ups, licences or counters yet: they are absent, and the rules
-        // that ask for them say what follows.
-        ..Facts::of(call)
+        wishes: contact.supplied.wishes.clone(),
+        reassignment: number.checks.reassignment.clone(),
+        line_check: number.checks.line,
+        licences: contact.supplied.licences.to_vec(),
+        counters: contact.supplied.counters.to_vec(),
+        call,
     }
 }
 
@@ -285,6 +292,7 @@ mod tests {
             relationship: None,
             emergency: None,
             entries,
+            supplied: Supplied::default(),
             numbers: Vec::new(),
         };
         let bound = suppressions(&[NUMBER, PERSON], SELLER, &contact, &heads, UnixMillis(900));

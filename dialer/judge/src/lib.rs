@@ -8,12 +8,14 @@
 mod abilities;
 mod known;
 mod outlook;
+mod supplied;
 mod terms;
 mod walk;
 
 pub use abilities::abilities;
 pub use known::{ContactFacts, Entry, NumberFacts};
 pub use outlook::{Next, Outlook, blocking, cause};
+pub use supplied::{Checks, Supplied};
 pub use terms::{
     CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, HORIZON, PERMIT_LIFE, has_room, judge,
 };

@@ -63,6 +63,20 @@ const LINES: &[(&str, &str)] = &[
     ("{needed} on record does not hold today", "登记的 {needed} 今天无效"),
     ("no {needed} on record", "没有登记 {needed}"),
     ("nobody counts {counter}", "没有对 {counter} 计数"),
+    // Blocked times.
+    (
+        "is no date or range of dates: write it like 2026-12-24 or 2026-12-24..2026-12-26",
+        "不是日期或日期范围：请写成 2026-12-24 或 2026-12-24..2026-12-26 的样子",
+    ),
+    ("ends before it begins: put the earlier date first", "结束早于开始：请把较早的日期写在前面"),
+    (
+        "begins when it ends: leave the hours out to block whole days",
+        "开始与结束相同：如要屏蔽整天，请不写时刻",
+    ),
+    (
+        "is not understood: write it like 'mon,tue 09:00-17:00', 'daily 22:00-08:00', '2026-12-24..2026-12-26' or 'always'",
+        "无法理解：请写成 'mon,tue 09:00-17:00'、'daily 22:00-08:00'、'2026-12-24..2026-12-26' 或 'always' 的样子",
+    ),
     ("{counter} was counted {age} seconds ago", "{counter} 的计数已是 {age} 秒之前"),
     ("no loaded pack covers {country}", "已加载的规则包都不涵盖 {country}"),
     // Abilities, by their words.

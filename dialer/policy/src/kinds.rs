@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dialer_types::{RuleId, Say};
 
 use crate::{
-    Obligation,
+    Obligation, Wait,
     ask::{Ask, Notes, Ruling},
     calendar::Calendar,
     reader::Reader,
@@ -163,6 +163,20 @@ impl Body {
         }
     }
 
+    /// The facts beside the call that it asks somebody for, as what a contact waits for without them.
+    pub(crate) fn facts_asked(&self) -> Vec<Wait> {
+        match self {
+            Self::Preference(_) => vec![Wait::Wishes],
+            Self::Reassignment(check) => vec![Wait::Check(check.database())],
+            Self::NumberType(_) => vec![Wait::Check("line".into())],
+            Self::Precondition(precondition) => {
+                precondition.asks_for().map(|id| Wait::Licence(Arc::clone(id))).collect()
+            }
+            Self::Volume(volume) => vec![Wait::Counter(volume.counter())],
+            _ => Vec::new(),
+        }
+    }
+
     /// How far back it looks at placements, in milliseconds; `None` if it does not, or without end.
     pub(crate) fn memory(&self) -> Option<i64> {
         match self {
@@ -176,7 +190,11 @@ impl Body {
     pub(crate) const fn is_timed(&self) -> bool {
         matches!(
             self,
-            Self::Timed { .. } | Self::Cooldown(_) | Self::Preference(_) | Self::Volume(_)
+            Self::Timed { .. }
+                | Self::Cooldown(_)
+                | Self::Preference(_)
+                | Self::Precondition(_)
+                | Self::Volume(_)
         )
     }
 
@@ -241,6 +259,7 @@ impl Body {
             }
             Self::Cooldown(cooldown) => cooldown.first_free(ask, from),
             Self::Preference(_) => Preference::first_free(ask, from),
+            Self::Precondition(precondition) => precondition.first_free(ask, from),
             Self::Volume(volume) => Some(volume.first_free(ask, from)),
             _ => Some(from),
         }

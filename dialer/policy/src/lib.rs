@@ -6,6 +6,7 @@
 
 mod ability;
 mod ask;
+mod blocked;
 mod calendar;
 mod cards;
 pub mod check;

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::{
-    Call, Mark, NamedException, Place, RuleHash, Signature,
+    Call, Mark, NamedException, Place, RuleHash, Signature, Wait,
     calendar::Calendar,
     evaluate::{OWN_LIST, own_list},
     index::Index,
@@ -258,6 +258,12 @@ impl Ruleset {
             }
         }
         ages
+    }
+
+    /// The facts beside a call that some rule asks for: wishes, look-ups, licences, counters. Each as
+    /// what a contact waits for without it; one that several rules ask for comes several times.
+    pub fn facts_asked(&self) -> impl Iterator<Item = Wait> {
+        self.rules.iter().filter(|rule| rule.on).flat_map(|rule| rule.body.facts_asked())
     }
 
     /// How old the emergency feed may be for the strictest rule that asks for it, in seconds.

@@ -6,10 +6,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use dialer_audit::{Body, Receipt, Record, record::Verdict};
 use dialer_engine::{Answer, Commitment, Conflict, Input};
+use dialer_judge::CLOCK_BOUND;
 use dialer_types::{AttemptId, CampaignId, PlacementId, SubjectId};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
@@ -20,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{StoreError, Stores};
+use super::{PATIENCE, StoreError, Stores};
 use crate::{batch, inbox::Inbox};
 
 /// Transactions under way at once.
@@ -169,6 +171,12 @@ impl Stores {
     }
 }
 
+/// How long before its judgement a commitment's facts may have been read, with what clocks may
+/// disagree by: a licence that was withdrawn since then may have been counted as held.
+const FACTS_READ: Duration = PATIENCE.saturating_add(CLOCK_BOUND);
+
+/// Nothing is committed for a seller of whom a licence was withdrawn since the facts were read: it
+/// is judged again. Licences have no head that would have moved.
 async fn insert_attempts(
     connection: &mut PgConnection,
     batch: &[&Commitment],
@@ -176,6 +184,9 @@ async fn insert_attempts(
     let rows = sqlx::query(
         "INSERT INTO attempt (contact_id, try_no, campaign_id, seller_id, at)
          SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::uuid[], $5::bigint[])
+                  AS n(contact_id, try_no, campaign_id, seller_id, at)
+         WHERE NOT EXISTS (SELECT FROM licence_event e WHERE e.seller_id = n.seller_id
+                           AND e.kind = 'withdraw' AND e.recorded_at > n.at - $6)
          ON CONFLICT DO NOTHING RETURNING contact_id, try_no",
     )
     .bind(batch.iter().map(|c| Uuid::from_u128(c.attempt.contact.0)).collect::<Vec<_>>())
@@ -183,6 +194,7 @@ async fn insert_attempts(
     .bind(batch.iter().map(|c| Uuid::from_u128(c.campaign.0)).collect::<Vec<_>>())
     .bind(batch.iter().map(|c| Uuid::from_u128(c.seller.0)).collect::<Vec<_>>())
     .bind(batch.iter().map(|c| c.at.0).collect::<Vec<_>>())
+    .bind(i64::try_from(FACTS_READ.as_millis()).unwrap_or(i64::MAX / 4))
     .fetch_all(connection)
     .await?;
     rows.iter()

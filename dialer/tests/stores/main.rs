@@ -8,4 +8,5 @@ mod differential;
 mod ledger;
 mod nodes;
 mod rules;
+mod supply;
 mod world;

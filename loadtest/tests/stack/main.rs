@@ -12,4 +12,5 @@ mod road;
 mod sipp;
 mod stale;
 mod stall;
+mod supplied;
 mod trouble;

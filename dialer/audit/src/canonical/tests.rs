@@ -10,8 +10,8 @@ use super::*;
 use crate::{
     record::{
         Action, Advance, CampaignAction, ConsentGiven, Corrected, Counter, Decision, Denial, Ended,
-        Imported, ImportedKind, Input, Intent, Lifted, ListSeen, NotSent, Place, Revoked,
-        RulesChanged, Sent, Suppressed, Token, Verdict,
+        FactKind, FactRecorded, Imported, ImportedKind, Input, Intent, Lifted, ListSeen, NotSent,
+        Place, Revoked, RulesChanged, Sent, Suppressed, Token, Verdict,
     },
     tree::Hash,
 };
@@ -176,6 +176,18 @@ impl Source {
                 source: self.text(),
                 revoked_at: self.time(),
             }),
+            Kind::Fact => Body::Fact(FactRecorded {
+                event,
+                what: *self.one_of(FactKind::ALL),
+                subjects,
+                seller,
+                campaign: self.maybe(|s| CampaignId(s.id())),
+                about: self.maybe(Self::text),
+                said: self.text(),
+                said_at: self.time(),
+                evidence: self.text(),
+                actor: self.text(),
+            }),
             Kind::Imported => Body::Imported(Imported {
                 event,
                 what: *self.one_of(ImportedKind::ALL),
@@ -251,8 +263,9 @@ fn an_unknown_version_kind_or_field_is_named_as_such() {
     assert_eq!(changed(2, 2), CanonicalError::KindVersion { kind: 4, version: 2 });
     assert_eq!(changed(6, 11), CanonicalError::KindVersion { kind: 11, version: 1 });
     assert_eq!(changed(6, 12), CanonicalError::KindVersion { kind: 12, version: 1 });
-    assert_eq!(changed(6, 13), CanonicalError::Kind(13));
-    assert!(changed(6, 13).to_string().contains("layout version 5"));
+    assert_eq!(changed(6, 13), CanonicalError::KindVersion { kind: 13, version: 1 });
+    assert_eq!(changed(6, 14), CanonicalError::Kind(14));
+    assert!(changed(6, 14).to_string().contains("layout version 5"));
     assert_eq!(changed(27, 2), CanonicalError::UnknownField { of: "NotSent", key: 2 });
     assert_eq!(encode(&Record { version: 2, ..sample() }), Err(CanonicalError::Version(2)));
 }
@@ -342,7 +355,7 @@ fn layout() -> String {
         NotSent kind(Kind::NotSent); Ended kind(Kind::Outcome); Suppressed kind(Kind::Suppression);
         ConsentGiven kind(Kind::Consent); Revoked kind(Kind::Revocation); Imported kind(Kind::Imported);
         CampaignAction kind(Kind::Campaign); Corrected kind(Kind::Correction);
-        RulesChanged kind(Kind::Rules);
+        RulesChanged kind(Kind::Rules); FactRecorded kind(Kind::Fact);
         Denial "`Denial`"; Place "`Place`"; Counter "`Counter`"; ListSeen "`ListSeen`"; Lifted "`Lifted`"; Input "`Input`";
         Advance "`Advance`";
     }
@@ -354,7 +367,17 @@ fn layout() -> String {
         )+};
     }
     text.push_str("### Words\n\n");
-    words!(Verdict, ImportedKind, Action, Disposition, Outcome, Purpose, Technology, LineType);
+    words!(
+        Verdict,
+        ImportedKind,
+        Action,
+        FactKind,
+        Disposition,
+        Outcome,
+        Purpose,
+        Technology,
+        LineType
+    );
     text
 }
 

@@ -157,6 +157,7 @@ impl Story {
             | Body::Consent(_)
             | Body::Revocation(_)
             | Body::Imported(_)
+            | Body::Fact(_)
             | Body::Campaign(_)
             | Body::Rules(_) => Ok(()),
         }

@@ -28,6 +28,11 @@ impl ReassignmentRule {
         Some(Self { database: database?.into(), max_age, unknown: unknown? })
     }
 
+    /// Which database it asks for.
+    pub(crate) fn database(&self) -> Arc<str> {
+        Arc::clone(&self.database)
+    }
+
     fn answer<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a ReassignmentCheck> {
         let checks = ask.facts.reassignment.iter();
         let ours = checks.filter(|check| check.database == self.database);

@@ -10,6 +10,7 @@ use crate::{
     ask::{Ask, Notes, Ruling},
     kinds::{Head, on_unknown::OnUnknown},
     reader::Reader,
+    zone::{date_starts, local, utc_date},
 };
 
 /// What must be on record.
@@ -22,6 +23,20 @@ pub(crate) struct Precondition {
 /// Whether it holds on a date.
 fn holds(licence: &Licence, on: NaiveDate) -> bool {
     licence.from.is_none_or(|from| from <= on) && licence.until.is_none_or(|until| on <= until)
+}
+
+/// Whether it holds at an instant, wherever today is then.
+fn holds_at(licence: &Licence, ask: &Ask<'_>, at: i64) -> bool {
+    let dates = ask.zones().iter().map(|zone| local(*zone, at).date());
+    dates.chain([utc_date(at)]).all(|date| holds(licence, date))
+}
+
+/// When it begins to hold everywhere, if it does so later.
+fn begins(licence: &Licence, ask: &Ask<'_>) -> Option<i64> {
+    let from = licence.from?;
+    let starts = ask.zones().iter().map(|zone| date_starts(*zone, from));
+    let start = starts.chain([date_starts(chrono_tz::UTC, from)]).max()?;
+    (start > ask.now && holds_at(licence, ask, start)).then_some(start)
 }
 
 impl Precondition {
@@ -40,6 +55,37 @@ impl Precondition {
         self.licences.iter().find(|needed| !shown.iter().any(|licence| licence.id == **needed))
     }
 
+    /// Those on record of which none holds now.
+    fn lapsed<'a>(&'a self, ask: &'a Ask<'_>) -> impl Iterator<Item = &'a Arc<str>> {
+        let dates = || ask.days.iter().map(|day| day.date).chain([ask.today]);
+        self.licences.iter().filter(move |needed| {
+            let ours = || ask.facts.licences.iter().filter(|licence| licence.id == **needed);
+            ours().next().is_some()
+                && !ours().any(|licence| dates().all(|date| holds(licence, date)))
+        })
+    }
+
+    /// The first instant at or after `from` at which what has not begun yet holds. What holds now
+    /// counts as holding on: no time is known at which another would take its place.
+    pub(crate) fn first_free(&self, ask: &Ask<'_>, from: i64) -> Option<i64> {
+        let ours = |needed: &Arc<str>| {
+            let needed = Arc::clone(needed);
+            ask.facts.licences.iter().filter(move |licence| licence.id == needed)
+        };
+        let mut at = from;
+        for needed in self.lapsed(ask) {
+            at = at.max(ours(needed).filter_map(|licence| begins(licence, ask)).min()?);
+        }
+        let missing = self.unknown.duty().is_none() && self.missing(ask).is_some();
+        let stands = |needed| ours(needed).any(|licence| holds_at(licence, ask, at));
+        (!missing && self.lapsed(ask).all(stands)).then_some(at)
+    }
+
+    /// The licences that it asks for.
+    pub(crate) fn asks_for(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.licences.iter()
+    }
+
     /// What is unknown denies.
     pub(crate) fn change(&mut self, from: &mut Reader<'_, '_>) {
         self.unknown.change(from);
@@ -51,14 +97,8 @@ impl Precondition {
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, notes: &mut Notes) -> Ruling {
         // It must hold wherever today is: in UTC and in every candidate zone.
-        let dates = || ask.days.iter().map(|day| day.date).chain([ask.today]);
         let mut lapsed: Option<(Say, Wait)> = None;
-        for needed in &self.licences {
-            let ours = || ask.facts.licences.iter().filter(|licence| licence.id == *needed);
-            let valid = ours().any(|licence| dates().all(|date| holds(licence, date)));
-            if ours().next().is_none() || valid {
-                continue;
-            }
+        for needed in self.lapsed(ask) {
             let inputs = ask.say(|| say!("{needed} on record does not hold today", needed));
             lapsed = Some(match lapsed {
                 None => (inputs, Wait::Licence(Arc::clone(needed))),
@@ -66,7 +106,10 @@ impl Precondition {
             });
         }
         if let Some((inputs, waits_for)) = lapsed {
-            return Ruling::No { inputs, waits_for };
+            return match self.first_free(ask, ask.now) {
+                Some(_) => Ruling::NotNow { inputs, otherwise: waits_for },
+                None => Ruling::No { inputs, waits_for },
+            };
         }
         notes.changes_at(ask.tomorrow());
         match self.missing(ask) {
@@ -120,7 +163,7 @@ mod tests {
                 "not yet in New York",
                 vec![licence("us.tx.registration", Some("2026-12-02"), None), bond()],
                 "2026-12-02T04:59:59Z",
-                "refuse Licence(\"us.tx.registration\")",
+                "defer 2026-12-02T05:00:00Z",
             ),
             (
                 "begun",
@@ -142,6 +185,43 @@ mod tests {
             let mut case = Case::rule(RULE).call(calls::new_york());
             case.facts.licences = licences;
             assert_eq!(case.at(now), verdict, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_begins_later_defers_until_all_of_it_holds_everywhere() {
+        let texas = |from, until| licence("us.tx.registration", Some(from), until);
+        let bond = licence("bond", None, None);
+        let refuse = "refuse Licence(\"us.tx.registration\")";
+        for (what, licences, verdict) in [
+            ("begins", vec![texas("2026-12-02", None), bond.clone()], "defer 2026-12-02T05:00:00Z"),
+            ("and the other is missing", vec![texas("2026-12-02", None)], refuse),
+            (
+                "over before the other begins",
+                vec![
+                    texas("2026-12-03", Some("2026-12-04")),
+                    licence("bond", Some("2026-12-05"), None),
+                ],
+                refuse,
+            ),
+            (
+                "the first of two that begin",
+                vec![
+                    texas("2026-12-09", None),
+                    texas("2026-12-03", Some("2026-12-04")),
+                    bond.clone(),
+                ],
+                "defer 2026-12-03T05:00:00Z",
+            ),
+            (
+                "for one day alone",
+                vec![texas("2026-12-03", Some("2026-12-03")), bond],
+                "defer 2026-12-03T05:00:00Z",
+            ),
+        ] {
+            let mut case = Case::rule(RULE).call(calls::new_york());
+            case.facts.licences = licences;
+            assert_eq!(case.at("2026-12-01T16:00:00Z"), verdict, "{what}");
         }
     }
 

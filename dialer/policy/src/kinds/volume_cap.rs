@@ -41,6 +41,11 @@ impl VolumeCap {
         Some(Self { counter: counter?.into(), max: max?, max_age, unknown: unknown? })
     }
 
+    /// Which counter it asks for.
+    pub(crate) fn counter(&self) -> Arc<str> {
+        Arc::clone(&self.counter)
+    }
+
     fn counted<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a CallerCounter> {
         ask.facts.counters.iter().find(|counter| counter.counter == self.counter)
     }

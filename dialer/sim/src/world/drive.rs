@@ -238,6 +238,7 @@ impl<F: Fences> World<F> {
             narrowing: false,
             relationship: None,
             emergency: None,
+            supplied: dialer_engine::Supplied::default(),
             entries: Vec::new(),
             numbers: person
                 .numbers
@@ -250,6 +251,7 @@ impl<F: Fences> World<F> {
                     consents: consents.clone(),
                     lifts: Vec::new(),
                     lists: Vec::new(),
+                    checks: dialer_engine::Checks::default(),
                 })
                 .collect(),
         })

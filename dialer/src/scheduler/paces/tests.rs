@@ -74,7 +74,7 @@ fn running(id: u128, milli_cps: u64, trunks: &[u128]) -> Running {
         trunks: trunks.iter().copied().map(TrunkId).collect(),
         prompt: Arc::from(""),
     };
-    Running { terms: Arc::new(terms), milli_cps, max_concurrent: 1_000 }
+    Running { terms: Arc::new(terms), milli_cps, max_concurrent: 1_000, withdrawn: 0 }
 }
 
 impl Bench {
