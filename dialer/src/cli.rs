@@ -189,15 +189,29 @@ fn judge_lines(
     file: &str,
     out: &mut impl Write,
 ) -> Result<()> {
+    let mut faults = Vec::new();
+    let mut more = 0;
     for (at, line) in cases.lines().enumerate() {
         let said = || format!("{file}:{}", at + 1);
         let line = line.with_context(said)?;
-        if !line.trim().is_empty() {
-            writeln!(out, "{}", judge_line(rules, &line).with_context(said)?)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match judge_line(rules, &line) {
+            Ok(verdict) => writeln!(out, "{verdict}")?,
+            Err(fault) if faults.len() < FAULTS => faults.push(format!("{}: {fault}", said())),
+            Err(_) => more += 1,
         }
     }
+    if more > 0 {
+        faults.push(format!("{file}: and {more} lines more"));
+    }
+    anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n  "));
     Ok(())
 }
+
+/// Lines of a file that are told one by one when they cannot be judged; the others are judged.
+const FAULTS: usize = 100;
 
 /// Every fault of the packs as one error.
 pub(crate) fn faults(faults: Vec<dialer_policy::PackFault>) -> anyhow::Error {

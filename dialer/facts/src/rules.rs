@@ -9,7 +9,9 @@ use std::{
 };
 
 use dialer_judge::HORIZON;
-use dialer_policy::{Card, CardKind, ChangeKind, Options, PackFault, PackSource, Ruleset, SHIPPED};
+use dialer_policy::{
+    Card, CardKind, Change, ChangeKind, Options, PackFault, PackSource, Ruleset, SHIPPED,
+};
 use dialer_types::RuleId;
 
 pub use packs::{Looked, Packs};
@@ -48,6 +50,17 @@ pub enum RulesError {
         "rule {0} has no end (forever): then it may start on trigger = [\"refused\"] only and not on inbound calls, because only refusals are kept for ever; choose a span, or leave the others out"
     )]
     Endless(RuleId),
+    /// A folder of packs has law otherwise than it ships, and nobody answers for it.
+    #[error(
+        "the folder of packs departs from the law that ships with this build, and nobody answers for it: {}; name each in the house file: [[departure]] rule, reason, by, second_person",
+        .0.join(", ")
+    )]
+    Departs(Vec<String>),
+    /// A folder of packs without any law.
+    #[error(
+        "the folder of packs has no rule of the law in force: with no law everything would be permitted; name a folder with the packs of schema/rules, or none to judge by those that ship"
+    )]
+    NoLaw,
 }
 
 fn told(faults: &[PackFault]) -> String {
@@ -89,7 +102,25 @@ impl Written {
     /// Every fault of every pack, at once; a rule that looks back farther than histories are kept.
     pub fn ruleset(&self, options: Options) -> Result<Ruleset, RulesError> {
         let own: Vec<PackSource<'_>> = self.own.iter().map(source).collect();
-        remembered(Ruleset::load_with(&self.packs(), &own, options).map_err(RulesError::Faults)?)
+        let rules = Ruleset::load_with(&self.packs(), &own, options).map_err(RulesError::Faults)?;
+        let is_law = |id: &&RuleId| !id.is_house() && rules.is_on(id.as_str()) == Some(true);
+        if rules.rule_ids().find(is_law).is_none() {
+            return Err(RulesError::NoLaw);
+        }
+        remembered(rules)
+    }
+
+    /// The rules that a process judges by: those of a folder that departs from what ships only where
+    /// two people answer for it.
+    ///
+    /// # Errors
+    /// As [`Written::ruleset`]; departures that nobody answers for.
+    pub fn in_force(&self) -> Result<Ruleset, RulesError> {
+        let rules = self.ruleset(Options { house: true })?;
+        let answered = |id: &str| rules.departures().iter().any(|it| *it.rule == *id);
+        let mut open: Vec<String> = self.departures().into_iter().map(|(id, _)| id).collect();
+        open.retain(|id| !answered(id));
+        if open.is_empty() { Ok(rules) } else { Err(RulesError::Departs(open)) }
     }
 
     /// Every entry as it is written.
@@ -100,9 +131,9 @@ impl Written {
         dialer_policy::cards(&all)
     }
 
-    /// The rules that ship with this build and that these packs do not have, or have
-    /// otherwise: where a folder of packs takes the place of those that ship, it may be newer law, and
-    /// it may be less. With `true`: it is missing.
+    /// The rules of the law and the calendars that ship with this build and that these packs do not have,
+    /// or have otherwise: where a folder of packs takes the place of those that ship, it may be newer
+    /// law, and it may be less. With `true`: it is missing.
     #[must_use]
     pub fn departures(&self) -> Vec<(String, bool)> {
         if self.shipped {
@@ -111,9 +142,11 @@ impl Written {
         let shipped = dialer_policy::cards(SHIPPED);
         let texts: Vec<PackSource<'_>> = self.texts.iter().map(source).collect();
         let changes = dialer_policy::compare(&shipped, &dialer_policy::cards(&texts));
-        let rules = changes
-            .into_iter()
-            .filter(|change| change.kind == CardKind::Rule && change.what != ChangeKind::Added);
+        let law = |change: &Change| {
+            let rule = change.kind == CardKind::Rule && !change.id.starts_with("house.");
+            (rule || change.kind == CardKind::Calendar) && change.what != ChangeKind::Added
+        };
+        let rules = changes.into_iter().filter(law);
         rules.map(|change| (change.id, change.what == ChangeKind::Removed)).collect()
     }
 
@@ -128,7 +161,7 @@ impl Written {
 /// # Errors
 /// See [`RulesError`].
 pub fn load(packs: Option<&Path>, house: Option<&Path>) -> Result<Ruleset, RulesError> {
-    Written::read(packs, house)?.ruleset(Options { house: true })
+    Written::read(packs, house)?.in_force()
 }
 
 /// Folders within the folder of packs are read too, but none within those.

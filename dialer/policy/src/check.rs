@@ -22,7 +22,10 @@ mod known;
 pub enum CheckError {
     /// Not JSON, or not a case.
     #[error("not a case: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
+    /// An address in what is no country.
+    #[error("call.address.country: not a country: two letters of ISO 3166-1, like US or GB")]
+    Country,
     /// A moment that is not RFC 3339, or a date that is not `YYYY-MM-DD`.
     #[error("{0}: not a moment or date")]
     Time(&'static str),
@@ -157,6 +160,10 @@ impl CaseCall {
             let since = day(&known.since, "call.relationship.since")?;
             Ok::<_, CheckError>(Relationship { kind: known.kind, since })
         };
+        if self.address.as_ref().is_some_and(|address| !crate::places::is_country(&address.country))
+        {
+            return Err(CheckError::Country);
+        }
         Ok(Call {
             number: number(&self.number, "call.number")?,
             line: self.line_type,
@@ -242,7 +249,13 @@ pub struct Asked {
 /// # Errors
 /// If the line is not a case.
 pub fn read_case(line: &str) -> Result<Asked, CheckError> {
-    let case: Case = serde_json::from_str(line)?;
+    // The line has one line only: what the parser says of lines would be of another one.
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let case: Case = serde_json::from_str(line).map_err(|error| {
+        let said = error.to_string();
+        let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+        CheckError::Json(format!("{said}, at character {}", error.column()))
+    })?;
     let (facts, now) = (case.facts()?, moment(&case.now, "now")?);
     Ok(Asked { id: case.id, facts, now })
 }

@@ -19,6 +19,17 @@ const LINES: &[(&str, &str)] = &[
     ("prior express consent", "事先明示同意"),
     ("prior express written consent", "事先明示的书面同意"),
     ("consent was revoked and not given again", "同意已被撤回，此后没有再次给予"),
+    ("{list} is dated {days} days ahead", "{list} 的日期在 {days} 天之后"),
+    ("the emergency feed is dated ahead", "紧急状态信息的日期在未来"),
+    ("What would deny and does not", "本应禁止而未禁止的"),
+    (
+        "{rule}: the deployment relies on {law}; reason: {reason}; entered by {by}, looked at by {second}",
+        "{rule}：本部署援引 {law}；理由：{reason}；由 {by} 登记，由 {second} 复核",
+    ),
+    (
+        "do-not-call entry {entry}: lifted by consent {consent}",
+        "拒绝来电登记 {entry}：由同意 {consent} 解除",
+    ),
     ("{said}; evidence asked for: {evidence}", "{said}；要求的证据：{evidence}"),
     (
         "with a written consent given now, on file, that lifts the do-not-call entry",

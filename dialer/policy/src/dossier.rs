@@ -92,6 +92,7 @@ impl<'a> Dossier<'a> {
         let mut page = Paper { text: String::new(), language };
         self.head(&mut page);
         self.denials(&mut page);
+        self.spared(&mut page);
         page.heading(&say!("What would change the verdict"), self.supposed.is_empty());
         for it in &self.supposed {
             page.item(&it.said());
@@ -160,6 +161,31 @@ impl<'a> Dossier<'a> {
             if let Some(wait) = &denial.waits_for {
                 page.more(&Say::raw(waits_sentence(wait, page.language)));
             }
+        }
+    }
+
+    /// What would deny and does not, and why.
+    fn spared(&self, page: &mut Paper) {
+        let evidence = self.verdict.evidence();
+        let none = evidence.exceptions.is_empty() && evidence.lifts.is_empty();
+        page.heading(&say!("What would deny and does not"), none);
+        for named in &evidence.exceptions {
+            page.item(&say!(
+                "{rule}: the deployment relies on {law}; reason: {reason}; entered by {by}, looked at by {second}",
+                rule = named.rule.as_str(),
+                law = &*named.relies_on,
+                reason = &*named.reason,
+                by = &*named.by,
+                second = &*named.second_person
+            ));
+        }
+        for lift in &evidence.lifts {
+            let (entry, consent) = (lift.entry, lift.consent);
+            page.item(&say!(
+                "do-not-call entry {entry}: lifted by consent {consent}",
+                entry,
+                consent
+            ));
         }
     }
 

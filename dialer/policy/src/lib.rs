@@ -45,7 +45,7 @@ pub use facts::{
     ListFact, Past, Piece, Relationship, RelationshipKind, Suppression, SuppressionScope,
 };
 pub use judgement::Judgement;
-pub use own::{Mark, NamedException, RuleHash, Signature};
+pub use own::{Departure, Mark, NamedException, RuleHash, Signature};
 pub use place::Place;
 pub use places::{Basis, Grounds, PostalCode};
 pub use ruleset::{Options, PackFault, PackSource, Ruleset, RulesetVersion};

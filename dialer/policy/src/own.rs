@@ -203,6 +203,21 @@ pub(crate) struct OwnTables<'a, 'i> {
     tightens: Vec<Reader<'a, 'i>>,
     exceptions: Vec<Reader<'a, 'i>>,
     signatures: Vec<Reader<'a, 'i>>,
+    departures: Vec<Reader<'a, 'i>>,
+}
+
+/// A rule or calendar that a folder of packs has otherwise than it ships, or not at all, on the word of
+/// two people. What is judged then is the folder's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The id of the rule or calendar.
+    pub rule: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
+    /// Who entered it.
+    pub by: Arc<str>,
+    /// Who looked at it, too.
+    pub second_person: Arc<str>,
 }
 
 impl<'a, 'i> OwnTables<'a, 'i> {
@@ -213,6 +228,7 @@ impl<'a, 'i> OwnTables<'a, 'i> {
             ("tighten", &mut self.tightens),
             ("exception", &mut self.exceptions),
             ("signature", &mut self.signatures),
+            ("departure", &mut self.departures),
         ] {
             if root.has(key) && !own {
                 root.fault(key, "belongs into a pack of your own: the house file");
@@ -223,7 +239,7 @@ impl<'a, 'i> OwnTables<'a, 'i> {
 
     /// Changes the rules, in this order: adjustments of the house, tightenings, exceptions; then
     /// signatures, which are of the rule as it is judged.
-    pub(crate) fn apply(self, rules: &mut [Rule]) {
+    pub(crate) fn apply(self, rules: &mut [Rule]) -> Vec<Departure> {
         for mut from in self.overrides {
             if let Some(rule) = named(&mut from, rules) {
                 adjust(&mut from, rule);
@@ -244,7 +260,30 @@ impl<'a, 'i> OwnTables<'a, 'i> {
                 sign(&mut from, rule);
             }
         }
+        self.departures.into_iter().filter_map(depart).collect()
     }
+}
+
+/// `[[departure]]`: two people answer for what a folder of packs has otherwise than it ships.
+fn depart(mut from: Reader<'_, '_>) -> Option<Departure> {
+    let (rule, reason) = (from.required_text("rule"), from.required_text("reason"));
+    let (by, second) = two_people(&mut from);
+    from.finish();
+    Some(Departure {
+        rule: rule?.into(),
+        reason: reason?.into(),
+        by: by?.into(),
+        second_person: second?.into(),
+    })
+}
+
+/// Who entered it, and who looked at it, too.
+fn two_people(from: &mut Reader<'_, '_>) -> (Option<String>, Option<String>) {
+    let (by, second) = (from.required_text("by"), from.required_text("second_person"));
+    if by.as_deref().zip(second.as_deref()).is_some_and(|(one, other)| same_person(one, other)) {
+        from.fault("second_person", "is the same as `by`: it takes two people");
+    }
+    (by, second)
 }
 
 /// The rule that a table is about.
@@ -293,8 +332,12 @@ fn is_number(bytes: &[u8]) -> bool {
 
 /// Two names of one person, whatever their case and spaces.
 fn same_person(one: &str, other: &str) -> bool {
-    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    plain(one) == plain(other)
+    // Letters and digits only: what cannot be seen, or a full stop more, makes no other person.
+    let plain = |name: &str| {
+        name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>()
+    };
+    let (one, other) = (plain(one), plain(other));
+    one == other || one.is_empty() || other.is_empty()
 }
 
 /// `[[exception]]`: switches a rule of the law off, or replaces its parameters, by an exception.
@@ -306,10 +349,7 @@ fn except(from: &mut Reader<'_, '_>, rule: &mut Rule) {
         from.fault("rule", "is not in force: there is nothing to except");
     }
     let (relies_on, reason) = (from.required_text("relies_on"), from.required_text("reason"));
-    let (by, second) = (from.required_text("by"), from.required_text("second_person"));
-    if by.as_deref().zip(second.as_deref()).is_some_and(|(one, other)| same_person(one, other)) {
-        from.fault("second_person", "is the same as `by`: it takes two people");
-    }
+    let (by, second) = two_people(from);
     if !from.has("from") {
         from.fault("from", "is missing: the first day of the exception");
     }

@@ -9,6 +9,13 @@ pub struct Place {
     len: u8,
 }
 
+const US_STATES: [&str; 51] = [
+    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DC", "DE", "FL", "GA", "HI", "ID", "IL", "IN", "IA",
+    "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM",
+    "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA",
+    "WV", "WI", "WY",
+];
+
 impl Place {
     /// The European Union.
     pub const EU: Self = Self { text: *b"EU\0\0\0\0\0\0\0\0\0\0\0\0", len: 2 };
@@ -41,6 +48,14 @@ impl Place {
         let bytes = country.bytes().chain([b'-']).chain(region.bytes());
         name.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
         std::str::from_utf8(name.get(..length)?).ok().and_then(Self::new)
+    }
+
+    /// In a state of the United States, or the District of Columbia: a region for which the rules of the
+    /// states were looked through. A territory or a post office of the forces is none.
+    #[must_use]
+    pub fn is_us_state(&self) -> bool {
+        let mut parts = self.as_str().split('-');
+        parts.next() == Some("US") && parts.next().is_some_and(|code| US_STATES.contains(&code))
     }
 
     /// Its name.

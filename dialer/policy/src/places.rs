@@ -62,6 +62,22 @@ fn is_plus_one(number: E164) -> bool {
     first == Some(1)
 }
 
+/// Whether a text is a country: two letters of ISO 3166-1.
+pub(crate) fn is_country(text: &str) -> bool {
+    Place::new(text.trim()).is_some_and(|place| PLACES.is_country(place))
+}
+
+/// Whether rules can be of this place: everywhere, a union, a country, or a region of one. Of the
+/// United States, whose regions decide most, only those that are.
+pub(crate) fn is_jurisdiction(place: Place) -> bool {
+    if [Place::EVERYWHERE, Place::EU, Place::US_STRICTEST].contains(&place) {
+        return true;
+    }
+    let country = place.country();
+    let region = place == country || country.as_str() != "US" || place.is_us_state();
+    PLACES.is_country(country) && region
+}
+
 /// What an address says, looked up.
 #[derive(Debug)]
 struct Told<'a> {
@@ -78,8 +94,10 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn by(address: &Address, tables: &'a Places) -> Self {
-        let country = Place::new(address.country.trim());
+        // What is no country says nothing: then the number says where the party is.
+        let country = Place::new(address.country.trim()).filter(|place| tables.is_country(*place));
         let region = address.region.as_deref().filter(|region| !region.trim().is_empty());
+        let region = region.filter(|_| country.is_some());
         let region = region.and_then(|region| Place::region(&address.country, region));
         let code = address.postal_code.as_deref().zip(country);
         let found = code.map(|(code, country)| tables.postal.find(country, code));
@@ -138,7 +156,7 @@ impl Candidates {
             && let Some(spot) = tables.of_number(call.number)
         {
             let geographic = !spot.zones.is_empty() && is_plus_one(call.number);
-            if told.is_none() || geographic {
+            if told.as_ref().is_none_or(|told| told.country.is_none()) || geographic {
                 found.spot(spot, Basis::Number);
             }
         }
@@ -221,7 +239,8 @@ impl Candidates {
         let told = |at| {
             [Basis::Address, Basis::Number].iter().any(|basis| self.grounds.place_has(*basis, at))
         };
-        let state = |(at, place): (usize, &Place)| place.as_str().starts_with("US-") && told(at);
+        // "Florida", `ZZ` or a post office of the forces (`AE`) is no state that anybody knows.
+        let state = |(at, place): (usize, &Place)| place.is_us_state() && told(at);
         if in_us && !self.jurisdictions.iter().enumerate().any(state) {
             add(&mut self.jurisdictions, Place::US_STRICTEST);
         }

@@ -268,9 +268,12 @@ impl Rule {
         let (title, citation) = (from.required_text("title"), from.required_text("citation"));
         let (title_zh, citation_zh) = (from.text("title_zh"), from.text("citation_zh"));
         let jurisdiction = from.required_text("jurisdiction").and_then(|name| {
-            let place = Place::new(&name);
+            let place = Place::new(&name).filter(|place| crate::places::is_jurisdiction(*place));
             if place.is_none() {
-                from.fault("jurisdiction", "expected a country, a country's region, EU or *");
+                from.fault(
+                    "jurisdiction",
+                    "expected a country (ISO 3166-1: US), its region (US-FL), US-STRICTEST, EU or *",
+                );
             }
             place
         });

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::{
-    Call, Mark, NamedException, Place, RuleHash, Signature, Wait,
+    Call, Departure, Mark, NamedException, Place, RuleHash, Signature, Wait,
     calendar::Calendar,
     evaluate::{OWN_LIST, own_list},
     index::Index,
@@ -76,6 +76,7 @@ pub struct Ruleset {
     /// Names the rule that stands in no pack.
     pub(crate) own_list: Head,
     covered: Vec<Place>,
+    departures: Vec<Departure>,
 }
 
 /// What is gathered from all packs.
@@ -84,6 +85,7 @@ struct Gathered {
     shelf: Shelf,
     rules: Vec<Rule>,
     covered: Vec<Place>,
+    departures: Vec<Departure>,
 }
 
 impl Ruleset {
@@ -137,7 +139,7 @@ impl Ruleset {
             tables.gather(&mut root, at >= ours);
             root.finish();
         }
-        tables.apply(&mut gathered.rules);
+        gathered.departures = tables.apply(&mut gathered.rules);
         let mut faults: Vec<PackFault> = files.into_iter().flat_map(File::into_faults).collect();
         let has_house = gathered.rules.iter().any(|rule| rule.id.is_house());
         if options.house && !has_house && faults.is_empty() {
@@ -239,6 +241,12 @@ impl Ruleset {
         self.rules.iter().filter(|rule| rule.on).find(endless).map(|rule| &rule.id)
     }
 
+    /// The departures from what ships that two people answer for.
+    #[must_use]
+    pub fn departures(&self) -> &[Departure] {
+        &self.departures
+    }
+
     /// Every exception on record, in the order of the packs.
     pub fn exceptions(&self) -> impl Iterator<Item = &NamedException> {
         let rules = self.rules.iter().flat_map(|rule| &rule.exceptions);
@@ -313,7 +321,9 @@ fn covers(mut head: Reader<'_, '_>) -> Vec<Place> {
     head.required_text("id");
     head.required_text("title");
     head.date("as_of");
-    let covered = head.words("covers", Place::new);
+    let known =
+        |name: &str| Place::new(name).filter(|place| crate::places::is_jurisdiction(*place));
+    let covered = head.words("covers", known);
     head.finish();
     covered
 }
@@ -365,7 +375,8 @@ impl Gathered {
             (own_list(Language::English), own_list(Language::Chinese));
         let names = Names::new(title, Some(title_zh), citation, Some(citation_zh));
         let own_list = (RuleId::new(OWN_LIST), Arc::new(names));
-        Ruleset { version, rules: self.rules, index, own_list, covered: self.covered }
+        let Self { rules, covered, departures, .. } = self;
+        Ruleset { version, rules, index, own_list, covered, departures }
     }
 }
 

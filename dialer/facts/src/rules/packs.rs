@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use dialer_policy::{Options, Ruleset, RulesetVersion};
+use dialer_policy::{Ruleset, RulesetVersion};
 
 use super::{RulesError, Written};
 
@@ -59,7 +59,7 @@ impl Packs {
     /// See [`RulesError`]: there is no last good copy yet.
     pub fn open(packs: Option<&Path>, house: Option<&Path>) -> Result<Self, RulesError> {
         let good = Written::read(packs, house)?;
-        let held = Arc::new(good.ruleset(Options { house: true })?);
+        let held = Arc::new(good.in_force()?);
         tell_departures(&good);
         let (packs, house) = (packs.map(Path::to_owned), house.map(Path::to_owned));
         Ok(Self { packs, house, held, good, last: None, refused: None })
@@ -105,7 +105,7 @@ impl Packs {
             return Looked::Same;
         }
         self.last = None;
-        let rules = read.and_then(|read| Ok((read.ruleset(Options { house: true })?, read)));
+        let rules = read.and_then(|read| Ok((read.in_force()?, read)));
         match rules {
             Ok((rules, read)) => {
                 let before = self.held.version();
@@ -141,8 +141,8 @@ impl Packs {
     }
 }
 
-/// A folder of packs takes the place of what ships, without the two people whom an exception takes: so
-/// the log says, whenever it comes into force, what of the law is not as it ships.
+/// A folder of packs takes the place of what ships, and two people answer for what it has otherwise: the
+/// log says, whenever it comes into force, what that is.
 fn tell_departures(written: &Written) {
     let departures = written.departures();
     for (rule, missing) in departures.iter().take(TOLD) {

@@ -39,6 +39,13 @@ impl Dossier<'_> {
             "zones": zones,
             "unknown": unknown,
             "denials": self.told_denials(language),
+            "exceptions": evidence.exceptions.iter().map(|named| json!({
+                "rule": named.rule.as_str(), "relies_on": &*named.relies_on,
+                "reason": &*named.reason, "by": &*named.by, "second_person": &*named.second_person,
+            })).collect::<Vec<_>>(),
+            "lifted": evidence.lifts.iter().map(|lift| json!({
+                "suppression": lift.entry, "consent": lift.consent,
+            })).collect::<Vec<_>>(),
             "would_change": self.supposed.iter().map(|it| it.json(language)).collect::<Vec<_>>(),
             "obligations": self.told_duties(language),
             "asked": asked,

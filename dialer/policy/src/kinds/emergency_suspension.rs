@@ -16,6 +16,9 @@ pub(crate) struct EmergencySuspension {
     unless: Unless,
 }
 
+/// How far the clock of whoever publishes the feed may be ahead of ours, in milliseconds.
+const AHEAD: i64 = 3600 * SECOND;
+
 impl EmergencySuspension {
     pub(crate) fn read(from: &mut Reader<'_, '_>) -> Option<Self> {
         if !from.has("max_age_hours") {
@@ -54,6 +57,10 @@ impl EmergencySuspension {
         let Some(feed) = &ask.facts.emergency else {
             return no("no emergency feed");
         };
+        // One dated ahead would stay fresh the longer the wronger its clock is.
+        if feed.as_of.0 - ask.now > AHEAD {
+            return no("the emergency feed is dated ahead");
+        }
         if ask.now - feed.as_of.0 > self.max_age {
             return no("the emergency feed is stale");
         }

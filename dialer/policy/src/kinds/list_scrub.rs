@@ -69,7 +69,10 @@ impl ListScrub {
             let as_of = fact.map(|fact| fact.as_of);
             notes.lists.push(ListAge { list: Arc::clone(&needed.list), as_of });
             let age = as_of.map(|as_of| (ask.today - as_of).num_days());
-            let stale = age.zip(needed.max_age).is_some_and(|(age, max)| age > i64::from(max));
+            // A copy of a day that has not come is of no day: nobody knows how old it is. It may be
+            // tomorrow where the list is kept.
+            let stale = age.is_some_and(|age| age < -1)
+                || age.zip(needed.max_age).is_some_and(|(age, max)| age > i64::from(max));
             if needed.max_age.is_some() {
                 notes.changes_at(ask.tomorrow());
             }
@@ -78,6 +81,9 @@ impl ListScrub {
                 continue;
             }
             let inputs = ask.say(|| match (fact, age) {
+                (Some(fact), Some(age)) if !fact.contains && age < 0 => {
+                    say!("{list} is dated {days} days ahead", list, days = -age)
+                }
                 (Some(fact), Some(age)) if !fact.contains => {
                     say!("{list} is {age} days old", list, age)
                 }

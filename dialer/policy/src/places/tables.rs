@@ -205,6 +205,11 @@ impl Places {
         known.map_or(&[], Vec::as_slice)
     }
 
+    /// Whether it is a country (ISO 3166-1 alpha-2) that has telephone numbers.
+    pub(super) fn is_country(&self, place: Place) -> bool {
+        self.countries.contains_key(&place)
+    }
+
     pub(super) fn is_in_eu(&self, country: Place) -> bool {
         self.members_of_eu.contains(&country)
     }

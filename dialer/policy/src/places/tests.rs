@@ -202,3 +202,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_region_that_is_no_state_leaves_the_state_unknown_and_what_is_no_country_says_nothing() {
+    let strictest = |country: &str, region: Option<&str>| {
+        let mut call = Call::manual("+18005550123".parse().unwrap(), Purpose::Telemarketing);
+        call.address = Some(Address {
+            country: country.into(),
+            region: region.map(Into::into),
+            postal_code: None,
+            time_zone: Some("America/New_York".into()),
+        });
+        Candidates::of(&call, false).jurisdictions.contains(&Place::US_STRICTEST)
+    };
+    for unknown in [None, Some("Florida"), Some("ZZ"), Some("AE"), Some("UM"), Some("")] {
+        assert!(strictest("US", unknown), "{unknown:?}");
+    }
+    assert!(!strictest("US", Some("fl")) && !strictest("US", Some("DC")));
+    // The number says where the party is, and not in which state.
+    assert!(strictest("USA", Some("FL")) && strictest("", None));
+    for (name, is) in [
+        ("US", true),
+        ("US-FL", true),
+        ("EU", true),
+        ("*", true),
+        ("US-STRICTEST", true),
+        ("CA-ON", true),
+        ("Florida", false),
+        ("UK", false),
+        ("US-ZZ", false),
+        ("USA", false),
+    ] {
+        assert_eq!(Place::new(name).is_some_and(is_jurisdiction), is, "{name}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::symlink};
 
+use dialer_policy::Options;
+
 use super::*;
 
 /// A folder of its own that goes away by itself.
@@ -150,7 +152,17 @@ fn a_folder_of_packs_is_taken_whole_files_that_came_and_went_with_it() {
     let place = Place::new("folder");
     let folder = place.0.join("rules");
     copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/rules")), &folder);
-    let mut packs = Packs::open(Some(&folder), None).unwrap();
+    let answer = |rule: &str, second: &str| {
+        format!(
+            "[[departure]]\nrule = \"{rule}\"\nreason = \"repealed\"\nby = \"A\"\nsecond_person = \"{second}\"\n"
+        )
+    };
+    let shipped = Written::read(Some(&folder), None).unwrap().ruleset(Options { house: true });
+    let shipped = shipped.unwrap();
+    let californian = shipped.rule_ids().filter(|rule| rule.as_str().starts_with("us.ca."));
+    let own: String = californian.map(|rule| answer(rule.as_str(), "B")).collect();
+    let house = place.put("house.toml", &own);
+    let mut packs = Packs::open(Some(&folder), Some(&house)).unwrap();
     let all = packs.held();
     let has = |rules: &Ruleset, wanted: &str| rules.rule_ids().any(|rule| rule.as_str() == wanted);
     assert!(has(&all, "us.ca.adad"));
@@ -173,4 +185,39 @@ fn a_folder_of_packs_is_taken_whole_files_that_came_and_went_with_it() {
     packs.look();
     assert!(matches!(packs.look(), Looked::Changed { .. }));
     assert_eq!(packs.held().version(), all.version());
+}
+
+#[test]
+fn a_folder_departs_from_the_law_that_ships_only_where_two_people_answer_for_it() {
+    let place = Place::new("departure");
+    let folder = place.0.join("rules");
+    copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/rules")), &folder);
+    let file = folder.join("us-ok.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let before = "limits = [{ max = 3, hours = 24 }]";
+    assert!(text.contains(before));
+    fs::write(&file, text.replacen(before, "limits = [{ max = 5, hours = 24 }]", 1)).unwrap();
+    let open = |own: &str| {
+        let house = place.put("house.toml", own);
+        Packs::open(Some(&folder), Some(&house)).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let told = open("").unwrap_err();
+    assert!(told.contains("us.ok.cap") && told.contains("[[departure]]"), "{told}");
+    let answer = |second: &str| {
+        format!(
+            "[[departure]]\nrule = \"us.ok.cap\"\nreason = \"newer law\"\nby = \"Ann\"\nsecond_person = \"{second}\"\n"
+        )
+    };
+    let alone = open(&answer("ann.")).unwrap_err();
+    assert!(alone.contains("departure[0].second_person: is the same as `by`"), "{alone}");
+    assert_eq!(open(&answer("Ben")), Ok(()));
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/rules/house.toml"),
+        folder.join("house.toml"),
+    )
+    .unwrap();
+    let told = open("").unwrap_err();
+    assert!(told.contains("no rule of the law in force"), "{told}");
 }
