@@ -134,7 +134,7 @@ async fn a_later_consent_lifts_what_it_names_for_its_calls_until_it_is_taken_bac
     assert!(road.barred(&road.delivery, "ann").await.0);
     // Parked as the gate parks it.
     world
-        .execute(&format!(
+        .execute(
             "WITH c AS (SELECT c.id, c.campaign_id FROM contact c
                         JOIN person p ON p.subject_id = c.person_subject
                         JOIN campaign a ON a.id = c.campaign_id
@@ -142,8 +142,8 @@ async fn a_later_consent_lifts_what_it_names_for_its_calls_until_it_is_taken_bac
                             SELECT purpose FROM campaign ORDER BY created_at LIMIT 1)),
                   p AS (UPDATE contact SET state = 4 FROM c WHERE contact.id = c.id)
              INSERT INTO parked (contact_id, campaign_id, cause, rules, since)
-             SELECT id, campaign_id, 'suppression', '{{}}', 0 FROM c"
-        ))
+             SELECT id, campaign_id, 'suppression', '{}', 0 FROM c",
+        )
         .await;
     let both = json!({ "lifts": [entry, everywhere] });
     let (status, said) = road.consent("campaign_manager", both.clone()).await;

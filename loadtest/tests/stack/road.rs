@@ -57,7 +57,7 @@ fn an_opt_out_binds_its_purpose_and_a_consent_that_lifts_it_brings_the_person_ba
     assert_eq!(shown["counts"]["parked"], json!({ "suppression": 1 }), "{shown}");
     let numbers = called(&stack);
     let one = "+12125552001";
-    assert_eq!(numbers.len() as u32, PEOPLE - 1, "{numbers:?}");
+    assert_eq!(numbers.len(), PEOPLE as usize - 1, "{numbers:?}");
     assert!(numbers.contains("+12125552000") && !numbers.contains(one), "{numbers:?}");
 
     let said = lift(&api, &seller, "p2001", &entry);

@@ -69,7 +69,7 @@ fn lift(page: &Page, by: &Value) -> Vec<Cell> {
     let valid =
         if valid { say!("lifted by a consent") } else { say!("that consent was taken back") };
     vec![
-        said(&by["consent"]).into(),
+        format!("↳ {}", said(&by["consent"])).into(),
         page.moment(&by["at"]).into(),
         "".into(),
         page.word_of(&by["purpose"]),
@@ -96,7 +96,7 @@ mod tests {
                 "lifted_by": lifted_by })
         };
         let shown = listed(
-            &page(Language::English),
+            &Page { width: 200, ..page(Language::English) },
             &[
                 entry("lift", false, Value::Null, json!([])),
                 entry("add", true, json!("telemarketing"), json!([by])),
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(lines.len(), 5, "{shown}");
         assert!(lines[1].contains("every purpose") && lines[1].contains("withdrawal"), "{shown}");
         assert!(lines[2].contains("every seller") && lines[2].contains("telemarketing"), "{shown}");
-        assert!(lines[3].contains("01C") && lines[3].contains("lifted by a consent"), "{shown}");
+        assert!(lines[3].contains("↳ 01C") && lines[3].contains("lifted by a consent"), "{shown}");
         let none = listed(&page(Language::English), &[]);
         assert_eq!(none, "No do-not-call entry is on record.\n");
     }

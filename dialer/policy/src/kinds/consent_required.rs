@@ -141,6 +141,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn a_consent_counts_if_its_form_scope_and_time_are_right() {
         let (express, written, any) =
             ("needs = \"prior_express\"", "needs = \"prior_express_written\"", "needs = \"any\"");
