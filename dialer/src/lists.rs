@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use dialer_facts::lists::Folder;
 use dialer_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     metrics::{LISTS, Metrics, gauge_value},
@@ -146,11 +147,26 @@ impl Stores {
         cause: &str,
         judged: UnixMillis,
     ) -> Result<(), crate::store::StoreError> {
+        self.wake_of(cause, None, judged).await
+    }
+
+    /// The same for the contacts of one seller only.
+    ///
+    /// # Errors
+    /// As [`Stores::wake`].
+    pub(crate) async fn wake_of(
+        &self,
+        cause: &str,
+        seller: Option<Uuid>,
+        judged: UnixMillis,
+    ) -> Result<(), crate::store::StoreError> {
         loop {
             let woken = sqlx::query(
                 "WITH woken AS (
                      DELETE FROM parked WHERE contact_id IN (
                          SELECT contact_id FROM parked WHERE cause = $1 AND since <= $4
+                             AND ($5::uuid IS NULL OR campaign_id IN
+                                  (SELECT id FROM campaign WHERE seller_id = $5))
                          LIMIT $2 FOR UPDATE SKIP LOCKED)
                      RETURNING contact_id, campaign_id),
                  moved AS (
@@ -164,6 +180,7 @@ impl Stores {
             .bind(WAKE_AT_ONCE)
             .bind(self.clock.now().wall.0)
             .bind(judged.0)
+            .bind(seller)
             .execute(&self.pool);
             let woken = tokio::time::timeout(PATIENCE * 5, woken)
                 .await

@@ -14,8 +14,11 @@ use dialer_audit::{
 use dialer_limiter::Token;
 use dialer_policy::Wait;
 use dialer_types::{CampaignId, PlacementId, Say, SellerId, SubjectId, UnixMillis, say};
-use schema::rows::{self, AuditEntry};
-use serde::Serialize;
+use schema::{
+    heads::Moved,
+    rows::{self, AuditEntry},
+};
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -25,7 +28,7 @@ use super::{
     error::Problem,
     extract::{Faults, free_text::holds_number},
 };
-use crate::{app::App, users::Caller, words::told};
+use crate::{app::App, events, users::Caller, words::told};
 
 /// The longest id of a database, a licence or a counter.
 const ID: usize = 100;
@@ -134,6 +137,33 @@ pub(super) async fn audit(
     };
     let record = Record::new(None, body.into(), now);
     rows::append_audit(connection, &[AuditEntry { campaign, ..AuditEntry::of(record) }]).await?;
+    Ok(())
+}
+
+/// Whose.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Whose {
+    /// ULID of the seller.
+    pub seller: String,
+}
+
+/// The seller of a question.
+fn asked_seller(text: &str) -> Result<SellerId, Problem> {
+    let mut faults = Faults::default();
+    let seller = faults.parse("seller", text);
+    faults.finish()?;
+    seller.ok_or_else(|| Problem::internal("a question without faults"))
+}
+
+/// Redis and the dialers hear of it: what is stricter ends calls, as an opt-out does.
+async fn tell(app: &App, moved: &[Moved], seller: i32, stricter: bool) -> Result<(), Problem> {
+    if stricter {
+        let told = events::announce_opt_out(app, moved, seller, None).await;
+        return told.map_err(Problem::recorded_not_announced);
+    }
+    events::follow(app, moved).await;
     Ok(())
 }
 

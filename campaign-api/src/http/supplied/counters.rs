@@ -12,7 +12,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Fact, OnRecord, audit, check_id, check_source, unasked, waiting};
+use super::{Fact, OnRecord, Whose, asked_seller, audit, check_id, check_source, unasked, waiting};
 use crate::{
     app::App,
     http::{
@@ -48,15 +48,6 @@ pub struct NewCount {
     pub resets_at: Time,
     /// Where the evidence of it is kept.
     pub source: String,
-}
-
-/// Whose counters.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Whose {
-    /// ULID of the seller.
-    pub seller: String,
 }
 
 /// The newest count of a counter.
@@ -124,10 +115,7 @@ pub(in crate::http) async fn list(
     State(app): State<Arc<App>>,
     Asked(whose): Asked<Whose>,
 ) -> Result<Json<Counts>, Problem> {
-    let mut faults = Faults::default();
-    let seller: Option<SellerId> = faults.parse("seller", &whose.seller);
-    faults.finish()?;
-    let seller = seller.ok_or_else(|| Problem::internal("a question without faults"))?;
+    let seller = asked_seller(&whose.seller)?;
     let rows = sqlx::query(
         "SELECT counter, count, as_of, resets_at FROM caller_counter WHERE seller_id = $1
          ORDER BY counter",

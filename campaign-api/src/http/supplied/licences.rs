@@ -14,7 +14,9 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Fact, OnRecord, audit, check_id, check_source, date, unasked, waiting};
+use super::{
+    Fact, OnRecord, Whose, asked_seller, audit, check_id, check_source, date, unasked, waiting,
+};
 use crate::{
     app::App,
     http::{
@@ -73,15 +75,6 @@ pub struct NewLicence {
     pub until: Option<String>,
     /// Where the evidence of it is kept.
     pub source: String,
-}
-
-/// Whose licences.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Whose {
-    /// ULID of the seller.
-    pub seller: String,
 }
 
 /// A licence on record.
@@ -169,10 +162,7 @@ pub(in crate::http) async fn list(
     State(app): State<Arc<App>>,
     Asked(whose): Asked<Whose>,
 ) -> Result<Json<Licences>, Problem> {
-    let mut faults = Faults::default();
-    let seller: Option<SellerId> = faults.parse("seller", &whose.seller);
-    faults.finish()?;
-    let seller = seller.ok_or_else(|| Problem::internal("a question without faults"))?;
+    let seller = asked_seller(&whose.seller)?;
     let rows = sqlx::query(
         "SELECT h.licence, h.campaign_id, h.script, h.valid_from::text, h.valid_until::text,
                 h.source, h.recorded_at,

@@ -14,7 +14,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Fact, MOST, OnRecord, audit, check_id, check_source, date, unasked};
+use super::{Fact, MOST, OnRecord, audit, check_id, check_source, date, tell, unasked};
 use crate::{
     app::App,
     events,
@@ -162,12 +162,7 @@ pub(in crate::http) async fn record(
     };
     audit(&mut transaction, fact, event, caller, now).await?;
     transaction.commit().await?;
-    if stricter {
-        let told = events::announce_opt_out(&app, &moved, seller_no, None).await;
-        told.map_err(Problem::recorded_not_announced)?;
-    } else {
-        events::follow(&app, &moved).await;
-    }
+    tell(&app, &moved, seller_no, stricter).await?;
     Ok(Json(answer))
 }
 

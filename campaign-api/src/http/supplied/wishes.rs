@@ -13,7 +13,7 @@ use sqlx::{PgConnection, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Fact, MOST, OnRecord, audit, check_source, unasked};
+use super::{Fact, MOST, OnRecord, asked_seller, audit, check_source, tell, unasked};
 use crate::{
     app::App,
     events,
@@ -131,12 +131,7 @@ pub(in crate::http) async fn record(
     };
     audit(&mut transaction, fact, event, caller, now).await?;
     transaction.commit().await?;
-    if stricter {
-        let told = events::announce_opt_out(&app, &moved, seller_no, None).await;
-        told.map_err(Problem::recorded_not_announced)?;
-    } else {
-        events::follow(&app, &moved).await;
-    }
+    tell(&app, &moved, seller_no, stricter).await?;
     Ok(Json(answer))
 }
 
@@ -148,10 +143,7 @@ pub(in crate::http) async fn list(
     State(app): State<Arc<App>>,
     Asked(whose): Asked<Whose>,
 ) -> Result<Json<AllSaid>, Problem> {
-    let mut faults = Faults::default();
-    let seller: Option<SellerId> = faults.parse("seller", &whose.seller);
-    faults.finish()?;
-    let seller = seller.ok_or_else(|| Problem::internal("a question without faults"))?;
+    let seller = asked_seller(&whose.seller)?;
     let mut connection = app.pool.acquire().await?;
     let meant = meant(&mut connection, &app.keys, seller, &whose.person, None).await?;
     let rows = sqlx::query(
