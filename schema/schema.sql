@@ -383,6 +383,25 @@ ALTER TABLE public.number_check_event ALTER COLUMN id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.opt_out (
+    id bigint NOT NULL,
+    xact xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    subjects bigint[] NOT NULL,
+    seller_no integer NOT NULL,
+    purpose smallint,
+    at bigint NOT NULL,
+    CONSTRAINT opt_out_seller_no_check CHECK ((seller_no >= 0))
+);
+
+ALTER TABLE public.opt_out ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.opt_out_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.outcome (
     placement_id uuid NOT NULL,
     revision smallint DEFAULT 0 NOT NULL,
@@ -511,6 +530,20 @@ CREATE TABLE public.trunk (
     CONSTRAINT trunk_milli_cps_check CHECK ((milli_cps > 0))
 );
 
+CREATE TABLE public.trunk_share (
+    trunk_id uuid NOT NULL,
+    node uuid NOT NULL,
+    calls integer NOT NULL,
+    wanted integer NOT NULL,
+    until bigint NOT NULL,
+    before integer NOT NULL,
+    before_until bigint NOT NULL,
+    CONSTRAINT trunk_share_before_check CHECK ((before >= 0)),
+    CONSTRAINT trunk_share_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT trunk_share_wanted_check CHECK ((wanted >= 0))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.trunk_state (
     node uuid NOT NULL,
     trunk_id uuid NOT NULL,
@@ -634,6 +667,9 @@ ALTER TABLE ONLY public.number
 ALTER TABLE ONLY public.number
     ADD CONSTRAINT number_pkey PRIMARY KEY (subject_id);
 
+ALTER TABLE ONLY public.opt_out
+    ADD CONSTRAINT opt_out_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.outcome
     ADD CONSTRAINT outcome_pkey PRIMARY KEY (placement_id, revision);
 
@@ -681,6 +717,9 @@ ALTER TABLE ONLY public.trunk
 
 ALTER TABLE ONLY public.trunk
     ADD CONSTRAINT trunk_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trunk_share
+    ADD CONSTRAINT trunk_share_pkey PRIMARY KEY (trunk_id, node);
 
 ALTER TABLE ONLY public.trunk_state
     ADD CONSTRAINT trunk_state_pkey PRIMARY KEY (node, trunk_id);
@@ -731,6 +770,8 @@ CREATE INDEX licence_event_seller_id_recorded_at_idx ON public.licence_event USI
 CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_id, line);
 
 CREATE INDEX number_check_event_number_subject_idx ON public.number_check_event USING btree (number_subject);
+
+CREATE INDEX opt_out_xact_idx ON public.opt_out USING btree (xact);
 
 CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
 
@@ -913,6 +954,9 @@ ALTER TABLE ONLY public.suppression_event
 ALTER TABLE ONLY public.suppression_event
     ADD CONSTRAINT suppression_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
+ALTER TABLE ONLY public.trunk_share
+    ADD CONSTRAINT trunk_share_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
+
 ALTER TABLE ONLY public.trunk_state
     ADD CONSTRAINT trunk_state_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
 
@@ -972,6 +1016,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.number TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.number_check_event TO ringfence_app;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.opt_out TO ringfence_app;
+
 GRANT SELECT,INSERT ON TABLE public.outcome TO ringfence_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked TO ringfence_app;
@@ -991,6 +1037,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.subject_head TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.suppression_event TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.trunk TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_share TO ringfence_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
 

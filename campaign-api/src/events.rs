@@ -1,9 +1,13 @@
 //! What an event in the API does beyond its own row: numbers of a person, waking contacts, telling
 //! Redis. Order of locks everywhere in this process: persons, accounts, numbers, heads, contacts.
 
-use dialer_types::{Purpose, SubjectId, UnixMillis};
-use schema::heads::Moved;
+use dialer_types::{Purpose, SellerNo, SubjectId, UnixMillis};
+use schema::{
+    heads::Moved,
+    opt_outs::{self, ANSWER_AFTER, OptOut},
+};
 use sqlx::PgConnection;
+use tokio::time::{sleep, timeout};
 
 use crate::app::App;
 
@@ -69,22 +73,34 @@ pub(crate) async fn follow(app: &App, moved: &[Moved]) {
     }
 }
 
-/// Copies in Redis follow, and every dialer hears of the opt-out. Here a failure is the caller's
-/// business (G7): what rings could not be reached.
+/// What the dialers are to hear of an opt-out, in the transaction that moves these heads. Once it is
+/// committed, [`opted_out`].
 pub(crate) async fn announce_opt_out(
-    app: &App,
+    connection: &mut PgConnection,
     moved: &[Moved],
     seller: i32,
     purpose: Option<Purpose>,
-) -> Result<(), crate::redis::RedisError> {
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let out = OptOut {
+        subjects: moved.iter().map(|moved| moved.subject).collect(),
+        seller: SellerNo(u32::try_from(seller).unwrap_or(0)),
+        purpose,
+    };
+    opt_outs::announce(connection, &out, now).await
+}
+
+/// An opt-out is committed: copies in Redis follow, and this returns when no dialer can send an
+/// INVITE any more that does not know of it (G7). Call it at once after the commit.
+pub(crate) async fn opted_out(app: &App, moved: &[Moved]) {
     app.metrics.opt_outs.inc();
-    let subjects: Vec<i64> = moved.iter().map(|moved| moved.subject.0).collect();
-    // The announcement comes first: it cancels what rings.
-    let told = app.redis.publish_opt_out(&subjects, seller, purpose).await;
-    let followed = app.redis.follow(moved).await;
-    let outcome = told.and(followed);
-    if outcome.is_err() {
+    // A Redis that does not answer holds nothing up: its copies are stale then, and permit nothing.
+    let followed = timeout(ANSWER_AFTER, follow(app, moved));
+    let (followed, ()) = tokio::join!(followed, sleep(ANSWER_AFTER));
+    if followed.is_err() {
         app.metrics.redis_failures.inc();
     }
-    outcome
 }

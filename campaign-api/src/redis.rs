@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use dialer_types::Purpose;
 use redis::aio::MultiplexedConnection;
 use schema::{config::StoreUrl, heads::Moved};
 use tokio::{sync::Mutex, time::timeout};
@@ -11,8 +10,6 @@ use tokio::{sync::Mutex, time::timeout};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Heads told in one call: Lua unpacks at most some thousand arguments.
 const AT_ONCE: usize = 500;
-/// Opt-outs: `{"subjects":[..],"seller":no}`, 0 for every seller. Dialers cancel what rings.
-const SUPPRESS: &str = "rf:suppress";
 /// Campaigns that were started, paused or stopped: `{"campaign":"..","status":".."}`.
 const CAMPAIGN: &str = "rf:campaign";
 
@@ -79,24 +76,6 @@ impl Link {
             }
         }
         Ok(())
-    }
-
-    /// Every dialer hears of an opt-out.
-    ///
-    /// # Errors
-    /// See [`RedisError`].
-    pub async fn publish_opt_out(
-        &self,
-        subjects: &[i64],
-        seller: i32,
-        purpose: Option<Purpose>,
-    ) -> Result<(), RedisError> {
-        let mut message = serde_json::json!({ "subjects": subjects, "seller": seller });
-        if let (Some(message), Some(purpose)) = (message.as_object_mut(), purpose) {
-            message.insert("purpose".to_owned(), purpose.as_str().into());
-        }
-        let message = message.to_string();
-        self.call(redis::cmd("PUBLISH").arg(SUPPRESS).arg(message)).await
     }
 
     /// Every dialer hears that a campaign changed.

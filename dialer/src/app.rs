@@ -32,8 +32,8 @@ use crate::{
     rtp,
     scheduler::{Loads, Scheduler},
     store::{
-        PATIENCE, Stores, audit, commit, facts, heads, ledger, node, postgres, reap, redis::Redis,
-        reserve, subscribe, trunk_state,
+        PATIENCE, Stores, audit, commit, facts, heads, lease, ledger, node, postgres, reap,
+        redis::Redis, reserve, shares, subscribe, trunk_state,
     },
     supply,
     trunks::Shares,
@@ -182,7 +182,6 @@ struct Queues {
 fn outbox(
     ground: &Ground,
     media: rtp::Media,
-    live: subscribe::Live,
     loads: Loads,
     campaigns: Arc<ArcSwap<Campaigns>>,
     shares: Shares,
@@ -203,7 +202,6 @@ fn outbox(
         shares,
         clock: ground.stores.clock,
         media,
-        live,
         loads,
         campaigns,
         gate: ground.gate.clone(),
@@ -228,7 +226,7 @@ fn outbox(
 pub async fn start(config: Config) -> Result<App> {
     let ground = prepare(config).await?;
     let (inbox, inputs) = inbox();
-    let (loads, live, shares) = (Loads::default(), subscribe::Live::default(), Shares::default());
+    let (loads, shares) = (Loads::default(), Shares::default());
     let campaigns = Arc::<ArcSwap<Campaigns>>::default();
     let app_tokens = Tokens::default();
     let engine = ground.engine()?;
@@ -244,14 +242,8 @@ pub async fn start(config: Config) -> Result<App> {
         Mint::new(seed()?),
     )
     .context("the media thread")?;
-    let (outbox, queues) = outbox(
-        &ground,
-        media.0.clone(),
-        live.clone(),
-        loads.clone(),
-        Arc::clone(&campaigns),
-        shares.clone(),
-    );
+    let (outbox, queues) =
+        outbox(&ground, media.0.clone(), loads.clone(), Arc::clone(&campaigns), shares.clone());
     let scheduler = Scheduler {
         stores: Arc::clone(&ground.stores),
         campaigns: Arc::clone(&campaigns),
@@ -267,7 +259,7 @@ pub async fn start(config: Config) -> Result<App> {
     let shard = shard.spawn(ground.sip.try_clone()?, inputs, app_tokens.quit.clone())?;
     work(&ground, queues, scheduler, &shares, &inbox, &app_tokens);
     let stores = Arc::clone(&ground.stores);
-    service(ground, campaigns, live, shares, &inbox, &app_tokens);
+    service(ground, campaigns, shares, &inbox, &app_tokens);
     let Tokens { taking, quit, give_up, stop, dead, work, service } = app_tokens;
     Ok(App { stores, inbox, load, shard, media, taking, quit, give_up, stop, dead, work, service })
 }
@@ -317,7 +309,6 @@ fn work(
 fn service(
     ground: Ground,
     campaigns: Arc<ArcSwap<Campaigns>>,
-    live: subscribe::Live,
     shares: Shares,
     inbox: &Inbox,
     tokens: &Tokens,
@@ -326,7 +317,9 @@ fn service(
     let (stores, stop) = (|| Arc::clone(&ground.stores), || tokens.stop.clone());
     let reload = Arc::new(Notify::new());
     tasks.spawn(subscribe::probe(stores(), stop()));
-    tasks.spawn(subscribe::serve(stores(), inbox.clone(), live, Arc::clone(&reload), stop()));
+    tasks.spawn(subscribe::serve(stores(), Arc::clone(&reload), stop()));
+    tasks.spawn(lease::serve(stores(), inbox.clone(), stop()));
+    tasks.spawn(shares::serve(stores(), shares.clone(), inbox.clone(), stop()));
     tasks.spawn(node::beat(stores(), shares.clone(), stop(), tokens.dead.clone()));
     tasks.spawn(reap::serve(stores(), stop()));
     tasks.spawn(trunk_state::serve(stores(), Arc::clone(&campaigns), shares.clone(), stop()));

@@ -59,6 +59,22 @@ impl Clock {
     }
 }
 
+/// How far this node's clock and Postgres's may be apart, as far as can be known: half of what any
+/// two nodes may be ([`dialer_judge::CLOCK_BOUND`]).
+pub const NODE_BOUND: Duration = Duration::from_millis(500);
+
+/// How far a clock that was read between two looks at ours is from ours, at least.
+#[must_use]
+pub fn apart(theirs: UnixMillis, before: UnixMillis, after: UnixMillis) -> Duration {
+    if theirs < before {
+        before.since(theirs)
+    } else if theirs > after {
+        theirs.since(after)
+    } else {
+        Duration::ZERO
+    }
+}
+
 /// How far wall and monotonic time may part between two looks.
 const PART: Duration = Duration::from_secs(1);
 /// After a leap nothing that was cleared before it leaves: the longest life of a permit.
@@ -104,6 +120,15 @@ impl Leap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_clocks_are_apart_by_what_the_way_between_them_does_not_explain() {
+        let apart = |theirs| apart(UnixMillis(theirs), UnixMillis(1_000), UnixMillis(1_040));
+        for (theirs, millis) in [(1_000, 0), (1_020, 0), (1_040, 0), (400, 600), (1_541, 501)] {
+            assert_eq!(apart(theirs), Duration::from_millis(millis), "{theirs}");
+        }
+        assert_eq!(NODE_BOUND * 2, dialer_judge::CLOCK_BOUND);
+    }
 
     #[test]
     fn a_leap_of_the_wall_clock_holds_back_what_was_cleared_before_it() {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dialer_engine::{Answer, Engine, Input, Transmit, TransmitKind};
+use dialer_engine::{Engine, Input, Transmit, TransmitKind};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -163,13 +163,14 @@ impl Shard {
     }
 
     async fn input(&mut self, input: Input<'static>, socket: &tokio::net::UdpSocket) {
-        if let Input::Committed(placement, Answer::Given(Err(_))) = &input {
-            self.outbox.live.end(*placement);
-        }
+        let shares = matches!(input, Input::Lent(_));
         let now = self.clock.now();
         self.witness.heard(&input, now);
         self.engine.handle_input(input, now);
         self.drain(socket).await;
+        if shares {
+            self.outbox.shares.applied();
+        }
     }
 
     /// Does what the engine wants, until it wants nothing more.
@@ -206,6 +207,10 @@ impl Shard {
             if let Some(before) = transmit.send_before
                 && (now.mono >= before || !steady)
             {
+                // A retransmission is as good as lost: the next one may leave.
+                if !begins {
+                    return None;
+                }
                 self.metrics.too_late.inc();
                 return transmit.call.map(Input::TooLate);
             }

@@ -1,4 +1,4 @@
-//! Whether contacts may be taken: every store answers and no message can be missed (G5).
+//! Whether contacts may be taken: every store answers, opt-outs are heard and clocks agree (G5).
 
 use std::{
     fmt,
@@ -18,14 +18,19 @@ pub enum Need {
     Postgres = 1,
     /// The copy answers.
     Redis = 2,
-    /// Suppressions are being heard.
-    Subscription = 4,
+    /// Opt-outs are being heard: there is a send lease.
+    Lease = 4,
     /// This node's heartbeat is written.
     Heartbeat = 8,
+    /// This node's clock is Postgres's, within the bound.
+    Clock = 16,
+    /// Redis's clock is this node's, within the bound.
+    RedisClock = 32,
 }
 
 impl Need {
-    const ALL: [Self; 4] = [Self::Postgres, Self::Redis, Self::Subscription, Self::Heartbeat];
+    const ALL: [Self; 6] =
+        [Self::Postgres, Self::Redis, Self::Lease, Self::Heartbeat, Self::Clock, Self::RedisClock];
 
     /// The label of the metrics.
     #[must_use]
@@ -33,8 +38,10 @@ impl Need {
         match self {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
-            Self::Subscription => "subscription",
+            Self::Lease => "lease",
             Self::Heartbeat => "heartbeat",
+            Self::Clock => "clock",
+            Self::RedisClock => "redis_clock",
         }
     }
 }

@@ -71,6 +71,10 @@ pub struct Metrics {
     pub gate_open: IntGauge,
     /// `ringfence_gate_closed{cause}`
     pub gate_closed: IntGaugeVec,
+    /// `ringfence_send_lease_seconds`
+    pub lease_seconds: Histogram,
+    /// `ringfence_send_leases_lost_total`
+    pub leases_lost: IntCounter,
     /// `ringfence_violations_total{promise}`
     pub violations: IntCounterVec,
     /// `ringfence_invites_sent_total`
@@ -109,6 +113,8 @@ pub struct Metrics {
     pub trunk_calls_limit: IntGaugeVec,
     /// `ringfence_trunk_rate_limit{trunk}`
     pub trunk_rate_limit: GaugeVec,
+    /// `ringfence_trunk_share{trunk}`
+    pub trunk_share: GaugeVec,
     /// `ringfence_trunk_answered_total{trunk}`
     pub trunk_answered: IntCounterVec,
     /// `ringfence_trunk_responses_total{trunk,code}`
@@ -199,6 +205,8 @@ impl Metrics {
             clearance_seconds: m.histogram("ringfence_gate_clearance_seconds", "from the permit to its clearance: slot, reservation and commit", SECONDS)?,
             gate_open: m.gauge("ringfence_gate_open", "1 when contacts may be taken")?,
             gate_closed: m.gauges("ringfence_gate_closed", "1 for each cause that keeps the gate closed", &["cause"])?,
+            lease_seconds: m.histogram("ringfence_send_lease_seconds", "time of a question for new opt-outs", SECONDS)?,
+            leases_lost: m.counter("ringfence_send_leases_lost_total", "times that the send lease lapsed before it was renewed")?,
             violations: m.counters("ringfence_violations_total", "broken promises noticed at the wire: always zero", &["promise"])?,
             sent: m.counter("ringfence_invites_sent_total", "first and re-sent INVITEs that left")?,
             too_late: m.counter("ringfence_invites_too_late_total", "INVITEs held back: the permit had lapsed")?,
@@ -218,6 +226,7 @@ impl Metrics {
             trunk_calls: m.gauges("ringfence_trunk_calls", "calls placed over a trunk and not over", &["trunk"])?,
             trunk_calls_limit: m.gauges("ringfence_trunk_calls_limit", "calls a trunk may carry at once, over all dialers", &["trunk"])?,
             trunk_rate_limit: m.fine_gauges("ringfence_trunk_rate_limit", "calls per second a trunk may be sent, over all dialers", &["trunk"])?,
+            trunk_share: m.fine_gauges("ringfence_trunk_share", "calls per second of a trunk that are lent to this process", &["trunk"])?,
             trunk_answered: m.counters("ringfence_trunk_answered_total", "calls of a trunk that were answered", &["trunk"])?,
             trunk_responses: m.counters("ringfence_trunk_responses_total", "calls of a trunk by final SIP status; none: no final response", &["trunk","code"])?,
             trunk_probes: m.counters(

@@ -14,12 +14,7 @@ use crate::{
     metrics::Metrics,
     rtp,
     scheduler::Loads,
-    store::{
-        heads,
-        ledger::Item,
-        reserve,
-        subscribe::{Live, Whom},
-    },
+    store::{heads, ledger::Item, reserve},
     trunks::Shares,
 };
 
@@ -44,8 +39,6 @@ pub struct Outbox {
     pub clock: Clock,
     /// Plays.
     pub media: rtp::Media,
-    /// What is committed and not over.
-    pub live: Live,
     /// Contacts in the shard.
     pub loads: Loads,
     /// The running campaigns.
@@ -114,13 +107,11 @@ impl Outbox {
             }
             Output::Release(released) => {
                 self.loads.end(released.campaign, released.attempt);
-                self.live.end(released.placement);
                 self.metrics.released.inc();
                 self.owe(Item::Release(released));
             }
             Output::Settle(settlement) => {
                 self.loads.end(settlement.campaign, settlement.attempt);
-                self.live.end(settlement.placement);
                 self.metrics
                     .dispositions
                     .with_label_values(&[settlement.disposition.as_str()])
@@ -134,13 +125,6 @@ impl Outbox {
 
     fn commit(&self, commitment: dialer_engine::Commitment) -> Handed {
         let placement = commitment.demand.placement();
-        let claims = commitment.demand.claims();
-        let subjects = claims.iter().map(|claim| claim.subject).collect();
-        // The entry that the placement adds to every head says by whom and why.
-        if let Some(entry) = claims.iter().find_map(|claim| claim.next.entries().last()) {
-            let whom = Whom { subjects, seller: entry.seller, purpose: entry.purpose };
-            self.live.begin(placement, whom);
-        }
         if self.commit.try_send(commitment).is_err() {
             return Handed::Refused(Input::Committed(placement, Answer::Unavailable));
         }
@@ -164,8 +148,6 @@ impl Outbox {
         }
     }
 
-    /// The seller's small number; of a campaign that was halted meanwhile only marks that bind
-    /// everybody are looked for, and the halt itself stops what is not on the wire.
     fn owe(&mut self, item: Item) {
         self.gate.owed();
         self.backlog.push_back(item);

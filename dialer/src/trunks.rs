@@ -1,13 +1,14 @@
 //! The trunks, and this node's share of their rates.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use dialer_engine::{Admits, BUDGET, Credentials, Standing, Trunk};
+use dialer_engine::{Admits, BUDGET, Credentials, Lent, Standing, Trunk};
+use dialer_limiter::shares::Figure;
 use dialer_types::{Now, TrunkId, UnixMillis};
 use sqlx::Row;
 use uuid::Uuid;
@@ -50,10 +51,35 @@ pub struct Trunks {
 #[derive(Debug, Default)]
 struct Rates {
     nodes: usize,
-    milli_cps: BTreeMap<TrunkId, u64>,
+    /// The trunks' own.
+    figures: BTreeMap<TrunkId, Figure>,
+    /// What was lent, the shard's present shares first: it may not have heard of the others yet.
+    lent: VecDeque<BTreeMap<TrunkId, Part>>,
+    /// Slots taken since the shares were last renewed.
+    used: BTreeMap<TrunkId, u32>,
+    /// Trunks that more calls would have been taken for.
+    hungry: BTreeSet<TrunkId>,
     waiting: BTreeMap<TrunkId, i64>,
     /// As the engine said last.
     health: BTreeMap<TrunkId, Health>,
+}
+
+/// A share as this node has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    calls: u32,
+    until: Instant,
+}
+
+/// What to ask for when shares are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// Of which trunk.
+    pub trunk: TrunkId,
+    /// What the shard may be sending, calls a second.
+    pub using: u32,
+    /// What it has work for, calls a second.
+    pub wanted: u32,
 }
 
 /// How a trunk is, as this node sees it.
@@ -67,7 +93,7 @@ pub struct Health {
     try_at: Instant,
 }
 
-/// What this node may use of each trunk: the trunk's figure divided by the live nodes. Shared.
+/// What this node may use of each trunk: its share of the trunk's figure. Shared.
 #[derive(Debug, Clone, Default)]
 pub struct Shares(Arc<Mutex<Rates>>);
 
@@ -89,10 +115,53 @@ impl Shares {
 
     /// This node's share of a trunk, thousandths of a call per second; 0 for an unknown one.
     #[must_use]
-    pub fn milli_cps(&self, trunk: TrunkId) -> u64 {
-        let rates = self.rates();
-        let whole = rates.milli_cps.get(&trunk).copied().unwrap_or(0);
-        whole / u64::try_from(rates.nodes.max(1)).unwrap_or(1)
+    pub fn milli_cps(&self, trunk: TrunkId, now: Instant) -> u64 {
+        self.rates().milli_cps(trunk, now)
+    }
+
+    /// A slot of a trunk was taken.
+    pub fn used(&self, trunk: TrunkId) {
+        *self.rates().used.entry(trunk).or_default() += 1;
+    }
+
+    /// What to ask for, for every trunk; what was counted for it begins anew. `wanted` is all there
+    /// is where this share does not do, and otherwise what was used and one more.
+    pub fn asks(&self, now: Instant) -> Vec<Ask> {
+        let mut rates = self.rates();
+        let (used, hungry) = (std::mem::take(&mut rates.used), std::mem::take(&mut rates.hungry));
+        let ask = |(trunk, figure): (&TrunkId, &Figure)| {
+            let parts = rates.lent.iter().filter_map(|lent| lent.get(trunk));
+            let using = parts.filter(|part| now < part.until).map(|part| part.calls).max();
+            let using = using.unwrap_or(0);
+            // So many a second: shares are renewed twice a second.
+            let used = used.get(trunk).copied().unwrap_or(0).saturating_mul(2);
+            let most = figure.calls();
+            let busy = hungry.contains(trunk) || used.saturating_mul(5) >= using.saturating_mul(4);
+            let wanted = if busy { most } else { most.min(used + 1) };
+            Ask { trunk: *trunk, using, wanted }
+        };
+        rates.figures.iter().map(ask).collect()
+    }
+
+    /// These shares are this node's until then; what to tell the shard. Say [`Shares::applied`] when
+    /// it has heard.
+    pub fn lend(&self, lent: &[(TrunkId, u32)], until: Instant) -> Vec<Lent> {
+        let mut rates = self.rates();
+        let part = |calls| Part { calls, until };
+        rates.lent.push_back(lent.iter().map(|(trunk, calls)| (*trunk, part(*calls))).collect());
+        let share = |(trunk, calls): &(TrunkId, u32)| {
+            let milli_cps = rates.figures.get(trunk).map_or(0, |figure| figure.milli_cps(*calls));
+            Lent { trunk: *trunk, milli_cps, until }
+        };
+        lent.iter().map(share).collect()
+    }
+
+    /// The shard goes by the shares that it was told of next.
+    pub fn applied(&self) {
+        let mut rates = self.rates();
+        if rates.lent.len() > 1 {
+            rates.lent.pop_front();
+        }
     }
 
     /// A reservation begins (1) or ends (-1) to wait for a slot of a trunk.
@@ -115,7 +184,7 @@ impl Shares {
     #[must_use]
     pub fn health(&self) -> BTreeMap<TrunkId, Health> {
         let rates = self.rates();
-        let known = |trunk: &TrunkId| rates.milli_cps.contains_key(trunk);
+        let known = |trunk: &TrunkId| rates.figures.contains_key(trunk);
         rates.health.iter().filter(|(id, _)| known(id)).map(|(id, held)| (*id, *held)).collect()
     }
 
@@ -123,14 +192,14 @@ impl Shares {
     /// is closed, and no more wait for its slots than half a second gives. Asking spends nothing.
     #[must_use]
     pub fn admit(&self, trunks: &[TrunkId], now: Instant) -> Admission {
-        let rates = self.rates();
-        let nodes = u64::try_from(rates.nodes.max(1)).unwrap_or(1);
+        let mut rates = self.rates();
         let mut admission = Admission::None;
         for trunk in trunks {
-            let share = rates.milli_cps.get(trunk).copied().unwrap_or(0) / nodes;
+            let share = rates.milli_cps(*trunk, now);
             let waiting =
                 u64::try_from(rates.waiting.get(trunk).copied().unwrap_or(0)).unwrap_or(0);
             if share == 0 || waiting * 2_000 > share.max(2_000) {
+                rates.hungry.insert(*trunk);
                 continue;
             }
             let Some(health) = rates.health.get(trunk) else {
@@ -172,8 +241,21 @@ impl Shares {
 
     /// A trunk of this rate.
     #[cfg(test)]
-    pub(crate) fn configure(&self, trunk: TrunkId, milli_cps: u64) {
-        self.rates().milli_cps.insert(trunk, milli_cps);
+    pub(crate) fn configure(&self, trunk: TrunkId, milli_cps: u64, until: Instant) {
+        let figure = Figure::new(milli_cps);
+        self.rates().figures.insert(trunk, figure);
+        let lent: Vec<_> =
+            self.rates().figures.iter().map(|(trunk, figure)| (*trunk, figure.calls())).collect();
+        self.lend(&lent, until);
+        self.applied();
+    }
+}
+
+impl Rates {
+    fn milli_cps(&self, trunk: TrunkId, now: Instant) -> u64 {
+        let part = self.lent.back().and_then(|lent| lent.get(&trunk));
+        let calls = part.filter(|part| now < part.until).map_or(0, |part| part.calls);
+        self.figures.get(&trunk).map_or(0, |figure| figure.milli_cps(calls))
     }
 }
 
@@ -212,8 +294,13 @@ impl Trunks {
             return None;
         }
         let mut rates = shares.rates();
-        rates.milli_cps =
-            self.known.iter().map(|(id, (trunk, _))| (*id, trunk.milli_cps)).collect();
+        for (id, (trunk, _)) in &self.known {
+            if rates.figures.insert(*id, Figure::new(trunk.milli_cps)).is_none() {
+                // A node that joins asks for its part at once.
+                rates.hungry.insert(*id);
+            }
+        }
+        rates.figures.retain(|id, _| self.known.contains_key(id));
         rates.health.retain(|id, _| self.known.contains_key(id));
         drop(rates);
         Some(self.known.iter().filter_map(|(id, known)| self.trunk(stores, *id, known)).collect())
@@ -242,7 +329,6 @@ impl Trunks {
             address: (*address)?,
             credentials,
             max_concurrent: (trunk.max_concurrent / nodes).max(1),
-            milli_cps: trunk.milli_cps / u64::from(nodes),
             budget: (BUDGET / nodes).max(1),
         })
     }
@@ -284,26 +370,58 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a base instant for virtual time")]
-    fn a_share_is_the_trunks_rate_over_the_live_nodes_and_its_queue_is_bounded() {
+    fn a_share_ends_with_its_lease_and_its_queue_is_bounded() {
         let (shares, trunk, now) = (Shares::default(), TrunkId(1), Instant::now());
+        let until = now + Duration::from_secs(3);
         assert_eq!(shares.admit(&[trunk], now), Admission::None, "an unknown trunk");
-        shares.rates().milli_cps.insert(trunk, 30_000);
-        assert_eq!(shares.milli_cps(trunk), 30_000);
-        shares.set_nodes(3);
-        assert_eq!(shares.milli_cps(trunk), 10_000);
+        shares.configure(trunk, 30_000, now);
+        assert_eq!(shares.milli_cps(trunk, now), 0, "lapsed");
+        let told = shares.lend(&[(trunk, 10)], until);
+        assert_eq!(told, [Lent { trunk, milli_cps: 10_000, until }]);
+        assert_eq!(shares.milli_cps(trunk, now), 10_000);
         assert_eq!(shares.admit(&[trunk], now), Admission::Any);
         assert_eq!(shares.admit(&[], now), Admission::None);
         shares.waiting(trunk, 6);
         assert_eq!(shares.admit(&[trunk], now), Admission::None, "half a second of ten is five");
         shares.waiting(trunk, -1);
         assert_eq!(shares.admit(&[trunk], now), Admission::Any);
+        assert_eq!(shares.admit(&[trunk], until), Admission::None);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a base instant for virtual time")]
+    fn a_node_asks_by_what_its_shard_may_be_sending_and_by_its_work() {
+        let (shares, trunk, now) = (Shares::default(), TrunkId(1), Instant::now());
+        let until = now + Duration::from_secs(3);
+        shares.configure(trunk, 30_000, now);
+        let ask = |shares: &Shares| {
+            let ask = shares.asks(now).into_iter().next().unwrap();
+            (ask.using, ask.wanted)
+        };
+        assert_eq!(ask(&shares), (0, 30), "nothing does not do");
+        shares.lend(&[(trunk, 10)], until);
+        assert_eq!(ask(&shares), (10, 1), "on its way to the shard: it counts already");
+        shares.applied();
+        (0..2).for_each(|_| shares.used(trunk));
+        assert_eq!(ask(&shares), (10, 5), "two in half a second, and one more");
+        (0..4).for_each(|_| shares.used(trunk));
+        assert_eq!(ask(&shares), (10, 30), "nearly all of it");
+        shares.lend(&[(trunk, 4)], until);
+        assert_eq!(ask(&shares), (10, 1), "until the shard has heard");
+        shares.applied();
+        assert_eq!(ask(&shares), (4, 1));
+        shares.waiting(trunk, 6);
+        assert_eq!(shares.admit(&[trunk], now), Admission::None);
+        assert_eq!(ask(&shares), (4, 30), "more contacts would have been taken");
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a base instant for virtual time")]
     fn contacts_are_taken_as_the_engine_says_the_trunks_stand() {
         let (shares, one, two, start) = (Shares::default(), TrunkId(1), TrunkId(2), Instant::now());
-        shares.rates().milli_cps.extend([(one, 10_000), (two, 10_000)]);
+        let until = start + Duration::from_secs(60);
+        shares.configure(one, 10_000, until);
+        shares.configure(two, 10_000, until);
         let at = |ms: u64| Now {
             wall: UnixMillis(i64::try_from(ms).unwrap()),
             mono: start + Duration::from_millis(ms),
@@ -326,7 +444,7 @@ mod tests {
         );
         assert!(shares.stand(one, standing(Admits::Any, false), at(1_100)));
         assert_eq!(shares.admit(&[one], at(1_100).mono), Admission::Any);
-        shares.rates().milli_cps.remove(&one);
+        shares.rates().figures.remove(&one);
         assert!(shares.health().is_empty(), "a trunk that is gone");
     }
 }

@@ -19,6 +19,7 @@ use dialer_limiter::{Mark, Token};
 use dialer_types::{E164, LineType, Mint, SellerNo, SubjectId, UnixMillis};
 use schema::{
     config::Keys,
+    opt_outs::OptOut,
     rows,
     testing::{PostgresOptions, PrivatePostgres, PrivateRedis},
 };
@@ -415,7 +416,7 @@ async fn a_suppression_cancels_what_rings_and_nothing_rings_again() {
     rig.campaign(carrier.sip, 3).await;
     let mut running = rig.run();
     running.wait_for("/metrics", "ringfence_invites_sent_total 3");
-    // As the API does it: the heads in Postgres first, then the message.
+    // As the API does it.
     let mut connection = rig.owner.acquire().await.unwrap();
     let subjects: Vec<i64> = sqlx::query_scalar("SELECT person_subject FROM contact ORDER BY 1")
         .fetch_all(&mut *connection)
@@ -428,16 +429,8 @@ async fn a_suppression_cancels_what_rings_and_nothing_rings_again() {
     })
     .await
     .unwrap();
-    let client = redis::Client::open(rig.redis.url()).unwrap();
-    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let message = format!("{{\"subjects\": {subjects:?}, \"seller\": 1}}");
-    let heard: i64 = redis::cmd("PUBLISH")
-        .arg("rf:suppress")
-        .arg(message)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
-    assert_eq!(heard, 1);
+    let out = OptOut { subjects: people, seller: SellerNo(1), purpose: None };
+    schema::opt_outs::announce(&mut connection, &out, UnixMillis(1)).await.unwrap();
     rig.reaches("SELECT count(*) FROM outcome WHERE disposition = 15", 3, &running).await;
     assert_eq!(carrier.cancels.load(Ordering::Acquire), 3);
     rig.reaches("SELECT count(*) FROM parked WHERE cause = 'suppression'", 3, &running).await;

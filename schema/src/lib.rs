@@ -5,6 +5,7 @@
 pub mod config;
 pub mod heads;
 pub mod numbers;
+pub mod opt_outs;
 pub mod rows;
 pub mod story;
 #[cfg(feature = "testing")]

@@ -102,8 +102,6 @@ pub struct NewConsent {
 /// call that is not yet on the wire and cancels those that ring.
 #[utoipa::path(post, path = "/v1/consents", tag = "consents", request_body = NewConsent,
     responses((status = 200, body = Recorded),
-        (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
-         body = super::error::ProblemBody, content_type = "application/problem+json"),
         (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
     May(caller, _): May<Consents>,
@@ -143,11 +141,13 @@ pub(super) async fn record(
     let concerned = number.map_or_else(|| subjects.clone(), |number| vec![number, person]);
     let body = audit_body(&new, concerned, event, at);
     rows::append_audit(&mut transaction, &[AuditEntry::of(Record::new(None, body, now))]).await?;
+    if new.kind == ConsentKind::Revoke {
+        let purpose = Some(new.purpose);
+        events::announce_opt_out(&mut transaction, &moved, seller_no, purpose, now).await?;
+    }
     transaction.commit().await?;
     match new.kind {
-        ConsentKind::Revoke => events::announce_opt_out(&app, &moved, seller_no, Some(new.purpose))
-            .await
-            .map_err(Problem::recorded_not_announced)?,
+        ConsentKind::Revoke => events::opted_out(&app, &moved).await,
         ConsentKind::Grant => events::follow(&app, &moved).await,
     }
     Ok(Json(Recorded {

@@ -142,19 +142,6 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, "Not possible in the present state", detail)
     }
 
-    /// 503: the opt-out stands, and running calls may not know.
-    pub(crate) fn recorded_not_announced(reason: impl std::fmt::Display) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "recorded_not_announced",
-            "Recorded, but ringing calls could not be reached",
-            say!(
-                "the event is recorded durably and no new call is placed against it; Redis could not be told ({reason}), so a call that rings right now may go on; send the request again to reach it",
-                reason
-            ),
-        )
-    }
-
     /// 422: the file broke off or cannot be read on; what came before is kept.
     pub(crate) fn list_failed(list: dialer_types::ListId, reason: Say) -> Self {
         Self::new(

@@ -281,7 +281,7 @@ where
     let mut mint = app.new_mint().map_err(|error| Failure::Store(Problem::internal(error)))?;
     let mut batch = Batch::default();
     let (mut room, mut blank, mut stored_at) = (NOTES, 0, app.now());
-    let mut ended = None;
+    let (mut opted_out, mut ended) = (false, None);
     while ended.is_none() {
         let now = app.now();
         match records.next().await {
@@ -292,10 +292,15 @@ where
         if ended.is_some() || batch.is_full() || now.0 - stored_at.0 > AT_LEAST_EVERY {
             let stored = store(app, connection, target, &mut mint, &batch, room).await?;
             room = room.saturating_sub(stored.told);
+            opted_out |= stored.opted_out;
             blank += stored.blank;
             stored_at = now;
             batch = Batch::default();
         }
+    }
+    if opted_out {
+        // As of a suppression: answered when every dialer knows.
+        events::opted_out(app, &[]).await;
     }
     ended.unwrap_or(Ok(())).map(|()| blank)
 }
@@ -325,13 +330,6 @@ async fn store(
         app.metrics.import_rows.with_label_values(&[result]).inc_by(rows);
     }
     events::follow(app, &stored.moved).await;
-    if !stored.opted_out.is_empty() {
-        // As of a suppression: what rings is being cancelled, or nobody is told that all is well.
-        let seller = i32::try_from(target.seller_no.0).unwrap_or(0);
-        events::announce_opt_out(app, &stored.opted_out, seller, None)
-            .await
-            .map_err(|error| Failure::Store(Problem::recorded_not_announced(error)))?;
-    }
     Ok(stored)
 }
 

@@ -19,7 +19,7 @@ use schema::{
     rows::{self, AuditEntry},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -157,13 +157,24 @@ fn asked_seller(text: &str) -> Result<SellerId, Problem> {
     seller.ok_or_else(|| Problem::internal("a question without faults"))
 }
 
-/// Redis and the dialers hear of it: what is stricter ends calls, as an opt-out does.
-async fn tell(app: &App, moved: &[Moved], seller: i32, stricter: bool) -> Result<(), Problem> {
+/// Commits, and lets Redis follow. What is stricter ends calls, as an opt-out does.
+async fn conclude(
+    app: &App,
+    mut transaction: Transaction<'_, Postgres>,
+    moved: &[Moved],
+    seller: i32,
+    stricter: bool,
+    now: UnixMillis,
+) -> Result<(), Problem> {
     if stricter {
-        let told = events::announce_opt_out(app, moved, seller, None).await;
-        return told.map_err(Problem::recorded_not_announced);
+        events::announce_opt_out(&mut transaction, moved, seller, None, now).await?;
     }
-    events::follow(app, moved).await;
+    transaction.commit().await?;
+    if stricter {
+        events::opted_out(app, moved).await;
+    } else {
+        events::follow(app, moved).await;
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Opt-outs (G7): one transaction moves every head concerned, then Redis and every dialer hear it.
+//! Opt-outs (G7): one transaction moves every head concerned and tells every dialer; the answer comes
+//! when none of them can place a call any more that does not know of it.
 
 pub(super) mod list;
 pub(super) mod person;
@@ -97,12 +98,11 @@ struct Named {
     known: bool,
 }
 
-/// Records a do-not-call entry. Once this answers with success, no call to the subjects is placed
-/// and those that ring are being cancelled.
+/// Records a do-not-call entry. Once this answers with success, no INVITE to the subjects leaves any
+/// dialer and calls that ring are being cancelled. The answer takes about 110 milliseconds: so long
+/// may a dialer that hears nothing go on.
 #[utoipa::path(post, path = "/v1/suppressions", tag = "suppressions", request_body = NewSuppression,
     responses((status = 200, body = Recorded),
-        (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
-         body = super::error::ProblemBody, content_type = "application/problem+json"),
         (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
     _: May<Suppressions>,
@@ -144,11 +144,12 @@ pub(super) async fn record(
     };
     rows::append_audit(&mut transaction, &[AuditEntry::of(Record::new(None, body.into(), now))])
         .await?;
+    if new.kind == SuppressionKind::Add {
+        events::announce_opt_out(&mut transaction, &moved, seller_no, new.purpose, now).await?;
+    }
     transaction.commit().await?;
     match new.kind {
-        SuppressionKind::Add => events::announce_opt_out(&app, &moved, seller_no, new.purpose)
-            .await
-            .map_err(Problem::recorded_not_announced)?,
+        SuppressionKind::Add => events::opted_out(&app, &moved).await,
         SuppressionKind::Lift => events::follow(&app, &moved).await,
     }
     Ok(Json(Recorded {

@@ -77,8 +77,8 @@ pub(crate) struct Stored {
     pub(crate) quarantined: i64,
     pub(crate) blank: i64,
     pub(crate) moved: Vec<Moved>,
-    /// Of those: heads that were marked, because the person is not to be called.
-    pub(crate) opted_out: Vec<Moved>,
+    /// Somebody is not to be called any more: the dialers are being told.
+    pub(crate) opted_out: bool,
     /// Repairs and duplicates that were told.
     pub(crate) told: usize,
 }
@@ -135,8 +135,10 @@ impl Batch {
         // A row of somebody who is there already adds nothing but evidence: a consent that is not on
         // file, what is taken back, and that nobody is to call.
         work.numbers_held(&mut known).await?;
-        let (moved, added) = work.consents(&fresh, &known).await?;
-        let opted_out = work.do_not_call(fresh.iter().chain(&known)).await?;
+        let (mut moved, added, revoked) = work.consents(&fresh, &known).await?;
+        let marked = work.do_not_call(fresh.iter().chain(&known)).await?;
+        let opted_out = revoked || !marked.is_empty();
+        moved.extend(marked);
         tell_added(&mut twice, &added, &known);
         if status == "running" {
             work.due(&fresh).await?;

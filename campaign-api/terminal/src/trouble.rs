@@ -192,9 +192,6 @@ impl Trouble {
             (_, "list_failed") => say!(
                 "Preview the file, mend it from the line that is named, and import it again: people who are in already count as duplicates."
             ),
-            (_, "recorded_not_announced") => say!(
-                "The entry stands. Run the same command again, so that calls which ring now are reached too."
-            ),
             (401, _) => say!(
                 "The API does not know your key. It comes from RINGFENCE_KEY, RINGFENCE_KEY_FILE, --key-file or `./ringfence login`. An operator makes one: ./ringfence campaign-api key create --name YOU --role campaign_manager"
             ),

@@ -73,7 +73,6 @@ impl Gate {
             address: here,
             credentials: None,
             max_concurrent: 100,
-            milli_cps: 100_000,
             budget: dialer_engine::BUDGET,
         };
         gate.input(Input::Trunks(vec![trunk]), UnixMillis(0));

@@ -1,10 +1,7 @@
 //! G7 from the side of the API: suppressions, revocations, and what they wake.
 
-use std::time::Duration;
-
 use dialer_limiter::{Head, Mark};
 use dialer_types::{SellerNo, SubjectId};
-use futures_util::StreamExt;
 use redis::AsyncCommands;
 use reqwest::StatusCode;
 use schema::heads::read_heads;
@@ -85,8 +82,6 @@ async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis(
     for (subject, head) in &before {
         let _: () = copies.set(format!("rf1:{{{subject}}}"), head).await.unwrap();
     }
-    let mut heard = client.get_async_pubsub().await.unwrap();
-    heard.subscribe("rf:suppress").await.unwrap();
 
     let body = json!({ "seller": seller, "person": "ann", "reason": "asked on the phone" });
     let (status, recorded) = world.post("/v1/suppressions", &body).await;
@@ -95,9 +90,7 @@ async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis(
     assert_eq!(subjects.len(), 3, "the person and two numbers: {recorded}");
     let mark = Mark::suppressed(Some(SellerNo(1)));
     assert_eq!(marked(&heads(&world).await, mark), 3);
-    let message = heard.on_message().next().await.unwrap();
-    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
-    assert_eq!(message, json!({ "subjects": subjects, "seller": 1 }));
+    assert_eq!(told(&world).await, [(recorded["subjects"].clone(), 1, None)]);
     for subject in subjects {
         let copy: Vec<u8> = copies.get(format!("rf1:{{{subject}}}")).await.unwrap();
         assert!(
@@ -152,18 +145,46 @@ async fn lifting_leaves_a_number_marked_while_another_entry_stands() {
 }
 
 #[tokio::test]
-async fn an_opt_out_that_redis_cannot_hear_is_recorded_and_is_not_a_success() {
+async fn an_opt_out_takes_effect_though_redis_is_away() {
     let mut world = World::start().await;
     let (seller, _) = seller_with_list(&world).await;
     world.redis.stop();
     let body = json!({ "seller": seller, "person": "ann", "reason": "asked" });
-    let (status, problem) = world.post("/v1/suppressions", &body).await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
-    assert_eq!(problem["code"], "recorded_not_announced");
-    assert_eq!(marked(&heads(&world).await, Mark::suppressed(Some(SellerNo(1)))), 3, "it stands");
-    world.redis.start_again().unwrap();
     let (status, answer) = world.post("/v1/suppressions", &body).await;
-    assert_eq!(status, StatusCode::OK, "back by itself: {answer}");
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(marked(&heads(&world).await, Mark::suppressed(Some(SellerNo(1)))), 3, "it stands");
+    assert_eq!(told(&world).await, [(answer["subjects"].clone(), 1, None)], "dialers hear of it");
+}
+
+#[tokio::test]
+async fn an_opt_out_is_answered_when_no_lease_can_be_without_it_and_within_150_ms() {
+    let world = World::start().await;
+    let (seller, _) = seller_with_list(&world).await;
+    let mut took = Vec::new();
+    for round in 0..30 {
+        let person = if round % 2 == 0 { "ann" } else { "ben" };
+        let body = json!({ "seller": seller, "person": person, "reason": "asked" });
+        let before = tokio::time::Instant::now();
+        let (status, answer) = world.post("/v1/suppressions", &body).await;
+        took.push(before.elapsed());
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    took.sort_unstable();
+    let lease = schema::opt_outs::SEND_LEASE;
+    assert!(took[0] > lease, "{:?}: a dialer that heard nothing may still send", took[0]);
+    // The rest is for the drill, on a machine of its own: here other tests run beside.
+    assert!(took[took.len() / 2] < lease * 3 / 2, "{took:?}");
+}
+
+/// What dialers were told so far: subjects, seller, purpose.
+pub(crate) async fn told(world: &World) -> Vec<(Value, i32, Option<i16>)> {
+    let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
+    let rows: Vec<(Vec<i64>, i32, Option<i16>)> =
+        sqlx::query_as("SELECT subjects, seller_no, purpose FROM opt_out ORDER BY id")
+            .fetch_all(&mut owner)
+            .await
+            .unwrap();
+    rows.into_iter().map(|(subjects, seller, purpose)| (json!(subjects), seller, purpose)).collect()
 }
 
 #[tokio::test]
@@ -191,17 +212,13 @@ async fn a_consent_moves_heads_and_wakes_who_waits_for_it_and_a_revocation_is_an
     assert_eq!(moved, 3, "what was judged before no longer commits");
     assert_eq!(world.get(&format!("/v1/campaigns/{campaign}")).await.1["counts"]["due"], 1);
 
-    let client = redis::Client::open(world.redis.url()).unwrap();
-    let mut heard = client.get_async_pubsub().await.unwrap();
-    heard.subscribe("rf:suppress").await.unwrap();
+    assert!(told(&world).await.is_empty(), "a consent stops nothing");
     consent["kind"] = json!("revoke");
-    assert_eq!(world.post("/v1/consents", &consent).await.0, StatusCode::OK);
-    let mut messages = heard.on_message();
-    let message = tokio::time::timeout(Duration::from_secs(5), messages.next()).await;
-    let message = message.unwrap().unwrap();
-    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
-    assert_eq!(message["seller"], 1);
-    assert_eq!(message["subjects"].as_array().unwrap().len(), 3);
+    let (status, revoked) = world.post("/v1/consents", &consent).await;
+    assert_eq!(status, StatusCode::OK, "{revoked}");
+    let purpose = dialer_types::Purpose::Telemarketing.code();
+    let expected = (revoked["subjects"].clone(), 1, Some(i16::from(purpose)));
+    assert_eq!(told(&world).await, [expected]);
     let events = "SELECT string_agg(kind, ',' ORDER BY id) FROM consent_event";
     assert_eq!(world.sql::<String>(events).await, "grant,revoke");
 }

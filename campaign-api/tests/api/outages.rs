@@ -58,6 +58,9 @@ async fn postgres_gone_in_the_middle_is_a_503_and_the_api_recovers_by_itself() {
     let (status, problem) = world.get("/v1/sellers").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
     assert_eq!(problem["code"], "postgres_unavailable", "{problem}");
+    let opt_out = json!({ "number": "+13055550102", "reason": "asked" });
+    let (status, problem) = world.post("/v1/suppressions", &opt_out).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "never an empty success: {problem}");
     let health = world.request(None, Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(health.status(), StatusCode::SERVICE_UNAVAILABLE);
     postgres.start_again().unwrap();

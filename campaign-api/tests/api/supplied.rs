@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    opt_outs::heads,
+    opt_outs::{heads, told},
     people::{CAMPAIGNS, People},
     world::World,
 };
@@ -53,9 +53,6 @@ async fn wishes_move_the_heads_of_the_person_wake_the_contact_and_tell_the_diale
     let world = World::start().await;
     let (seller, _) = seller_with_list(&world).await;
     park(&world, "wishes").await;
-    let client = redis::Client::open(world.redis.url()).unwrap();
-    let mut heard = client.get_async_pubsub().await.unwrap();
-    heard.subscribe("rf:suppress").await.unwrap();
     let wish = |blocked: Value| json!({ "seller": seller, "person": "ann", "blocked": blocked, "source": "call of today" });
     let (status, said) =
         world.post("/v1/wishes", &wish(json!(["sun", "daily 22:00-08:00", "2026-12-24"]))).await;
@@ -68,9 +65,7 @@ async fn wishes_move_the_heads_of_the_person_wake_the_contact_and_tell_the_diale
     let tokens = tokens(&world, &said["subjects"]).await;
     let event: dialer_types::PlacementId = said["event"].as_str().unwrap().parse().unwrap();
     assert_eq!(tokens, [event.0; 3], "a judgement made before no longer commits");
-    let message = heard.on_message().next().await.unwrap();
-    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
-    assert_eq!(message, json!({ "subjects": said["subjects"], "seller": 1 }), "stricter");
+    assert_eq!(told(&world).await, [(said["subjects"].clone(), 1, None)], "stricter");
     assert_eq!(world.sql::<i64>("SELECT count(*) FROM parked").await, 1, "ben still waits");
     assert_eq!(world.sql::<i64>("SELECT count(*) FROM audit_entry WHERE kind = 13").await, 1);
 
@@ -79,9 +74,9 @@ async fn wishes_move_the_heads_of_the_person_wake_the_contact_and_tell_the_diale
     assert!(said["notes"].as_array().unwrap().is_empty(), "{said}");
     let (_, marker) = world.post("/v1/wishes", &wish(json!(["always"]))).await;
     assert!(marker["notes"].to_string().contains("/v1/suppressions"), "{marker}");
-    let message = heard.on_message().next().await.unwrap();
-    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
-    assert_eq!(message["subjects"], marker["subjects"]);
+    let heard = told(&world).await;
+    assert_eq!(heard.len(), 2, "the stricter ones: {heard:?}");
+    assert_eq!(heard[1].0, marker["subjects"]);
 
     let (status, all) = world.get(&format!("/v1/wishes?seller={seller}&person=ann")).await;
     assert_eq!(status, StatusCode::OK, "{all}");
@@ -154,9 +149,6 @@ async fn look_ups_move_the_head_of_the_number_and_the_newest_answer_counts() {
     let world = World::start().await;
     let (seller, campaign) = seller_with_list(&world).await;
     let other = world.seller("two").await;
-    let client = redis::Client::open(world.redis.url()).unwrap();
-    let mut heard = client.get_async_pubsub().await.unwrap();
-    heard.subscribe("rf:suppress").await.unwrap();
     let check = async |rest: Value| {
         let mut body =
             json!({ "number": "+13055550103", "source": "file of today", "as_of": "2026-01-01" });
@@ -174,9 +166,7 @@ async fn look_ups_move_the_head_of_the_number_and_the_newest_answer_counts() {
     let yes = json!({ "seller": seller, "database": "us.rnd", "reassigned": "yes", "as_of": "2026-02-01" });
     let yes = check(yes).await;
     assert_eq!(yes["woken"], 1, "{yes}");
-    let message = heard.on_message().next().await.unwrap();
-    let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
-    assert_eq!(message, json!({ "subjects": yes["subjects"], "seller": 1 }));
+    assert_eq!(told(&world).await, [(yes["subjects"].clone(), 1, None)]);
     // An answer about another seller's consent says nothing of this one's; the line is everybody's.
     check(
         json!({ "seller": other, "database": "us.rnd", "reassigned": "no", "as_of": "2026-03-01" }),

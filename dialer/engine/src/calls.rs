@@ -26,7 +26,7 @@ impl<F: Fences> Engine<F> {
             self.event(event, now);
         }
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            self.outputs.push_back(Output::Transmit(transmit));
+            self.transmit(transmit, now);
         }
     }
 
@@ -77,6 +77,9 @@ impl<F: Fences> Engine<F> {
             return;
         };
         self.trunks.ended(calling.trunk, calling.epoch, evidence(ended), now.mono);
+        if !calling.sent {
+            self.trunks.stayed(calling.trunk);
+        }
         self.free(&calling);
         let end = End {
             placement: calling.placement,
@@ -95,6 +98,9 @@ impl<F: Fences> Engine<F> {
             return;
         };
         self.trunks.unsent(calling.trunk, calling.epoch);
+        if !calling.sent {
+            self.trunks.stayed(calling.trunk);
+        }
         self.free(&calling);
         let because = attempt.doom.map_or("lapsed", Doom::word);
         let end = End {
@@ -114,9 +120,9 @@ impl<F: Fences> Engine<F> {
         let Some((_, calling)) = self.call(call) else {
             return;
         };
+        let trunk = calling.trunk;
         if std::mem::replace(&mut calling.sent, true) {
             // With credentials: an INVITE like any other to the trunk's rate.
-            let trunk = calling.trunk;
             self.trunks.resent(trunk, now.mono);
             return;
         }
@@ -125,6 +131,7 @@ impl<F: Fences> Engine<F> {
             sent_at: now.wall,
             sip_call_id: calling.sip_call_id.clone(),
         };
+        self.trunks.left(trunk, now.mono);
         self.gauges.sent += 1;
         let record = dialer_audit::Record::new(Some(node), sent.into(), now.wall);
         self.outputs.push_back(Output::Record(Box::new(record)));
@@ -196,7 +203,9 @@ impl<F: Fences> Engine<F> {
         let reason = if doom == Doom::Suppressed { REASON_SUPPRESSED } else { REASON_STOPPING };
         for (call, sent) in to_cancel {
             if sent {
-                if F::SUPPRESSION_CANCELS {
+                if F::SUPPRESSION_CANCELS && self.withdraw_unleased(call) {
+                    self.endpoint.not_sent(call, now.mono);
+                } else if F::SUPPRESSION_CANCELS {
                     self.endpoint.cancel(call, reason, now.mono);
                 }
             } else if F::SUPPRESSION_STOPS {
@@ -204,7 +213,7 @@ impl<F: Fences> Engine<F> {
                 self.outputs.retain(|output| {
                     !matches!(output, Output::Transmit(transmit) if transmit.call == Some(call))
                 });
-                if self.outputs.len() < before {
+                if self.withdraw_unleased(call) || self.outputs.len() < before {
                     self.endpoint.not_sent(call, now.mono);
                 } else {
                     // The driver holds the datagram: it may have left.

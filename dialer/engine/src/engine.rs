@@ -9,7 +9,7 @@ use std::{
 
 use dialer_media::Offer;
 use dialer_policy::Ruleset;
-use dialer_sip::{CallId, Endpoint};
+use dialer_sip::{CallId, Endpoint, Transmit};
 use dialer_types::{AttemptId, Mint, NodeId, Now, PlacementId};
 
 use crate::{
@@ -74,6 +74,10 @@ pub struct Engine<F: Fences = AllFences> {
     pub(crate) trunks: Trunks,
     pub(crate) ports: VecDeque<u16>,
     pub(crate) outputs: VecDeque<Output>,
+    /// Until when INVITEs may leave.
+    pub(crate) lease: Option<Instant>,
+    /// Answers to challenges that came while there was no lease. At most one a call.
+    pub(crate) unleased: Vec<Transmit>,
     pub(crate) draining: bool,
     pub(crate) gauges: Gauges,
     deadlines: BTreeSet<(Instant, AttemptId)>,
@@ -108,6 +112,8 @@ impl<F: Fences> Engine<F> {
             calls: BTreeMap::new(),
             trunks: Trunks::new(F::BREAKER),
             outputs: VecDeque::new(),
+            lease: None,
+            unleased: Vec::new(),
             draining: false,
             gauges: Gauges::default(),
             deadlines: BTreeSet::new(),
@@ -144,9 +150,11 @@ impl<F: Fences> Engine<F> {
             Input::TooLate(call) => self.endpoint.not_sent(call, now.mono),
             Input::TransportError(to) => self.endpoint.handle_transport_error(to, now.mono),
             Input::Played(placement) => self.played(placement, now),
+            Input::Leased(until) => self.leased(until),
             Input::Suppressed(out) => self.suppressed(&out, now),
             Input::Halted(campaign) => self.halted(campaign),
             Input::Trunks(trunks) => self.trunks.replace(trunks, now.mono),
+            Input::Lent(shares) => self.trunks.lent(&shares),
             // Nothing is looked for: whatever is cleared from now on is compared with these. An
             // INVITE that was cleared left with the outputs of the input before.
             Input::Rules(rules) => self.ruleset = rules,
@@ -158,6 +166,7 @@ impl<F: Fences> Engine<F> {
             Input::Timeout => {
                 self.endpoint.handle_timeout(now.mono);
                 self.expire(now);
+                self.give_up_unleased(now);
                 self.probe_trunks(now);
             }
         }
@@ -174,7 +183,9 @@ impl<F: Fences> Engine<F> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let store = self.deadlines.first().map(|(deadline, _)| *deadline);
-        [store, self.endpoint.poll_timeout(), self.trunks.next()].into_iter().flatten().min()
+        let unleased = self.unleased.iter().filter_map(|transmit| transmit.send_before).min();
+        let next = [store, self.endpoint.poll_timeout(), self.trunks.next(), unleased];
+        next.into_iter().flatten().min()
     }
 
     /// Attempts under way.
@@ -203,6 +214,7 @@ impl<F: Fences> Engine<F> {
             && self.calls.is_empty()
             && self.deadlines.is_empty()
             && self.outputs.is_empty()
+            && self.unleased.is_empty()
             && self.ports.len() == self.config.rtp_ports.len()
             && self.endpoint.is_idle()
     }

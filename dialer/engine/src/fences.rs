@@ -16,6 +16,8 @@ pub trait Fences {
     const HEADS_FIRST: bool = true;
     /// G6: rolling limits are lengthened by the longest permit life and the clock bound.
     const GUARD: bool = true;
+    /// G7: an INVITE leaves only under a send lease.
+    const SEND_LEASE: bool = true;
     /// G7: a suppression stops what is cleared and unsent.
     const SUPPRESSION_STOPS: bool = true;
     /// G7: a suppression cancels what rings.

@@ -1,12 +1,12 @@
 //! What happened: the only way anything reaches the engine.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use dialer_audit::Receipt;
 use dialer_limiter::{Head, Reservation};
 use dialer_policy::Ruleset;
 use dialer_sip::CallId;
-use dialer_types::{AttemptId, CampaignId, PlacementId, Purpose, SellerNo, SubjectId};
+use dialer_types::{AttemptId, CampaignId, PlacementId, Purpose, SellerNo, SubjectId, TrunkId};
 
 use dialer_judge::ContactFacts;
 
@@ -45,6 +45,17 @@ impl OptOut {
     }
 }
 
+/// What this node may send of a trunk's calls a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lent {
+    /// Of which trunk.
+    pub trunk: TrunkId,
+    /// Thousandths of an INVITE a second, re-sends included.
+    pub milli_cps: u64,
+    /// Until when: nothing is sent by this share afterwards.
+    pub until: Instant,
+}
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -68,12 +79,17 @@ pub enum Input<'a> {
     TransportError(SocketAddr),
     /// The prompt of this call has been played, or its media failed.
     Played(PlacementId),
+    /// Every opt-out that was durable when this lease was asked for has been given to the engine:
+    /// INVITEs may leave until then (G7).
+    Leased(Instant),
     /// Somebody said no, or took a consent back.
     Suppressed(OptOut),
     /// This campaign was paused or stopped: nothing more of it is placed.
     Halted(CampaignId),
     /// The trunks as they are now.
     Trunks(Vec<Trunk>),
+    /// This node's shares of the rates; a trunk that is not named keeps the one it has.
+    Lent(Vec<Lent>),
     /// Other rules are in force: what is judged by those until now and is not on the wire is not
     /// placed, and judged again.
     Rules(Arc<Ruleset>),

@@ -14,6 +14,7 @@ use crate::{
     fences::Fences,
     input::{Answer, Conflict},
     judge::MAX_ROUNDS,
+    lease::LOOK_AGAIN,
     output::{Commitment, Output, Released, Returned, Settlement, Spoken},
     record::{ending, intent},
     terms::Order,
@@ -136,8 +137,8 @@ impl<F: Fences> Engine<F> {
     }
 
     /// The rate is kept where it counts, at the wire: whatever time the stores took, no second sees
-    /// more INVITEs than the trunk's figure. What must wait is cleared when its turn has come, not
-    /// before.
+    /// more INVITEs than the trunk's figure. What must wait, for that or for a send lease, is cleared
+    /// when its turn has come, not before.
     fn hold(
         &mut self,
         mut attempt: Attempt,
@@ -145,7 +146,11 @@ impl<F: Fences> Engine<F> {
         proofs: Box<(Reservation, Receipt)>,
         now: Now,
     ) {
-        match self.trunks.turn(chosen.trunk, now.mono) {
+        let mut turn = self.trunks.turn(chosen.trunk, now.mono);
+        if !self.has_lease(now.mono) && now.wall < chosen.judged.not_after {
+            turn = Some(turn.unwrap_or(now.mono).max(now.mono + LOOK_AGAIN));
+        }
+        match turn {
             Some(turn) if self.doom(&attempt).is_none() && !self.is_outdated(&chosen) => {
                 self.placements.insert(chosen.judged.placement, attempt.order.attempt);
                 attempt.state = State::Holding(chosen, proofs);

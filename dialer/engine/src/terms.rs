@@ -106,8 +106,6 @@ pub struct Trunk {
     pub credentials: Option<Credentials>,
     /// Calls alive at once, at most.
     pub max_concurrent: u32,
-    /// Thousandths of an INVITE a second, re-sends included: this node's share.
-    pub milli_cps: u64,
     /// INVITEs that may be sent into it without a sign of a called party: this node's part of
     /// [`crate::BUDGET`], at least 1.
     pub budget: u32,

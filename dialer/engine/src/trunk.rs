@@ -24,7 +24,7 @@ use std::{
 use dialer_sip::{ProbeId, Probed};
 use dialer_types::TrunkId;
 
-use crate::terms::Trunk;
+use crate::{input::Lent, terms::Trunk};
 use line::Line;
 
 /// INVITEs a house may send into a trunk without one sign of a called party in between: ringing, an
@@ -132,6 +132,15 @@ impl Trunks {
         }
     }
 
+    /// This node's shares, as lent now.
+    pub(crate) fn lent(&mut self, shares: &[Lent]) {
+        for share in shares {
+            if let Some(line) = self.lines.get_mut(&share.trunk) {
+                line.lent(share.milli_cps, share.until);
+            }
+        }
+    }
+
     /// Sends no more OPTIONS.
     pub(crate) const fn quiet(&mut self) {
         self.quiet = true;
@@ -149,7 +158,8 @@ impl Trunks {
             if self.breaker && line.is_promised(now) {
                 continue;
             }
-            let Some(turn) = line.chosen.turn(line.trunk.milli_cps, now) else { return Some(*id) };
+            let rate = line.milli_cps(now);
+            let Some(turn) = line.chosen.turn(rate, now) else { return Some(*id) };
             if soonest.is_none_or(|(before, _)| turn < before) {
                 soonest = Some((turn, *id));
             }
@@ -192,7 +202,22 @@ impl Trunks {
     /// When the trunk's rate lets the next INVITE out; `None`: now.
     pub(crate) fn turn(&mut self, trunk: TrunkId, now: Instant) -> Option<Instant> {
         let line = self.lines.get_mut(&trunk)?;
-        line.pace.turn(line.trunk.milli_cps, now)
+        let rate = line.milli_cps(now);
+        line.pace.turn(rate, now)
+    }
+
+    /// The first INVITE of a call has left: its second begins here.
+    pub(crate) fn left(&mut self, trunk: TrunkId, now: Instant) {
+        if let Some(line) = self.lines.get_mut(&trunk) {
+            line.pace.left(now);
+        }
+    }
+
+    /// The first INVITE of a call never left.
+    pub(crate) fn stayed(&mut self, trunk: TrunkId) {
+        if let Some(line) = self.lines.get_mut(&trunk) {
+            line.pace.stayed();
+        }
     }
 
     /// A called party showed: the trunk works.

@@ -14,6 +14,7 @@ mod demand;
 mod entry;
 mod head;
 pub mod memory;
+pub mod shares;
 
 pub use demand::{Claim, Demand, DemandError, Reservation};
 pub use entry::{Entry, Mark, MarkKind};

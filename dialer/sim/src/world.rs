@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use dialer_engine::{AllFences, Config, Engine, Fences, Input, OptOut, Order, Trunk};
+use dialer_engine::{AllFences, Config, Engine, Fences, Input, Lent, OptOut, Order, Trunk};
 use dialer_types::{AttemptId, ContactId, NodeId, PlacementId, SubjectId, UnixMillis};
 
 use crate::{
@@ -268,11 +268,14 @@ impl<F: Fences> World<F> {
                 address: carrier::address(host),
                 credentials: None,
                 max_concurrent: 50,
-                milli_cps: 100_000,
                 budget: BUDGET,
             })
             .collect();
         self.give(node, Input::Trunks(trunks));
+        let until = self.base.mono + Duration::from_secs(24 * 3600);
+        let share = |trunk| Lent { trunk, milli_cps: 100_000, until };
+        self.give(node, Input::Lent(TRUNKS.map(share).to_vec()));
+        self.give(node, Input::Leased(until));
         self.begins_with_packs(at);
     }
 

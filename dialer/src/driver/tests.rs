@@ -6,7 +6,7 @@ use dialer_policy::{Options, Ruleset};
 use dialer_types::{Mint, NodeId};
 
 use super::*;
-use crate::{gate::Gate, inbox::inbox, rtp, store::subscribe::Live};
+use crate::{gate::Gate, inbox::inbox, rtp};
 
 fn engine(address: SocketAddr) -> Engine {
     let sip = dialer_engine::SipConfig {
@@ -54,7 +54,6 @@ fn shard(address: SocketAddr, metrics: &Metrics) -> Shard {
         shares: crate::trunks::Shares::default(),
         clock: Clock::default(),
         media,
-        live: Live::default(),
         loads: crate::scheduler::Loads::default(),
         campaigns: Arc::default(),
         gate: Gate::new(metrics.clone()),

@@ -1,7 +1,7 @@
 //! Connecting to Redis, and the two functions that live in it.
 
 use dialer_limiter::{Demand, FUNCTIONS, redis_key};
-use dialer_types::SubjectId;
+use dialer_types::{SubjectId, UnixMillis};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, RedisError, Value,
     aio::{MultiplexedConnection, PubSub},
@@ -74,6 +74,16 @@ impl Redis {
             self.load_functions().await?;
         }
         Ok(())
+    }
+
+    /// Redis's clock.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn time(&self) -> Result<UnixMillis, RedisError> {
+        let value = self.send(&redis::cmd("TIME")).await?;
+        let (seconds, micros): (i64, i64) = redis::from_redis_value(value)?;
+        Ok(UnixMillis(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
     }
 
     /// Loads the functions of this format version.

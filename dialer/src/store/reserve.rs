@@ -88,7 +88,8 @@ impl Line {
     async fn serve(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut slots = Slots::default();
         while let Some((demand, since)) = queue.recv().await {
-            let slot = slots.take(|| self.shares.milli_cps(self.trunk));
+            let share = || self.shares.milli_cps(self.trunk, self.stores.clock.now().mono);
+            let slot = slots.take(share);
             // The engine gives up soon after that: a slot would be taken for nothing.
             let waited = self.stores.clock.now().mono.saturating_duration_since(since);
             let slot = tokio::time::timeout(PATIENCE.saturating_sub(waited), slot).await;
@@ -101,6 +102,7 @@ impl Line {
                 self.inbox.send(Input::Reserved(placement, Answer::Unavailable)).await;
                 continue;
             }
+            self.shares.used(self.trunk);
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
             let (stores, inbox) = (Arc::clone(&self.stores), self.inbox.clone());
             self.tasks.spawn(async move {

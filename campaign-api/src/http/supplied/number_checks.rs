@@ -14,7 +14,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Fact, MOST, OnRecord, audit, check_id, check_source, date, tell, unasked};
+use super::{Fact, MOST, OnRecord, audit, check_id, check_source, conclude, date, unasked};
 use crate::{
     app::App,
     events,
@@ -117,8 +117,6 @@ enum Answer {
 /// those that ring are cancelled.
 #[utoipa::path(post, path = "/v1/number-checks", tag = "number checks", request_body = NewCheck,
     responses((status = 200, body = OnRecord),
-        (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
-         body = crate::http::error::ProblemBody, content_type = "application/problem+json"),
         (status = "default", body = crate::http::error::ProblemBody, content_type = "application/problem+json")))]
 pub(in crate::http) async fn record(
     May(caller, _): May<Supplies>,
@@ -161,8 +159,7 @@ pub(in crate::http) async fn record(
         evidence: new.source,
     };
     audit(&mut transaction, fact, event, caller, now).await?;
-    transaction.commit().await?;
-    tell(&app, &moved, seller_no, stricter).await?;
+    conclude(&app, transaction, &moved, seller_no, stricter, now).await?;
     Ok(Json(answer))
 }
 

@@ -13,7 +13,7 @@ use sqlx::{PgConnection, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Fact, MOST, OnRecord, asked_seller, audit, check_source, tell, unasked};
+use super::{Fact, MOST, OnRecord, asked_seller, audit, check_source, conclude, unasked};
 use crate::{
     app::App,
     events,
@@ -88,8 +88,6 @@ pub struct AllSaid {
 /// and those that ring are cancelled.
 #[utoipa::path(post, path = "/v1/wishes", tag = "wishes", request_body = NewWishes,
     responses((status = 200, body = OnRecord),
-        (status = 503, description = "code recorded_not_announced: recorded, and ringing calls could not be reached",
-         body = crate::http::error::ProblemBody, content_type = "application/problem+json"),
         (status = "default", body = crate::http::error::ProblemBody, content_type = "application/problem+json")))]
 pub(in crate::http) async fn record(
     May(caller, _): May<Supplies>,
@@ -130,8 +128,7 @@ pub(in crate::http) async fn record(
         evidence: new.source,
     };
     audit(&mut transaction, fact, event, caller, now).await?;
-    transaction.commit().await?;
-    tell(&app, &moved, seller_no, stricter).await?;
+    conclude(&app, transaction, &moved, seller_no, stricter, now).await?;
     Ok(Json(answer))
 }
 

@@ -7,7 +7,7 @@ use dialer_audit::{
     record::{ConsentGiven, Revoked, Token as AuditToken},
 };
 use dialer_limiter::Token;
-use dialer_types::SubjectId;
+use dialer_types::{Purpose, SubjectId};
 use schema::{
     heads::{Moved, move_heads},
     rows::{self, AuditEntry, Found},
@@ -41,6 +41,13 @@ impl<'b> New<'b> {
 
     fn grants(&self) -> bool {
         self.entry.1 == "grant"
+    }
+
+    /// The subjects that were there before: nobody has judged a new one.
+    fn held(&self) -> impl Iterator<Item = SubjectId> {
+        let numbers = self.of.numbers.iter().filter(|n| !n.new).map(|n| n.subject);
+        let person = self.of.person;
+        numbers.chain((!person.new).then_some(person.subject))
     }
 }
 
@@ -87,7 +94,7 @@ impl Work<'_> {
         &mut self,
         fresh: &[Fresh<'_>],
         known: &[Fresh<'_>],
-    ) -> Result<(Vec<Moved>, BTreeSet<u64>), Problem> {
+    ) -> Result<(Vec<Moved>, BTreeSet<u64>, bool), Problem> {
         let all = |rows: &'_ [Fresh<'_>]| rows.iter().any(|row| !row.row.consents.is_empty());
         if !all(fresh) && !all(known) {
             return Ok(Default::default());
@@ -111,16 +118,10 @@ impl Work<'_> {
         }
         self.insert_consents(&new).await?;
         let event = Token(self.mint.ulid(self.now));
-        let moving: Vec<SubjectId> = new
-            .iter()
-            .flat_map(|new| {
-                let numbers = new.of.numbers.iter().filter(|n| !n.new).map(|n| n.subject);
-                let person = new.of.person;
-                numbers.chain((!person.new).then_some(person.subject))
-            })
-            .collect();
+        let moving: Vec<SubjectId> = new.iter().flat_map(New::held).collect();
         let moved =
             move_heads(self.transaction, &moving, |_, head| Some(head.touched(event))).await?;
+        let revoked = self.announce_revoked(&new, &moved).await?;
         let stands = |new: &&New<'_>| new.grants() && new.consent.revoked_at.is_none();
         let given = new.iter().filter(|new| stands(new) && !new.of.person.new);
         let given: Vec<SubjectId> = given.map(|new| new.of.person.subject).collect();
@@ -129,7 +130,32 @@ impl Work<'_> {
         }
         let entries: Vec<AuditEntry> = new.iter().map(|new| self.record(new, event)).collect();
         rows::append_audit(self.transaction, &entries).await?;
-        Ok((moved, added))
+        Ok((moved, added, revoked))
+    }
+
+    /// Tells the dialers of what was taken back; says whether there was any. What rings ends, as by
+    /// `POST /v1/consents`.
+    async fn announce_revoked(
+        &mut self,
+        new: &[New<'_>],
+        moved: &[Moved],
+    ) -> Result<bool, Problem> {
+        let mut theirs: BTreeMap<u8, (Purpose, BTreeSet<SubjectId>)> = BTreeMap::new();
+        for new in new.iter().filter(|new| !new.grants()) {
+            let purpose = new.consent.purpose;
+            let found = theirs.entry(purpose.code()).or_insert((purpose, BTreeSet::new()));
+            found.1.extend(new.held());
+        }
+        let seller = i32::try_from(self.target.seller_no.0).unwrap_or(0);
+        let mut told = false;
+        for (purpose, subjects) in theirs.into_values() {
+            let of = |moved: &&Moved| subjects.contains(&moved.subject);
+            let moved: Vec<Moved> = moved.iter().filter(of).cloned().collect();
+            let purpose = Some(purpose);
+            events::announce_opt_out(self.transaction, &moved, seller, purpose, self.now).await?;
+            told |= !moved.is_empty();
+        }
+        Ok(told)
     }
 
     /// What is on file of persons who are there already, for all their numbers.

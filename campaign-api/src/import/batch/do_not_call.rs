@@ -15,7 +15,7 @@ use schema::{
 use uuid::Uuid;
 
 use super::{Fresh, Work};
-use crate::http::error::Problem;
+use crate::{events, http::error::Problem};
 
 /// Why, as it stands on file.
 const REASON: &str = "do not call: in the list";
@@ -72,6 +72,8 @@ impl Work<'_> {
             let reason = format!("the head of subject {} took no mark", subject.0);
             return Err(Problem::internal(reason));
         }
+        let seller = i32::try_from(self.target.seller_no.0).unwrap_or(0);
+        events::announce_opt_out(self.transaction, &moved, seller, None, self.now).await?;
         let entries: Vec<AuditEntry> =
             subjects.into_iter().map(|subjects| self.suppressed(subjects, event)).collect();
         rows::append_audit(self.transaction, &entries).await?;

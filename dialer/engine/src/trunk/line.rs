@@ -38,6 +38,8 @@ enum Probe {
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) trunk: Trunk,
+    /// What this node may send, and until when.
+    share: (u64, Option<Instant>),
     pub(super) live: u32,
     /// INVITEs sent since the last sign of a called party, while closed.
     without_party: u32,
@@ -67,6 +69,7 @@ impl Line {
     pub(super) fn new(trunk: Trunk, now: Instant) -> Self {
         Self {
             trunk,
+            share: (0, None),
             live: 0,
             without_party: 0,
             breaker: Breaker::Closed,
@@ -89,14 +92,26 @@ impl Line {
         if self.trunk.address == trunk.address && !matches!(self.probe, Probe::Never) {
             return Self { trunk, ..self };
         }
-        let (live, epoch) = (self.live, self.epoch.wrapping_add(1));
-        Self { live, epoch, ..Self::new(trunk, now) }
+        let (live, epoch, share) = (self.live, self.epoch.wrapping_add(1), self.share);
+        // The rate is the trunk's, wherever it is.
+        Self { live, epoch, share, pace: self.pace, ..Self::new(trunk, now) }
     }
 
     /// Takes no more calls and is asked nothing.
     pub(super) fn retired(mut self) -> Self {
         self.trunk.max_concurrent = 0;
         Self { probe: Probe::Never, ..self }
+    }
+
+    /// This node's share is another, or goes on.
+    pub(super) const fn lent(&mut self, milli_cps: u64, until: Instant) {
+        self.share = (milli_cps, Some(until));
+    }
+
+    /// Thousandths of an INVITE a second that this node may send now.
+    pub(super) fn milli_cps(&self, now: Instant) -> u64 {
+        let (milli_cps, until) = self.share;
+        if until.is_some_and(|until| now < until) { milli_cps } else { 0 }
     }
 
     pub(super) const fn has_room(&self) -> bool {
@@ -137,7 +152,7 @@ impl Line {
 
     pub(super) fn placed(&mut self, now: Instant) -> Epoch {
         self.live += 1;
-        self.pace.count(now);
+        self.pace.hand(now);
         self.promised_at = None;
         self.after_rest = self.after_rest.map(|_| true);
         match &mut self.breaker {

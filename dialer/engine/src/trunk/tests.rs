@@ -17,14 +17,7 @@ struct Bench {
 
 fn trunk(port: u16) -> Trunk {
     let address = ([127, 0, 0, 1], port).into();
-    Trunk {
-        id: ID,
-        address,
-        credentials: None,
-        max_concurrent: 1000,
-        milli_cps: 1_000_000,
-        budget: BUDGET,
-    }
+    Trunk { id: ID, address, credentials: None, max_concurrent: 1000, budget: BUDGET }
 }
 
 impl Bench {
@@ -351,8 +344,11 @@ fn calls_beyond_a_trunks_rate_go_by_the_next_one() {
     const OTHER: TrunkId = TrunkId(2);
     let now = Instant::now();
     let mut trunks = Trunks::new(true);
-    let slow = |id| Trunk { id, milli_cps: 5_000, ..trunk(5060) };
-    trunks.replace(vec![slow(ID), slow(OTHER)], now);
+    let other = Trunk { id: OTHER, ..trunk(5060) };
+    trunks.replace(vec![trunk(5060), other], now);
+    let until = now + SECOND * 60;
+    let share = |trunk| Lent { trunk, milli_cps: 5_000, until };
+    trunks.lent(&[share(ID), share(OTHER)]);
     let mut by = Vec::new();
     for _ in 0..10 {
         let id = trunks.pick(&[OTHER, ID], now).unwrap();

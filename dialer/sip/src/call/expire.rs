@@ -53,6 +53,10 @@ impl Call {
         };
         match calling.expire(now) {
             CallingStep::Wait => {}
+            // It may not have arrived, and is not to: the person said no meanwhile, or we stop. Where
+            // it has, the first provisional response brings the CANCEL.
+            CallingStep::Retransmit(_)
+                if matches!(self.cancel, Cancel::Wanted { why: Why::Asked, .. }) => {}
             CallingStep::Retransmit(bytes) => {
                 core.send(self.id, TransmitKind::InviteRetransmit, self.destination, bytes, None);
             }

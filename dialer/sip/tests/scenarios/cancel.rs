@@ -43,7 +43,9 @@ fn a_cancel_before_any_answer_waits_for_the_first_provisional_response() {
     rig.endpoint.cancel(call, REASON, rig.now);
     rig.drain();
     rig.nothing_sent();
-    rig.advance(Duration::from_millis(200));
+    // Nor is the INVITE sent again, which may not have arrived: nobody is to be called any more.
+    rig.advance(Duration::from_millis(1_600));
+    rig.nothing_sent();
     rig.respond(&invite, 100, "", &[]);
     let cancel = rig.take(TransmitKind::Cancel);
     assert_eq!(cancel.header("Reason"), REASON);

@@ -83,8 +83,9 @@ impl Bench {
         let now = Instant::now();
         let running = running.into_iter().map(|running| (running.terms.id, running)).collect();
         let shares = Shares::default();
-        shares.configure(T, 1_000_000);
-        shares.configure(U, 1_000_000);
+        let until = now + Duration::from_secs(24 * 3600);
+        shares.configure(T, 1_000_000, until);
+        shares.configure(U, 1_000_000, until);
         Self {
             running,
             due: BTreeMap::new(),
