@@ -9,6 +9,7 @@ mod world;
 
 use std::{
     fs,
+    num::NonZeroUsize,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -62,7 +63,10 @@ pub struct Args {
     /// Where the audit export and the evidence go, in a folder named after the time
     #[arg(long, value_name = "DIR", default_value = "demo-out")]
     pub out: PathBuf,
-    /// Kill the dialer (SIGKILL) so many seconds into the run and start it again
+    /// So many dialers share the campaigns
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN, value_parser = dialers)]
+    pub dialers: NonZeroUsize,
+    /// Kill the first dialer (SIGKILL) so many seconds into the run and start it again
     #[arg(long, value_name = "SECONDS")]
     pub kill_dialer_after: Option<u64>,
     /// Empty Redis so many seconds into the run
@@ -71,6 +75,12 @@ pub struct Args {
     /// Give up when the campaigns have not ended after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     pub limit: u64,
+}
+
+/// One to ten: each needs a thousand ports for media, and there are twenty thousand.
+fn dialers(text: &str) -> Result<NonZeroUsize, String> {
+    let number: NonZeroUsize = text.parse().map_err(|error| format!("{error}"))?;
+    if number.get() > 10 { Err("at most 10".to_owned()) } else { Ok(number) }
 }
 
 /// A finished demo: what it found, and the stack, still up but for dialer and carrier.
@@ -142,7 +152,7 @@ pub fn run(args: &Args, stop: &Stop, teller: &mut Teller) -> anyhow::Result<Fini
         ),
     );
 
-    stack.drain_dialer()?;
+    stack.drain_dialers()?;
     let counts = Counts::read(&api, &told.campaigns)?;
     stack.stop_carrier()?;
     let run = Run {
@@ -195,13 +205,18 @@ fn start(
         .starts_at(INSTANT_MS)
         .lists(&world.join("lists"))
         .house(world::house(world)?)
+        .dialers(args.dialers)
         .stop(stop)
         .start()?;
     stack.start_carrier(args.seed)?;
     stack.start_api()?;
-    stack.start_dialer()?;
+    stack.start_dialers()?;
     let took = began.elapsed().as_secs_f64();
-    teller.step("started", &format!("PostgreSQL, Redis, carrier, API and dialer ({took:.1} s)"));
+    let dialers = match stack.dialers() {
+        1 => "dialer".to_owned(),
+        count => format!("{count} dialers"),
+    };
+    teller.step("started", &format!("PostgreSQL, Redis, carrier, API and {dialers} ({took:.1} s)"));
     if args.observe {
         let address = stack.start_prometheus()?;
         teller.step("observing", &format!("http://{address} (Prometheus, in real time)"));

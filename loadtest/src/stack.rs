@@ -4,6 +4,7 @@
 
 mod client;
 pub mod clock;
+mod dialers;
 mod folder;
 mod process;
 mod prometheus;
@@ -14,6 +15,7 @@ use std::{
     ffi::OsString,
     fs,
     net::SocketAddr,
+    num::NonZeroUsize,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -22,18 +24,18 @@ use std::{
 
 use anyhow::{Context as _, bail};
 pub use client::{Api, Refusal};
+use dialers::Dialer;
 pub use folder::{RunFolder, random_hex};
 pub use process::{Process, tail};
 use schema::testing::{PostgresOptions, PrivatePostgres, PrivateRedis};
 use settings::Settings;
+pub use settings::Stores;
 pub use stop::{Interrupted, Stop};
 
 /// The database of the stack.
 const DATABASE: &str = "ringfence";
 /// How long a program of ours may take to be ready.
 const READY: Duration = Duration::from_secs(30);
-/// How long the dialer may take to drain: the longest call and a margin.
-const DRAIN: Duration = Duration::from_secs(60);
 /// How long the others may take to end.
 const END: Duration = Duration::from_secs(5);
 
@@ -46,6 +48,7 @@ pub struct Builder {
     prompts: Option<PathBuf>,
     lists: Option<PathBuf>,
     house: Option<String>,
+    dialers: Option<NonZeroUsize>,
     stop: Stop,
 }
 
@@ -93,6 +96,13 @@ impl Builder {
         self
     }
 
+    /// So many dialers instead of one.
+    #[must_use]
+    pub const fn dialers(mut self, dialers: NonZeroUsize) -> Self {
+        self.dialers = Some(dialers);
+        self
+    }
+
     /// Ends every wait of the stack when raised.
     #[must_use]
     pub fn stop(mut self, stop: &Stop) -> Self {
@@ -122,11 +132,15 @@ impl Builder {
         folder.watch(redis.pid());
         self.stop.check()?;
         lay_schema(&postgres, self.offset_ms)?;
-        let settings = Settings::choose(&folder, &postgres.app_url(DATABASE), &redis.url())?
-            .with_folders(self.prompts.as_deref(), self.lists.as_deref())?;
-        settings.write(&folder, self.house.as_deref())?;
+        let stores = Stores::by_url(&postgres.app_url(DATABASE), &redis.url());
+        let dialers = self.dialers.unwrap_or(NonZeroUsize::MIN);
+        let settings = Settings::choose(&folder, stores, dialers)?
+            .with_folders(self.prompts.as_deref(), self.lists.as_deref())?
+            .with_house(self.house);
+        let dialers = Dialer::write_all(&settings, &folder)?;
         Ok(Stack {
-            dialer: None,
+            dialers,
+            api_config: folder.path().join("ringfence.toml"),
             api: None,
             carrier: None,
             prometheus: None,
@@ -145,7 +159,8 @@ impl Builder {
 /// A running stack. Fields are dropped in this order: programs, servers, folder.
 #[derive(Debug)]
 pub struct Stack {
-    dialer: Option<Process>,
+    dialers: Vec<Dialer>,
+    api_config: PathBuf,
     api: Option<Process>,
     carrier: Option<Process>,
     prometheus: Option<(Process, SocketAddr)>,
@@ -174,7 +189,7 @@ impl Stack {
         self.folder.path()
     }
 
-    /// The configuration file of both programs.
+    /// The configuration file of the first dialer and of the tools.
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.path().join("ringfence.toml")
@@ -184,12 +199,6 @@ impl Stack {
     #[must_use]
     pub const fn carrier_address(&self) -> SocketAddr {
         self.settings.carrier
-    }
-
-    /// Where health and metrics of the dialer are.
-    #[must_use]
-    pub fn dialer_admin_url(&self) -> String {
-        format!("http://{}", self.settings.dialer_admin)
     }
 
     /// Milliseconds that this deployment's clocks are ahead of real time.
@@ -240,7 +249,8 @@ impl Stack {
     pub fn start_api(&mut self) -> anyhow::Result<()> {
         self.stop_api()?;
         let health = format!("http://{}/healthz", self.settings.api);
-        let process = self.launch("campaign-api", "campaign-api", &[])?;
+        let arguments = [OsString::from("--config"), self.api_config.clone().into()];
+        let process = self.launch("campaign-api", "campaign-api", &arguments)?;
         self.api.insert(process).wait_ready(READY, &self.stop, || client::is_ok(&health))
     }
 
@@ -298,51 +308,21 @@ impl Stack {
             "--offset-ms".into(),
             self.offset_ms.to_string().into(),
         ];
-        let process = self.launch_plain("carrier", "loadtest", &arguments)?;
+        let process = self.launch("carrier", "loadtest", &arguments)?;
         self.carrier.insert(process).wait_ready(READY, &self.stop, || true)
     }
 
-    /// Starts the dialer and waits until it says that it is ready.
+    /// The API reaches the stores like this from its next start on.
     ///
     /// # Errors
-    /// When it does not.
-    pub fn start_dialer(&mut self) -> anyhow::Result<()> {
-        self.launch_dialer()?;
-        self.wait_for_dialer(READY)
-    }
-
-    /// Waits until the dialer says that it is ready.
-    ///
-    /// # Errors
-    /// When it has ended, or the time is up.
-    pub fn wait_for_dialer(&mut self, limit: Duration) -> anyhow::Result<()> {
-        let ready = format!("http://{}/readyz", self.settings.dialer_admin);
-        let Some(dialer) = &mut self.dialer else { bail!("no dialer was started") };
-        dialer.wait_ready(limit, &self.stop, || client::is_ok(&ready))
-    }
-
-    /// Starts the dialer and does not wait.
-    ///
-    /// # Errors
-    /// When there is no such program.
-    pub fn launch_dialer(&mut self) -> anyhow::Result<()> {
-        self.kill_dialer()?;
-        self.dialer = Some(self.launch("dialer", "dialer", &["run".into()])?);
+    /// If its file cannot be written.
+    pub fn api_reaches(&mut self, stores: &Stores) -> anyhow::Result<()> {
+        let first = &self.settings.first;
+        self.api_config = self.settings.write(&self.folder, "campaign-api", first, Some(stores))?;
         Ok(())
     }
 
     fn launch(
-        &mut self,
-        name: &str,
-        program: &str,
-        before: &[OsString],
-    ) -> anyhow::Result<Process> {
-        let mut arguments = before.to_vec();
-        arguments.extend([OsString::from("--config"), self.config().into()]);
-        self.launch_plain(name, program, &arguments)
-    }
-
-    fn launch_plain(
         &mut self,
         name: &str,
         program: &str,
@@ -354,15 +334,15 @@ impl Stack {
         Ok(process)
     }
 
-    /// Starts a Prometheus that scrapes the dialer and the API each second, and evaluates the alerts
+    /// Starts a Prometheus that scrapes the first dialer and the API each second, and evaluates the alerts
     /// of `helm/rules/`. Returns where it is.
     ///
     /// # Errors
     /// When it is not installed or does not start.
     pub fn start_prometheus(&mut self) -> anyhow::Result<SocketAddr> {
         let program = prometheus::program()?;
-        let [listen] = settings::free_tcp()?;
-        let (dialer, api) = (self.settings.dialer_admin, self.settings.api_admin);
+        let listen = settings::free_tcp(1)?.pop().context("a free TCP port")?;
+        let [dialer, api] = self.scraped();
         let arguments = prometheus::prepare(&self.folder, listen, dialer, api)?;
         let log = self.path().join("prometheus.log");
         let process = Process::start("prometheus", program, &arguments, &log)?;
@@ -379,44 +359,10 @@ impl Stack {
         self.prometheus.as_ref().map(|(_, address)| *address)
     }
 
-    /// Where metrics are scraped: the dialer's admin address and the API's.
+    /// Where metrics are scraped: the first dialer's admin address and the API's.
     #[must_use]
     pub const fn scraped(&self) -> [SocketAddr; 2] {
-        [self.settings.dialer_admin, self.settings.api_admin]
-    }
-
-    /// The dialer's process, if it was started.
-    pub const fn dialer(&mut self) -> Option<&mut Process> {
-        self.dialer.as_mut()
-    }
-
-    /// Kills the dialer as a crash would.
-    ///
-    /// # Errors
-    /// If the operating system does not say how it ended.
-    pub fn kill_dialer(&mut self) -> anyhow::Result<()> {
-        if let Some(mut dialer) = self.dialer.take() {
-            dialer.kill()?;
-            self.folder.forget(dialer.pid());
-        }
-        Ok(())
-    }
-
-    /// Lets the dialer finish its calls and end. An error when it did not end well by itself.
-    ///
-    /// # Errors
-    /// When it had to be killed or ended with an error.
-    pub fn drain_dialer(&mut self) -> anyhow::Result<()> {
-        let Some(mut dialer) = self.dialer.take() else {
-            return Ok(());
-        };
-        dialer.must_run()?;
-        let status = dialer.stop(DRAIN)?;
-        self.folder.forget(dialer.pid());
-        if !status.success() {
-            bail!("the dialer did not end well: {status}\n{}", tail(dialer.log(), 20));
-        }
-        Ok(())
+        [self.settings.first.admin, self.settings.api_admin]
     }
 
     /// Ends the API.
@@ -448,7 +394,8 @@ impl Stack {
     /// # Errors
     /// With the end of its log.
     pub fn must_run(&mut self) -> anyhow::Result<()> {
-        for process in [&mut self.dialer, &mut self.api, &mut self.carrier].into_iter().flatten() {
+        let dialers = self.dialers.iter_mut().map(|dialer| &mut dialer.process);
+        for process in dialers.chain([&mut self.api, &mut self.carrier]).flatten() {
             process.must_run()?;
         }
         if let Some((prometheus, _)) = &mut self.prometheus {

@@ -1,7 +1,7 @@
 //! A program of ours, running as a process group of its own with its output in a file.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -40,6 +40,20 @@ impl Process {
         arguments: &[A],
         log: &Path,
     ) -> anyhow::Result<Self> {
+        Self::start_with(name, program, arguments, &[], log)
+    }
+
+    /// The same, with variables added to its environment.
+    ///
+    /// # Errors
+    /// If there is no such program or the log cannot be written.
+    pub fn start_with<A: AsRef<OsStr>>(
+        name: &str,
+        program: &Path,
+        arguments: &[A],
+        environment: &[(OsString, OsString)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         if !program.is_file() {
             bail!(
                 "there is no program {} (build it: cargo build --workspace --bins)",
@@ -54,6 +68,7 @@ impl Process {
         let again = out.try_clone().context("a second handle on a log")?;
         let child = Command::new(program)
             .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(again)
@@ -136,6 +151,8 @@ impl Process {
     /// If the operating system does not say how it ended.
     pub fn stop(&mut self, grace: Duration) -> anyhow::Result<ExitStatus> {
         self.signal(Signal::SIGTERM);
+        // A frozen one hears nothing.
+        self.resume();
         let started = clock::monotonic();
         while started.elapsed() < grace {
             if let Some(status) = self.ended()? {
@@ -158,6 +175,16 @@ impl Process {
         }
         self.signal(Signal::SIGKILL);
         self.child.wait().with_context(|| format!("waiting for {}", self.name))
+    }
+
+    /// Freezes it and its group where they stand (SIGSTOP).
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     fn signal(&self, signal: Signal) {
@@ -216,6 +243,25 @@ mod tests {
         deaf.wait_ready(Duration::from_secs(5), &stop, || tail(&log, 1).contains("up")).unwrap();
         let status = deaf.stop(Duration::from_millis(50)).unwrap();
         assert_eq!(status.signal(), Some(9));
+        fs::remove_file(log).unwrap();
+    }
+
+    #[test]
+    fn a_paused_process_does_nothing_until_it_is_resumed() {
+        let (mut process, log) = shell("trap 'exit 7' TERM; while :; do echo x; sleep 0.01; done");
+        let lines = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+        let stop = Stop::default();
+        process.wait_ready(Duration::from_secs(5), &stop, || lines() > 3).unwrap();
+        process.pause();
+        // What was under way when the signal came may still arrive.
+        thread::sleep(Duration::from_millis(50));
+        let before = lines();
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(lines(), before);
+        process.resume();
+        process.wait_ready(Duration::from_secs(5), &stop, || lines() > before).unwrap();
+        process.pause();
+        assert_eq!(process.stop(Duration::from_secs(5)).unwrap().code(), Some(7));
         fs::remove_file(log).unwrap();
     }
 

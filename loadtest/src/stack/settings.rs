@@ -1,12 +1,15 @@
-//! `ringfence.toml` and `keys.toml` of a private stack: addresses that are free right now.
+//! `ringfence.toml` and `keys.toml` of a private stack: addresses that are free right now. The first
+//! dialer, the API and the tools share the file in the run folder; every further dialer has a folder
+//! with a file, keys and house rules of its own.
 
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use toml::{Table, Value};
 
 use super::folder::RunFolder;
@@ -24,43 +27,95 @@ const RTP_BLOCK: u16 = 1000;
 /// Blocks to choose from.
 const RTP_BLOCKS: u16 = 20;
 
+/// How a program reaches the stores.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// URL of PostgreSQL.
+    pub postgres: String,
+    /// What stands in `[redis]`.
+    pub redis: Table,
+}
+
+impl Stores {
+    /// One Redis by its URL.
+    #[must_use]
+    pub fn by_url(postgres: &str, redis: &str) -> Self {
+        let redis = Table::from_iter([("url".to_owned(), Value::String(redis.to_owned()))]);
+        Self { postgres: postgres.to_owned(), redis }
+    }
+}
+
+/// Where one dialer is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Its name in `node` and in metrics.
+    pub(super) name: String,
+    /// Health and metrics.
+    pub(super) admin: SocketAddr,
+    sip: SocketAddr,
+    rtp_first: u16,
+}
+
 /// What the files say.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    postgres: String,
-    redis: String,
+    stores: Stores,
     prompts: PathBuf,
     lists: PathBuf,
-    rtp_first: u16,
-    sip: SocketAddr,
+    keys: String,
+    house: Option<String>,
+    /// The first dialer.
+    pub(super) first: Place,
+    /// The other dialers.
+    pub(super) others: Vec<Place>,
     /// Metrics of the API.
     pub(super) api_admin: SocketAddr,
     /// The API (HTTP).
     pub(super) api: SocketAddr,
-    /// Health and metrics of the dialer.
-    pub(super) dialer_admin: SocketAddr,
     /// The carrier (UDP).
     pub(super) carrier: SocketAddr,
 }
 
 impl Settings {
-    pub(super) fn choose(folder: &RunFolder, postgres: &str, redis: &str) -> anyhow::Result<Self> {
-        let (tcp, udp) = (free_tcp::<3>()?, free_udp::<2>()?);
+    pub(super) fn choose(
+        folder: &RunFolder,
+        stores: Stores,
+        dialers: NonZeroUsize,
+    ) -> anyhow::Result<Self> {
+        let mut tcp = free_tcp(dialers.get() + 2)?.into_iter();
+        let mut udp = free_udp(dialers.get() + 1)?.into_iter();
         let mut random = [0; 2];
         getrandom::fill(&mut random).context("random bytes")?;
-        let rtp_first = free_rtp(u16::from_le_bytes(random))?;
+        let mut rtp = free_rtp(u16::from_le_bytes(random), dialers.get())?.into_iter();
+        let mut next = || tcp.next().zip(udp.next()).context("too few free ports");
+        let mut place = |number: usize| {
+            let (admin, sip) = next()?;
+            let rtp_first = rtp.next().context("too few blocks of free UDP ports")?;
+            Ok(Place { name: format!("dialer-{number}"), admin, sip, rtp_first })
+        };
+        let first = place(1)?;
+        let others = (2..=dialers.get()).map(&mut place).collect::<anyhow::Result<_>>()?;
+        let (api, carrier) = next()?;
+        let mut random = [0; 96];
+        getrandom::fill(&mut random).context("random bytes")?;
         Ok(Self {
-            postgres: postgres.to_owned(),
-            redis: redis.to_owned(),
+            stores,
             prompts: folder.path().join("prompts"),
             lists: folder.path().join("lists"),
-            rtp_first,
-            sip: udp[0],
-            carrier: udp[1],
-            api: tcp[0],
-            api_admin: tcp[1],
-            dialer_admin: tcp[2],
+            keys: schema::config::Keys::generate(&random, "demo.ringfence.invalid/audit"),
+            house: None,
+            first,
+            others,
+            carrier,
+            api,
+            api_admin: tcp.next().context("too few free ports")?,
         })
+    }
+
+    /// Changes the house rules.
+    pub(super) fn with_house(mut self, house: Option<String>) -> Self {
+        self.house = house;
+        self
     }
 
     /// Takes these folders; where there is none, an own one: without lists, or with a prompt.
@@ -84,37 +139,48 @@ impl Settings {
         Ok(self)
     }
 
-    pub(super) fn write(&self, folder: &RunFolder, house: Option<&str>) -> anyhow::Result<()> {
-        let mut random = [0; 96];
-        getrandom::fill(&mut random).context("random bytes")?;
-        let keys = schema::config::Keys::generate(&random, "demo.ringfence.invalid/audit");
-        folder.write_secret("keys.toml", &keys)?;
+    /// Writes the file of a program into a folder of the run folder, with keys and house rules
+    /// beside it; returns where it is. The API asks nothing of a dialer, so any place does for it.
+    pub(super) fn write(
+        &self,
+        run: &RunFolder,
+        folder: &str,
+        place: &Place,
+        stores: Option<&Stores>,
+    ) -> anyhow::Result<PathBuf> {
+        let own = run.path().join(folder);
+        fs::create_dir_all(&own).with_context(|| own.display().to_string())?;
+        let secret = |name: &str, text: &str| {
+            run.write_secret(&Path::new(folder).join(name).display().to_string(), text)
+        };
+        secret("keys.toml", &self.keys)?;
+        let stores = stores.unwrap_or(&self.stores);
         let text = |value: &str| Value::String(value.to_owned());
         let address = |value: SocketAddr| Value::String(value.to_string());
         let path = |value: &Path| Value::String(value.display().to_string());
         let port = |value: u16| Value::Integer(i64::from(value));
         let mut dialer = vec![
-            ("sip", address(self.sip)),
-            ("admin", address(self.dialer_admin)),
+            ("name", text(&place.name)),
+            ("sip", address(place.sip)),
+            ("admin", address(place.admin)),
             ("prompts", path(&self.prompts)),
             ("lists", path(&self.lists)),
             (
                 "rtp_ports",
-                Value::Array(vec![port(self.rtp_first), port(self.rtp_first + RTP_BLOCK)]),
+                Value::Array(vec![port(place.rtp_first), port(place.rtp_first + RTP_BLOCK)]),
             ),
         ];
-        if let Some(house) = house {
-            dialer.push(("house", path(&folder.write_secret("house.toml", house)?)));
+        if let Some(house) = &self.house {
+            dialer.push(("house", path(&secret("house.toml", house)?)));
         }
         let file = Table::from_iter([
-            section("postgres", [("url", text(&self.postgres))]),
-            section("redis", [("url", text(&self.redis))]),
+            section("postgres", [("url", text(&stores.postgres))]),
+            ("redis".to_owned(), Value::Table(stores.redis.clone())),
             section("keys", [("file", text("keys.toml"))]),
             section("api", [("listen", address(self.api)), ("admin", address(self.api_admin))]),
             section("dialer", dialer),
         ]);
-        folder.write_secret("ringfence.toml", &toml::to_string(&file)?)?;
-        Ok(())
+        secret("ringfence.toml", &toml::to_string(&file)?)
     }
 }
 
@@ -145,35 +211,34 @@ fn section<'a>(name: &str, entries: impl IntoIterator<Item = (&'a str, Value)>) 
 }
 
 /// Addresses on loopback whose TCP ports are free right now, each another.
-pub(super) fn free_tcp<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
-    let mut held = Vec::new();
-    let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
-    for address in &mut found {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free TCP port")?;
-        *address = listener.local_addr()?;
-        held.push(listener);
-    }
-    Ok(found)
+pub(super) fn free_tcp(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()
+        .context("a free TCP port")?;
+    Ok(held.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?)
 }
 
-/// The first port of a block for media that nobody has: another stack may be running. Looked for
-/// from a block chosen by chance, so that two that start together do not choose alike.
-fn free_rtp(chance: u16) -> anyhow::Result<u16> {
+/// The first ports of so many blocks for media that nobody has: another stack may be running. Looked
+/// for from a block chosen by chance, so that two that start together do not choose alike.
+fn free_rtp(chance: u16, count: usize) -> anyhow::Result<Vec<u16>> {
     let free = |port: u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    (0..RTP_BLOCKS)
+    let found: Vec<u16> = (0..RTP_BLOCKS)
         .map(|step| RTP_FIRST + (chance.wrapping_add(step) % RTP_BLOCKS) * RTP_BLOCK)
-        .find(|first| (*first..*first + RTP_BLOCK).step_by(100).all(free))
-        .context("no block of free UDP ports for media: is another demo running?")
+        .filter(|first| (*first..*first + RTP_BLOCK).step_by(100).all(free))
+        .take(count)
+        .collect();
+    if found.len() < count {
+        bail!("no {count} blocks of free UDP ports for media: is another demo running?");
+    }
+    Ok(found)
 }
 
 /// The same for UDP.
-fn free_udp<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
-    let mut held = Vec::new();
-    let mut found = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
-    for address in &mut found {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("a free UDP port")?;
-        *address = socket.local_addr()?;
-        held.push(socket);
-    }
-    Ok(found)
+fn free_udp(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let held: Vec<UdpSocket> = (0..count)
+        .map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()
+        .context("a free UDP port")?;
+    Ok(held.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?)
 }

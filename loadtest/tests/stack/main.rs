@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod dialers;
 mod reload;
 mod road;
 mod sipp;
