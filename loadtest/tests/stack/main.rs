@@ -8,6 +8,7 @@
 
 mod common;
 mod dialers;
+mod opt_outs;
 mod reload;
 mod road;
 mod sipp;
