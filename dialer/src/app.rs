@@ -174,7 +174,7 @@ struct Queues {
     heads: mpsc::Receiver<heads::Wish>,
     facts: mpsc::Receiver<dialer_types::AttemptId>,
     reserve: mpsc::Receiver<reserve::Wish>,
-    commit: mpsc::Receiver<dialer_engine::Commitment>,
+    commit: mpsc::Receiver<commit::Wish>,
     forget: mpsc::Receiver<Vec<dialer_types::SubjectId>>,
     ledger: mpsc::Receiver<ledger::Item>,
 }
@@ -251,6 +251,7 @@ pub async fn start(config: Config) -> Result<App> {
         loads,
         inbox: inbox.clone(),
         ledger: outbox.ledger.clone(),
+        pressure: outbox.pressure(),
         most,
     };
     let load = Load::default();

@@ -61,6 +61,12 @@ pub struct Metrics {
     pub commit_conflicts: IntCounter,
     /// `ringfence_reserve_conflicts_total`
     pub reserve_conflicts: IntCounter,
+    /// `ringfence_commit_queue`
+    pub commit_queue: IntGauge,
+    /// `ringfence_commits_late_total`
+    pub commits_late: IntCounter,
+    /// `ringfence_scheduler_held_back_total`
+    pub held_back: IntCounter,
     /// `ringfence_commit_batch_size`
     pub commit_batch: Histogram,
     /// `ringfence_gate_step_seconds{step}`
@@ -200,6 +206,9 @@ impl Metrics {
             committed: m.counter("ringfence_placements_committed_total", "placements made durable")?,
             commit_conflicts: m.counter("ringfence_commit_conflicts_total", "commitments that Postgres refused: a head had moved")?,
             reserve_conflicts: m.counter("ringfence_reserve_conflicts_total", "reservations that Redis refused: a head had moved")?,
+            commit_queue: m.gauge("ringfence_commit_queue", "commitments that wait for a transaction")?,
+            commits_late: m.counter("ringfence_commits_late_total", "commitments that were not made, because they had waited too long")?,
+            held_back: m.counter("ringfence_scheduler_held_back_total", "looks at which no contact was taken, because the queue of a store was half full")?,
             commit_batch: m.histogram("ringfence_commit_batch_size", "commitments per transaction", SIZES)?,
             step_seconds: m.histograms("ringfence_gate_step_seconds", "time of one step of the gate", &["step"], SECONDS)?,
             clearance_seconds: m.histogram("ringfence_gate_clearance_seconds", "from the permit to its clearance: slot, reservation and commit", SECONDS)?,

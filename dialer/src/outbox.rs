@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
     rtp,
     scheduler::Loads,
-    store::{heads, ledger::Item, reserve},
+    store::{commit, heads, ledger::Item, reserve},
     trunks::Shares,
 };
 
@@ -28,7 +28,7 @@ pub struct Outbox {
     /// Takes slots and reserves.
     pub reserve: mpsc::Sender<reserve::Wish>,
     /// Commits.
-    pub commit: mpsc::Sender<dialer_engine::Commitment>,
+    pub commit: mpsc::Sender<commit::Wish>,
     /// Drops stale copies.
     pub forget: mpsc::Sender<Vec<SubjectId>>,
     /// Writes down.
@@ -125,7 +125,8 @@ impl Outbox {
 
     fn commit(&self, commitment: dialer_engine::Commitment) -> Handed {
         let placement = commitment.demand.placement();
-        if self.commit.try_send(commitment).is_err() {
+        let wish = commit::Wish { commitment, since: self.clock.now().mono };
+        if self.commit.try_send(wish).is_err() {
             return Handed::Refused(Input::Committed(placement, Answer::Unavailable));
         }
         Handed::Done
@@ -154,6 +155,17 @@ impl Outbox {
         self.flush();
     }
 
+    /// What fills up when a store is slow.
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        Pressure {
+            heads: self.heads.clone(),
+            facts: self.facts.clone(),
+            reserve: self.reserve.clone(),
+            commit: self.commit.clone(),
+        }
+    }
+
     /// Hands the ledger what it has room for, in order.
     pub fn flush(&mut self) {
         while let Some(item) = self.backlog.pop_front() {
@@ -165,6 +177,33 @@ impl Outbox {
                 }
             }
         }
+    }
+}
+
+/// How full the queues of the stores are: nothing is taken while one is half full, because what its
+/// other half has no room for would be taken, judged and given back.
+#[derive(Debug)]
+pub struct Pressure {
+    heads: mpsc::Sender<heads::Wish>,
+    facts: mpsc::Sender<AttemptId>,
+    reserve: mpsc::Sender<reserve::Wish>,
+    commit: mpsc::Sender<commit::Wish>,
+}
+
+impl Pressure {
+    /// Whether contacts may be taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        fn half<T>(queue: &mpsc::Sender<T>) -> bool {
+            queue.capacity() * 2 > queue.max_capacity()
+        }
+        half(&self.heads) && half(&self.facts) && half(&self.reserve) && half(&self.commit)
+    }
+
+    /// Commitments that wait for a transaction.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.commit.max_capacity() - self.commit.capacity()
     }
 }
 

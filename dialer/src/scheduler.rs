@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     campaigns::{Campaigns, Running},
     inbox::Inbox,
+    metrics::gauge_value,
+    outbox::Pressure,
     store::{
         Stores,
         ledger::Item,
@@ -46,6 +48,8 @@ pub struct Scheduler {
     pub inbox: Inbox,
     /// Where contacts are given back whose lease nobody knows.
     pub ledger: mpsc::Sender<Item>,
+    /// How full the stores' queues are.
+    pub pressure: Pressure,
     /// Most contacts in the shard at once: its media ports.
     pub most: usize,
 }
@@ -55,7 +59,13 @@ impl Scheduler {
     pub async fn run(self, stop: CancellationToken) {
         let mut paces = Paces::new();
         loop {
-            let next = if self.stores.gate.is_open() {
+            let commits = gauge_value(self.pressure.commits());
+            self.stores.metrics.commit_queue.set(commits);
+            let next = if !self.pressure.has_room() {
+                // A store is slow: what is under way comes first.
+                self.stores.metrics.held_back.inc();
+                self.stores.clock.now().mono
+            } else if self.stores.gate.is_open() {
                 self.look(&mut paces).await
             } else {
                 paces.clear();

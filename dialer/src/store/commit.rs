@@ -6,13 +6,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dialer_audit::{Body, Receipt, Record, record::Verdict};
 use dialer_engine::{Answer, Commitment, Conflict, Input};
 use dialer_judge::CLOCK_BOUND;
-use dialer_types::{AttemptId, CampaignId, PlacementId, SubjectId};
+use dialer_types::{AttemptId, CampaignId, Now, PlacementId, SubjectId};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
     rows::{AuditEntry, append_audit},
@@ -28,15 +28,28 @@ use crate::{batch, inbox::Inbox};
 /// Transactions under way at once.
 const IN_FLIGHT: usize = 2;
 
+/// A commitment that waited so long for its transaction is not made: its permit is better spent on
+/// another judgement. A second less than the engine waits, which is what a transaction may take.
+const WAITED: Duration = Duration::from_millis(1_500);
+
+/// What the engine asked for.
+#[derive(Debug)]
+pub struct Wish {
+    /// What to commit.
+    pub commitment: Commitment,
+    /// Since when it waits.
+    pub since: Instant,
+}
+
 /// Serves commitments until nobody can make one any more.
 pub async fn serve(
     stores: Arc<Stores>,
-    mut queue: mpsc::Receiver<Commitment>,
+    mut queue: mpsc::Receiver<Wish>,
     inbox: Inbox,
     tasks: TaskTracker,
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
-    let mut held: Vec<Commitment> = Vec::new();
+    let mut held: Vec<Wish> = Vec::new();
     loop {
         let mut waiting = std::mem::take(&mut held);
         if waiting.is_empty() {
@@ -47,9 +60,19 @@ pub async fn serve(
         if waiting.is_empty() {
             return;
         }
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let (waiting, late) = in_time(waiting, stores.clock.now());
+        for late in late {
+            stores.metrics.commits_late.inc();
+            let placement = late.commitment.demand.placement();
+            inbox.send(Input::Committed(placement, Answer::Given(Err(Conflict)))).await;
+        }
         let (now, later) = split(waiting);
         held = later;
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        if now.is_empty() {
+            continue;
+        }
+        let now = now.into_iter().map(|wish| wish.commitment).collect();
         let (stores, inbox) = (Arc::clone(&stores), inbox.clone());
         tasks.spawn(async move {
             let _room = permit;
@@ -60,11 +83,19 @@ pub async fn serve(
     }
 }
 
+/// Those that can still be used when they are durable, and those that cannot: these are not made.
+fn in_time(waiting: Vec<Wish>, now: Now) -> (Vec<Wish>, Vec<Wish>) {
+    waiting.into_iter().partition(|wish| {
+        now.wall < wish.commitment.not_after
+            && now.mono.saturating_duration_since(wish.since) < WAITED
+    })
+}
+
 /// Those that share no subject with one before them, and the others, both in order.
-fn split(waiting: Vec<Commitment>) -> (Vec<Commitment>, Vec<Commitment>) {
+fn split(waiting: Vec<Wish>) -> (Vec<Wish>, Vec<Wish>) {
     let mut subjects: BTreeSet<SubjectId> = BTreeSet::new();
     let mut attempts = BTreeSet::new();
-    waiting.into_iter().partition(|commitment| {
+    waiting.into_iter().partition(|Wish { commitment, .. }| {
         let mine = commitment.demand.claims().iter().map(|claim| claim.subject);
         let free = !mine.clone().any(|subject| subjects.contains(&subject))
             && !attempts.contains(&commitment.attempt);

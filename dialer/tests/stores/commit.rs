@@ -1,8 +1,8 @@
 //! The fence: what is judged on a head that has moved is not committed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use dialer::{inbox::inbox, store::commit};
+use dialer::{clock::Clock, inbox::inbox, store::commit};
 use dialer_engine::{Answer, Input};
 use dialer_limiter::Token;
 use tokio::sync::mpsc;
@@ -92,21 +92,33 @@ async fn of_two_commitments_on_one_head_in_the_queue_one_stands() {
     let contact = world.contact(None).await;
     let heads = world.heads(contact).await;
     let both = [world.judged(contact, 1, &heads), world.judged(contact, 2, &heads)];
+    // Of a permit whose life is over nothing is made.
+    let late = world.contact(None).await;
+    let heads = world.heads(late).await;
+    let mut late = world.judged(late, 1, &heads);
     let (sender, queue) = mpsc::channel(8);
     let (inbox, mut inputs) = inbox();
     let tasks = TaskTracker::new();
     tasks.spawn(commit::serve(Arc::clone(&world.stores), queue, inbox, tasks.clone()));
-    for commitment in both {
-        sender.send(commitment).await.unwrap();
+    let now = Clock::default().now();
+    late.not_after = now.wall;
+    let too_late = late.demand.placement();
+    for mut commitment in both.into_iter().chain([late]) {
+        if commitment.demand.placement() != too_late {
+            commitment.not_after = now.wall.after(Duration::from_secs(60));
+        }
+        sender.send(commit::Wish { commitment, since: now.mono }).await.unwrap();
     }
     let mut stood = 0;
-    for _ in 0..2 {
-        let Some(Input::Committed(_, Answer::Given(answer))) = inputs.recv().await else {
+    for _ in 0..3 {
+        let Some(Input::Committed(id, Answer::Given(answer))) = inputs.recv().await else {
             panic!("an answer is missing");
         };
+        assert!(id != too_late || answer.is_err());
         stood += u32::from(answer.is_ok());
     }
     assert_eq!(stood, 1);
+    assert_eq!(world.stores.metrics.commits_late.get(), 1);
     drop(sender);
     tasks.close();
     tasks.wait().await;
