@@ -19,7 +19,7 @@ use dialer_types::{Disposition, PlacementId, SellerNo, SubjectId};
 use crate::{
     people::{Number, PURPOSE, People},
     stores::{Incarnation, Place},
-    world::World,
+    world::{ANSWER_MS, HASTY_MS, World},
 };
 
 mod missed;
@@ -46,7 +46,7 @@ pub enum Violation {
     OtherRules,
     /// G6: one call too many.
     OverCap,
-    /// G7: called after the opt-out was heard, or committed after it.
+    /// G7: called after the opt-out was answered or heard, or committed after it.
     AfterOptOut,
     /// G7: rang on after the opt-out was heard.
     RangOn,
@@ -99,6 +99,8 @@ pub struct Summary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leaving {
     Invite,
+    /// Re-sent with credentials, or retransmitted.
+    Again,
     Cancel,
     Other,
 }
@@ -107,6 +109,7 @@ impl Leaving {
     pub(crate) fn of(transmit: &Transmit) -> Self {
         match transmit.kind {
             TransmitKind::InviteFirst => Self::Invite,
+            TransmitKind::InviteResend | TransmitKind::InviteRetransmit => Self::Again,
             TransmitKind::Cancel => Self::Cancel,
             _ => Self::Other,
         }
@@ -359,6 +362,7 @@ fn alone<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
             continue; // no consent was needed
         }
         let told = world.log.told.iter().find(|told| told.which == which && told.by == call.by);
+        answered(world, call, said_ms, found);
         if call.committed_ms > said_ms {
             let violation = if consent { Violation::NoConsent } else { Violation::AfterOptOut };
             find(found, violation, call.at_ms, format!("committed after {said_ms}"));
@@ -385,6 +389,23 @@ fn ruled<F: Fences>(world: &World<F>, call: &Call<'_>, found: &mut Vec<Finding>)
     let quiet = Some(world.rules.quiet.version());
     if in_force == [quiet; 2] || !in_force.contains(&call.rules) {
         find(found, Violation::OtherRules, call.at_ms, call.call_id.clone());
+    }
+}
+
+/// Once the opt-out is answered no INVITE of the call leaves, be it the first, re-sent or repeated.
+fn answered<F: Fences>(world: &World<F>, call: &Call<'_>, said_ms: u64, found: &mut Vec<Finding>) {
+    let waits = world.stores.fences.answer_waits;
+    let answered_ms = said_ms + if waits { ANSWER_MS } else { HASTY_MS };
+    let late = world.log.wire.iter().filter(|wire| wire.at_ms > answered_ms).find(|wire| {
+        matches!(wire.leaving, Leaving::Invite | Leaving::Again)
+            && Message::parse(&wire.bytes)
+                .ok()
+                .and_then(|message| message.call_id().map(text))
+                .is_some_and(|id| id == call.call_id)
+    });
+    if let Some(late) = late {
+        let what = format!("answered at {answered_ms}: {}", call.call_id);
+        find(found, Violation::AfterOptOut, late.at_ms, what);
     }
 }
 

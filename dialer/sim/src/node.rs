@@ -22,6 +22,8 @@ pub(crate) struct Node<F: Fences> {
     /// When the next wake-up is already scheduled.
     pub(crate) wake_ms: Option<u64>,
     pub(crate) draining_since: Option<u64>,
+    /// Opt-outs heard of.
+    pub(crate) heard: usize,
 }
 
 impl<F: Fences> Node<F> {

@@ -28,6 +28,8 @@ pub struct StoreFences {
     pub attempt_once: bool,
     /// G7: an opt-out moves the head.
     pub optout_moves_head: bool,
+    /// G7: an opt-out is answered when every lease has lapsed that does not know of it.
+    pub answer_waits: bool,
     /// G4: the intent is written with the commit.
     pub intent_with_commit: bool,
     /// G6: a settled outcome is written to the head, and never drops what counts.
@@ -44,6 +46,7 @@ impl StoreFences {
         release_bars: true,
         attempt_once: true,
         optout_moves_head: true,
+        answer_waits: true,
         intent_with_commit: true,
         settle_keeps: true,
     };

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use dialer_engine::{AllFences, Config, Engine, Fences, Input, Lent, OptOut, Order, Trunk};
+use dialer_engine::{AllFences, Config, Engine, Fences, Input, Lent, Order, Trunk};
 use dialer_types::{AttemptId, ContactId, NodeId, PlacementId, SubjectId, UnixMillis};
 
 use crate::{
     Rules,
     carrier::{self, Carrier},
-    check::{Log, Summary, Told},
+    check::{Log, Summary},
     node::{Base, Node},
     people::{People, TRUNKS},
     rng::Rng,
@@ -21,10 +21,13 @@ use crate::{
 };
 
 mod drive;
+mod ears;
 mod packs;
 mod trouble;
 
 use drive::{Op, Reply};
+use ears::Ear;
+pub(crate) use ears::{ANSWER_MS, HASTY_MS};
 use packs::Again;
 use trouble::Trouble;
 
@@ -73,7 +76,7 @@ pub(crate) enum Event {
     SendLate(Incarnation, Box<dialer_engine::Transmit>),
     Resume(usize),
     Restart(usize),
-    Told(Incarnation, usize, OptOut),
+    Ear(Ear),
     Trouble(Trouble),
     Reap,
     /// Other packs are on every node's disk; whether they are the quiet ones.
@@ -119,7 +122,6 @@ pub(crate) struct World<F: Fences> {
     /// Incarnations that ended, and when.
     pub(crate) dead: Vec<(Incarnation, u64)>,
     /// Opt-outs nodes have not heard of because the cache was away.
-    pub(crate) untold: Vec<(usize, OptOut)>,
     queue: BinaryHeap<Scheduled>,
     order: u64,
     pub(crate) rules: Rules,
@@ -200,7 +202,6 @@ impl<F: Fences> World<F> {
             carriers: [Carrier::default(), Carrier::default()],
             log: Log::default(),
             dead: Vec::new(),
-            untold: Vec::new(),
             queue: BinaryHeap::new(),
             order: 0,
             rules,
@@ -254,6 +255,8 @@ impl<F: Fences> World<F> {
             datagrams: VecDeque::new(),
             wake_ms: None,
             draining_since: None,
+            // What was recorded before stands in the heads.
+            heard: self.log.opt_outs.len(),
         };
         if let Some(old) = self.nodes.get_mut(node) {
             *old = fresh;
@@ -275,7 +278,7 @@ impl<F: Fences> World<F> {
         let until = self.base.mono + Duration::from_secs(24 * 3600);
         let share = |trunk| Lent { trunk, milli_cps: 100_000, until };
         self.give(node, Input::Lent(TRUNKS.map(share).to_vec()));
-        self.give(node, Input::Leased(until));
+        self.at(self.now_ms, Event::Ear(Ear::Ask(at)));
         self.begins_with_packs(at);
     }
 
@@ -328,7 +331,7 @@ impl<F: Fences> World<F> {
                     self.start_node(node);
                 }
             }
-            Event::Told(at, which, out) => self.told(at, which, out),
+            Event::Ear(ear) => self.ear(ear),
             Event::Trouble(trouble) => self.trouble(trouble),
             Event::Reap => self.reap(),
             Event::Packs(quiet) => self.packs(quiet),
@@ -410,21 +413,6 @@ impl<F: Fences> World<F> {
             }
         }
         self.at(self.now_ms + 5_000, Event::Reap);
-    }
-
-    /// A node has heard of an opt-out.
-    fn told(&mut self, at: Incarnation, which: usize, out: OptOut) {
-        let now_ms = self.now_ms;
-        match self.alive(at) {
-            None => return,
-            Some(node) if node.paused_until > now_ms => {
-                self.at(now_ms + 100, Event::Told(at, which, out));
-                return;
-            }
-            Some(_) => {}
-        }
-        self.log.told.push(Told { at_ms: self.now_ms, by: at, which });
-        self.give(at.node, Input::Suppressed(out));
     }
 }
 

@@ -84,6 +84,12 @@ engine_fence!(
     [Violation::AfterOptOut]
 );
 engine_fence!(
+    without_a_send_lease_a_node_that_has_not_heard_dials_after_the_answer,
+    NoLease,
+    SEND_LEASE,
+    [Violation::AfterOptOut]
+);
+engine_fence!(
     without_cancelling_on_an_opt_out_it_rings_on,
     NoCancel,
     SUPPRESSION_CANCELS,
@@ -147,6 +153,11 @@ store_fence!(
     without_moving_the_head_an_opt_out_is_overtaken_by_a_judgement,
     optout_moves_head,
     [Violation::AfterOptOut, Violation::NoConsent]
+);
+store_fence!(
+    without_waiting_for_the_leases_an_opt_out_is_answered_too_soon,
+    answer_waits,
+    [Violation::AfterOptOut]
 );
 store_fence!(
     without_the_intent_in_the_commit_an_invite_has_no_record,

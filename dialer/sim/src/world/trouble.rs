@@ -5,12 +5,7 @@ use dialer_limiter::Mark;
 use dialer_types::{Purpose, SellerNo, SubjectId};
 
 use super::{Event, Faults, TAKING_MS, World};
-use crate::{
-    carrier::Outage,
-    check,
-    people::PURPOSE,
-    stores::{Incarnation, Place},
-};
+use crate::{carrier::Outage, check, people::PURPOSE, stores::Place};
 
 /// Something that happens to the world.
 #[derive(Debug, Clone, Copy)]
@@ -99,12 +94,7 @@ impl<F: Fences> World<F> {
                 self.stores.cache_up = false;
                 self.at(self.now_ms + length, Event::Trouble(Trouble::CacheUp));
             }
-            Trouble::CacheUp => {
-                self.stores.cache_up = true;
-                for (which, out) in std::mem::take(&mut self.untold) {
-                    self.tell(which, &out);
-                }
-            }
+            Trouble::CacheUp => self.stores.cache_up = true,
             Trouble::CacheEmptied => self.stores.cache.empty(),
             Trouble::CacheLosesWrites => {
                 if let Some(older) = self.snapshots.front() {
@@ -242,23 +232,9 @@ impl<F: Fences> World<F> {
         self.opted_out(OptOut { subjects, seller, purpose: None }, true);
     }
 
+    /// It is durable: the nodes hear of it when they ask.
     fn opted_out(&mut self, out: OptOut, consent: bool) {
-        let which = self.log.opt_outs.len();
-        let said = check::OptOut { at_ms: self.now_ms, out: out.clone(), consent };
-        self.log.opt_outs.push(said);
-        if self.stores.cache_up {
-            self.tell(which, &out);
-        } else {
-            self.untold.push((which, out));
-        }
-    }
-
-    fn tell(&mut self, which: usize, out: &OptOut) {
-        let nodes: Vec<Incarnation> = self.nodes.iter().map(|node| node.at).collect();
-        for at in nodes {
-            let slowest = if self.rng.chance(300) { 3_000 } else { 120 };
-            self.after(1, slowest, Event::Told(at, which, out.clone()));
-        }
+        self.log.opt_outs.push(check::OptOut { at_ms: self.now_ms, out, consent });
     }
 
     fn subjects_of(&self, who: usize) -> Vec<SubjectId> {
