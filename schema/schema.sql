@@ -343,6 +343,7 @@ CREATE TABLE public.node (
     stopped_at bigint,
     ruleset bytea,
     ruleset_since bigint,
+    dead_at bigint,
     CONSTRAINT node_check CHECK (((ruleset_since IS NULL) = (ruleset IS NULL))),
     CONSTRAINT node_ruleset_check CHECK ((octet_length(ruleset) = 32))
 );

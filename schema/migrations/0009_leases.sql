@@ -1,5 +1,5 @@
--- What lets many nodes act as one: opt-outs that every node has heard of before the API answers, and
--- shares of the trunks' rates.
+-- What lets many nodes act as one: opt-outs that every node has heard of before the API answers, shares
+-- of the trunks' rates, and a fence between a node that was taken for dead and those who go on.
 
 -- Who is not to be called any more, as dialers hear of it: written in the transaction that moves the
 -- heads. Every dialer asks for new rows many times a second; `xact` finds them whatever the order of
@@ -14,6 +14,10 @@ CREATE TABLE opt_out (
     at        bigint NOT NULL
 );
 CREATE INDEX ON opt_out (xact);
+
+-- A node that others took for dead takes and commits nothing more, alive or not: set first, what it
+-- left is finished afterwards.
+ALTER TABLE node ADD COLUMN dead_at bigint;
 
 -- What a node may send of a trunk's calls a second (dialer-limiter, `shares`). Times are Postgres's.
 CREATE TABLE trunk_share (

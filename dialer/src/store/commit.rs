@@ -167,7 +167,7 @@ impl Stores {
                 claims.all(|claim| tokens.get(&claim.subject) == Some(&claim.base))
             })
             .collect();
-        let made = insert_attempts(&mut tx, &standing).await?;
+        let made = insert_attempts(&mut tx, &standing, self.node.0).await?;
         standing.retain(|commitment| made.contains(&commitment.attempt));
         if standing.is_empty() {
             tx.rollback().await?;
@@ -206,15 +206,19 @@ impl Stores {
 /// disagree by: a licence that was withdrawn since then may have been counted as held.
 const FACTS_READ: Duration = PATIENCE.saturating_add(CLOCK_BOUND);
 
-/// Nothing is committed for a seller of whom a licence was withdrawn since the facts were read: it
+/// Nothing is committed by a node that others took for dead: the row is held until this commit is over,
+/// so whoever buries the node waits for it. Nothing is committed for a seller of whom a licence was withdrawn since the facts were read: it
 /// is judged again. Licences have no head that would have moved.
 async fn insert_attempts(
     connection: &mut PgConnection,
     batch: &[&Commitment],
+    node: u128,
 ) -> Result<BTreeSet<AttemptId>, StoreError> {
     let rows = sqlx::query(
-        "INSERT INTO attempt (contact_id, try_no, campaign_id, seller_id, at)
-         SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::uuid[], $5::bigint[])
+        "WITH alive AS MATERIALIZED (
+             SELECT id FROM node WHERE id = $7 AND dead_at IS NULL AND stopped_at IS NULL FOR SHARE)
+         INSERT INTO attempt (contact_id, try_no, campaign_id, seller_id, at)
+         SELECT n.* FROM alive, unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::uuid[], $5::bigint[])
                   AS n(contact_id, try_no, campaign_id, seller_id, at)
          WHERE NOT EXISTS (SELECT FROM licence_event e WHERE e.seller_id = n.seller_id
                            AND e.kind = 'withdraw' AND e.recorded_at > n.at - $6)
@@ -226,6 +230,7 @@ async fn insert_attempts(
     .bind(batch.iter().map(|c| Uuid::from_u128(c.seller.0)).collect::<Vec<_>>())
     .bind(batch.iter().map(|c| c.at.0).collect::<Vec<_>>())
     .bind(i64::try_from(FACTS_READ.as_millis()).unwrap_or(i64::MAX / 4))
+    .bind(Uuid::from_u128(node))
     .fetch_all(connection)
     .await?;
     rows.iter()

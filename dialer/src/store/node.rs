@@ -91,12 +91,14 @@ impl Stores {
     /// nodes are alive.
     async fn beat(&self) -> Result<Option<usize>, StoreError> {
         let now = self.clock.now().wall;
-        let done =
-            sqlx::query("UPDATE node SET heartbeat_at = $2 WHERE id = $1 AND stopped_at IS NULL")
-                .bind(Uuid::from_u128(self.node.0))
-                .bind(now.0)
-                .execute(&self.pool)
-                .await?;
+        let done = sqlx::query(
+            "UPDATE node SET heartbeat_at = $2
+             WHERE id = $1 AND stopped_at IS NULL AND dead_at IS NULL",
+        )
+        .bind(Uuid::from_u128(self.node.0))
+        .bind(now.0)
+        .execute(&self.pool)
+        .await?;
         if done.rows_affected() == 0 {
             return Ok(None);
         }
@@ -107,6 +109,20 @@ impl Stores {
         .fetch_one(&self.pool)
         .await?;
         Ok(Some(usize::try_from(live).unwrap_or(1).max(1)))
+    }
+
+    /// Takes a node for dead: from here on it takes and commits nothing, alive or not. A commit of
+    /// its that is under way ends before this returns.
+    ///
+    /// # Errors
+    /// If Postgres refuses.
+    pub async fn bury(&self, node: NodeId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE node SET dead_at = $2 WHERE id = $1 AND dead_at IS NULL")
+            .bind(Uuid::from_u128(node.0))
+            .bind(self.clock.now().wall.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Marks a node as stopped: nothing of it is open any more.

@@ -80,6 +80,7 @@ impl Stores {
     /// If Postgres fails; the rest is reaped next time.
     pub async fn reap(&self, node: NodeId) -> Result<(), StoreError> {
         tracing::warn!(%node, "reaping a dead node");
+        self.bury(node).await?;
         loop {
             let open = self.open_placements(&[node], self.clock.now()).await?;
             let count = open.len();

@@ -56,6 +56,7 @@ const TAKE: &str = "
     WITH RECURSIVE p(priority) AS (
         (SELECT priority FROM due WHERE campaign_id = $1
          AND EXISTS (SELECT FROM campaign WHERE id = $1 AND status = 'running')
+         AND EXISTS (SELECT FROM node WHERE id = $4 AND dead_at IS NULL AND stopped_at IS NULL)
          ORDER BY priority LIMIT 1)
         UNION ALL
         SELECT (SELECT d.priority FROM due d WHERE d.campaign_id = $1 AND d.priority > p.priority

@@ -110,6 +110,23 @@ async fn what_a_dead_node_called_unknown_is_never_released() {
     assert_eq!(world.count("SELECT count(*) FROM outcome").await, 1);
 }
 
+/// A process that was frozen until others took it for dead wakes up in the middle of its work.
+#[tokio::test]
+async fn a_node_that_was_taken_for_dead_takes_and_commits_nothing_more() {
+    let mut world = World::new().await;
+    let frozen = world.another().await;
+    let contact = world.contact(None).await;
+    let heads = world.heads(contact).await;
+    let commitment = world.judged(contact, 1, &heads);
+    assert!(frozen.redis.reserve(&commitment.demand).await.unwrap());
+    world.stores.reap(frozen.node).await.unwrap();
+    assert!(lost(&frozen.commit(vec![commitment]).await));
+    assert_eq!(world.count("SELECT count(*) FROM attempt").await, 0);
+    world.contact(Some(UnixMillis(5))).await;
+    assert!(done(frozen.take(world.campaign, 4).await.unwrap()).is_empty());
+    assert_eq!(done(world.stores.take(world.campaign, 4).await.unwrap()).len(), 1);
+}
+
 #[tokio::test]
 async fn a_name_is_taken_while_its_heartbeat_moves_and_free_when_it_stands_still() {
     let world = World::new().await;
