@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Instant};
 use dialer_engine::{Engine, Fences, Input};
 use dialer_types::{Now, UnixMillis};
 
-use crate::stores::Incarnation;
+use crate::{stores::Incarnation, world::Links};
 
 /// Something that waits for a paused node.
 pub(crate) type Waiting = Input<'static>;
@@ -22,6 +22,8 @@ pub(crate) struct Node<F: Fences> {
     /// When the next wake-up is already scheduled.
     pub(crate) wake_ms: Option<u64>,
     pub(crate) draining_since: Option<u64>,
+    /// What it can reach of the stores.
+    pub(crate) links: Links,
 }
 
 impl<F: Fences> Node<F> {
