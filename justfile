@@ -24,6 +24,10 @@ test *arguments:
 sim *arguments:
     cargo test --locked -p dialer-sim {{arguments}}
 
+# the model of the gate's protocol alone: just model --ignored for the larger explorations
+model *arguments:
+    cargo test --locked -p dialer-model --test gate -- --nocapture {{arguments}}
+
 # the architecture test alone
 architecture:
     cargo test --locked -p loadtest --test architecture

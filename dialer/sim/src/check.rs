@@ -94,6 +94,8 @@ pub struct Summary {
     pub contacts: usize,
     /// Opt-outs during the run.
     pub opt_outs: usize,
+    /// What befell the stores and the ways to them, if the plan has weather.
+    pub weather: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +158,8 @@ pub(crate) struct Log {
     pub(crate) opt_outs: Vec<OptOut>,
     pub(crate) drains: Vec<(Incarnation, u64)>,
     pub(crate) ruled: Vec<Ruled>,
+    /// What befell the stores and the ways to them.
+    pub(crate) weather: usize,
     /// Placements whose receipt was swapped for another's on the way.
     pub(crate) crossed: Vec<PlacementId>,
     /// When a node heard of a called party, by its call.
@@ -220,6 +224,7 @@ pub(crate) fn check<F: Fences + fmt::Debug>(world: &World<F>) -> Summary {
         findings: found,
         contacts: world.stores.contacts.len(),
         opt_outs: world.log.opt_outs.len(),
+        weather: world.log.weather,
     }
 }
 

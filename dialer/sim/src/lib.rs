@@ -23,7 +23,7 @@ mod world;
 pub use check::{Finding, Summary, Violation};
 pub use stores::StoreFences;
 pub use world::run_fenced;
-pub use world::{Faults, Plan, run};
+pub use world::{Faults, Plan, Scale, run};
 
 /// Shortens the gap so that it binds within a run.
 const HOUSE: &str = "[[override]]\nrule = \"house.min_gap\"\nseconds = 30\n";

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dialer_engine::AllFences;
-use dialer_sim::{Faults, Plan, StoreFences, Summary, rules, run};
+use dialer_sim::{Faults, Plan, Scale, Summary, rules, run};
 
 #[derive(Debug, Parser)]
 #[command(about = "The seeded world that tries to break the promises")]
@@ -21,6 +21,15 @@ struct Options {
     /// The rules change in the middle of the run, and change back.
     #[arg(long)]
     rules_change: bool,
+    /// The stores and the ways to them fail in every way they can.
+    #[arg(long)]
+    weather: bool,
+    /// So many nodes, with `--people`; without, up to three.
+    #[arg(long, requires = "people")]
+    nodes: Option<usize>,
+    /// So many people.
+    #[arg(long, requires = "nodes")]
+    people: Option<usize>,
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
@@ -34,10 +43,16 @@ fn main() -> ExitCode {
         }
     };
     let faults = if options.quiet_world { Faults::None } else { Faults::All };
+    let scale = match (options.nodes, options.people) {
+        (Some(nodes), Some(people)) => {
+            Scale::Of { nodes: nodes.min(100), people: people.min(5_000) }
+        }
+        _ => Scale::Small,
+    };
     let mut total = Summary::default();
     for seed in options.seed..options.seed + options.count {
-        let stores = StoreFences::ALL;
-        let plan = Plan { seed, faults, stores, rules_change: options.rules_change };
+        let (rules_change, weather) = (options.rules_change, options.weather);
+        let plan = Plan { faults, rules_change, weather, scale, ..Plan::new(seed) };
         let summary = run::<AllFences>(plan, &rules);
         for finding in &summary.findings {
             println!("seed {seed}: {finding}");
@@ -46,16 +61,19 @@ fn main() -> ExitCode {
         total.missed += summary.missed;
         total.contacts += summary.contacts;
         total.opt_outs += summary.opt_outs;
+        total.weather += summary.weather;
         total.findings.extend(summary.findings);
     }
     println!(
-        "{} seeds from {}: {} contacts, {} INVITEs, {} missed, {} opt-outs, {} violations",
+        "{} seeds from {}: {} contacts, {} INVITEs, {} missed, {} opt-outs, {} faults of stores, \
+         {} violations",
         options.count,
         options.seed,
         total.contacts,
         total.made,
         total.missed,
         total.opt_outs,
+        total.weather,
         total.findings.len()
     );
     if total.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Instant};
 use dialer_engine::{Engine, Fences, Input};
 use dialer_types::{Now, UnixMillis};
 
-use crate::stores::Incarnation;
+use crate::{stores::Incarnation, world::Links};
 
 /// Something that waits for a paused node.
 pub(crate) type Waiting = Input<'static>;
@@ -24,6 +24,8 @@ pub(crate) struct Node<F: Fences> {
     pub(crate) draining_since: Option<u64>,
     /// Opt-outs heard of.
     pub(crate) heard: usize,
+    /// What it can reach of the stores.
+    pub(crate) links: Links,
 }
 
 impl<F: Fences> Node<F> {

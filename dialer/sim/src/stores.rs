@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dialer_audit::{Body, Record, record::Verdict};
 use dialer_engine::{Commitment, Denied, Next, Released, Returned, Settlement};
 use dialer_limiter::{
-    Head, Token,
+    Demand, Head, Token,
     memory::{Cache, Truth},
 };
 use dialer_policy::RulesetVersion;
@@ -34,6 +34,8 @@ pub struct StoreFences {
     pub intent_with_commit: bool,
     /// G6: a settled outcome is written to the head, and never drops what counts.
     pub settle_keeps: bool,
+    /// G3, G6: a node whose clock is off sends nothing.
+    pub clock_closes: bool,
 }
 
 impl StoreFences {
@@ -49,6 +51,7 @@ impl StoreFences {
         answer_waits: true,
         intent_with_commit: true,
         settle_keeps: true,
+        clock_closes: true,
     };
 }
 
@@ -57,6 +60,23 @@ impl StoreFences {
 pub(crate) struct Incarnation {
     pub(crate) node: usize,
     pub(crate) generation: u32,
+}
+
+/// Which of two Redis, when there are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Side {
+    #[default]
+    First,
+    Second,
+}
+
+/// What somebody can reach of the stores.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    /// Redis, and which; or none.
+    pub(crate) cache: Option<Side>,
+    /// Postgres.
+    pub(crate) truth: bool,
 }
 
 /// Where a contact is.
@@ -100,7 +120,16 @@ pub(crate) struct Stores {
     pub(crate) fences: StoreFences,
     pub(crate) truth: Truth,
     pub(crate) cache: Cache,
+    /// The second of two.
+    pub(crate) other: Option<Cache>,
     pub(crate) cache_up: bool,
+    /// Whether Redis has our functions.
+    pub(crate) functions: bool,
+    /// Until when it refuses what takes memory, and until when it is slow.
+    pub(crate) full_until: u64,
+    pub(crate) slow_until: u64,
+    /// The time of the run.
+    pub(crate) now_ms: u64,
     pub(crate) truth_up: bool,
     pub(crate) attempts: BTreeSet<AttemptId>,
     pub(crate) placements: BTreeMap<PlacementId, Placed>,
@@ -123,7 +152,12 @@ impl Stores {
             fences,
             truth: Truth::default(),
             cache: Cache::default(),
+            other: None,
             cache_up: true,
+            functions: true,
+            full_until: 0,
+            slow_until: 0,
+            now_ms: 0,
             truth_up: true,
             attempts: BTreeSet::new(),
             placements: BTreeMap::new(),
@@ -137,25 +171,62 @@ impl Stores {
         Token(self.next_token)
     }
 
-    /// Heads as a node reads them: the cache first, the truth where it has none.
-    pub(crate) fn read(&mut self, subjects: &[SubjectId]) -> Option<Vec<(SubjectId, Head)>> {
-        if !self.cache_up {
-            return None;
+    /// What the API and the reapers reach.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach { cache: self.cache_up.then_some(Side::First), truth: self.truth_up }
+    }
+
+    /// The Redis on this side; where there is but one, that.
+    fn side(&mut self, side: Side) -> &mut Cache {
+        match (side, &mut self.other) {
+            (Side::Second, Some(other)) => other,
+            _ => &mut self.cache,
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.now_ms < self.full_until
+    }
+
+    /// Heads as a node reads them: the cache first, the truth where it has none. What cannot be
+    /// loaded is not judged on, as in a dialer.
+    pub(crate) fn read(
+        &mut self,
+        subjects: &[SubjectId],
+        reach: Reach,
+    ) -> Option<Vec<(SubjectId, Head)>> {
+        let (side, full) = (reach.cache?, self.is_full());
         subjects
             .iter()
             .map(|subject| {
-                if let Some(head) = self.cache.read(*subject) {
+                if let Some(head) = self.side(side).read(*subject) {
                     return Some((*subject, head.clone()));
                 }
-                if !self.truth_up {
+                if !reach.truth || full {
                     return None;
                 }
                 let head = self.truth.read(*subject)?.clone();
-                self.cache.load(*subject, &head);
+                self.side(side).load(*subject, &head);
                 Some((*subject, head))
             })
             .collect()
+    }
+
+    /// Reserves in Redis; nothing, if it is not there or refuses. Functions that are gone are loaded
+    /// again first.
+    pub(crate) fn reserve(&mut self, demand: &Demand, reach: Reach) -> Option<bool> {
+        let side = reach.cache?;
+        if self.is_full() {
+            return None;
+        }
+        self.functions = true;
+        Some(self.side(side).reserve(demand))
+    }
+
+    pub(crate) fn forget(&mut self, subjects: &[SubjectId], reach: Reach) {
+        if let Some(side) = reach.cache {
+            subjects.iter().for_each(|subject| self.side(side).forget(*subject));
+        }
     }
 
     /// Compare-and-set on every head, with the rows of the placement, or nothing.
@@ -193,13 +264,20 @@ impl Stores {
     }
 
     /// Writes the outcome and moves the heads; says whether it was news.
-    pub(crate) fn outcome(&mut self, placement: PlacementId, disposition: Disposition) -> bool {
+    pub(crate) fn outcome(
+        &mut self,
+        placement: PlacementId,
+        disposition: Disposition,
+        reach: Reach,
+    ) -> bool {
         let Some(placed) = self.placements.get_mut(&placement) else {
             return false;
         };
         match placed.outcomes.last() {
             None => {}
-            Some(Disposition::Unknown) if disposition != Disposition::Unknown => {}
+            // Unknown is never released, whoever says so later.
+            Some(Disposition::Unknown)
+                if !matches!(disposition, Disposition::Unknown | Disposition::NotSent) => {}
             Some(_) => return false,
         }
         placed.outcomes.push(disposition);
@@ -207,7 +285,7 @@ impl Stores {
         let counted = self.fences.settle_keeps || disposition == Disposition::Answered;
         for subject in subjects {
             let token = self.token();
-            self.advance(subject, |head| match disposition.outcome() {
+            self.advance(subject, reach, |head| match disposition.outcome() {
                 Some(outcome) if counted => head.settled(token, placement, outcome),
                 _ => head.released(token, placement),
             });
@@ -219,17 +297,19 @@ impl Stores {
     pub(crate) fn advance(
         &mut self,
         subject: SubjectId,
+        reach: Reach,
         event: impl FnOnce(&Head) -> Option<Head>,
     ) {
         if let Some((from, next)) = self.truth.advance(subject, event)
-            && self.cache_up
+            && let Some(side) = reach.cache
+            && !self.is_full()
         {
-            self.cache.follow(subject, from, &next);
+            self.side(side).follow(subject, from, &next);
         }
     }
 
-    pub(crate) fn settle(&mut self, settlement: &Settlement, by: Incarnation) {
-        self.outcome(settlement.placement, settlement.disposition);
+    pub(crate) fn settle(&mut self, settlement: &Settlement, by: Incarnation, reach: Reach) {
+        self.outcome(settlement.placement, settlement.disposition, reach);
         let next_position = settlement.next_position;
         let made = settlement.made;
         self.move_contact(settlement.attempt, by, &settlement.next, |contact| {
@@ -239,7 +319,7 @@ impl Stores {
         });
     }
 
-    pub(crate) fn deny(&mut self, denied: &Denied, by: Incarnation, now: UnixMillis) {
+    pub(crate) fn deny(&mut self, denied: &Denied, by: Incarnation, now: UnixMillis, reach: Reach) {
         let stands = denied.judged.iter().all(|(subject, token)| {
             self.truth.read(*subject).is_some_and(|head| head.token() == *token)
         });
@@ -248,9 +328,8 @@ impl Stores {
             self.move_contact(denied.attempt, by, &denied.next, |contact| contact.judged = judged);
             return;
         }
-        for (subject, _) in &denied.judged {
-            self.cache.forget(*subject);
-        }
+        let subjects: Vec<_> = denied.judged.iter().map(|(subject, _)| *subject).collect();
+        self.forget(&subjects, reach);
         let next = Next::Due { at: UnixMillis(now.0 + 250), because: String::new() };
         self.move_contact(denied.attempt, by, &next, |_| {});
     }
@@ -260,11 +339,11 @@ impl Stores {
         self.move_contact(returned.attempt, by, &next, |_| {});
     }
 
-    pub(crate) fn release(&mut self, released: &Released, by: Incarnation) {
+    pub(crate) fn release(&mut self, released: &Released, by: Incarnation, reach: Reach) {
         if self.fences.release_bars {
             self.attempts.insert(released.attempt);
         }
-        self.outcome(released.placement, Disposition::NotSent);
+        self.outcome(released.placement, Disposition::NotSent, reach);
         let next = Next::Due { at: released.due_at, because: released.because.into() };
         self.move_contact(released.attempt, by, &next, |contact| contact.try_no += 1);
     }
@@ -299,11 +378,12 @@ impl Stores {
             .filter(|(_, placed)| placed.by == dead && placed.outcomes.is_empty())
             .map(|(id, placed)| (*id, placed.attempt))
             .collect();
+        let reach = self.reach();
         for (placement, _) in &open {
             if self.fences.unknown_counts {
-                self.outcome(*placement, Disposition::Unknown);
+                self.outcome(*placement, Disposition::Unknown, reach);
             } else {
-                self.outcome(*placement, Disposition::NotSent);
+                self.outcome(*placement, Disposition::NotSent, reach);
             }
         }
         for (id, contact) in &mut self.contacts {

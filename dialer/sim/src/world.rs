@@ -24,12 +24,15 @@ mod drive;
 mod ears;
 mod packs;
 mod trouble;
+mod weather;
 
 use drive::{Op, Reply};
 use ears::Ear;
 pub(crate) use ears::{ANSWER_MS, HASTY_MS};
 use packs::Again;
 use trouble::Trouble;
+pub(crate) use weather::Links;
+use weather::Weather;
 
 /// Which faults the world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,39 @@ pub struct Plan {
     pub stores: StoreFences,
     /// Whether the rules change in the middle of the run, and change back.
     pub rules_change: bool,
+    /// Whether the stores and the ways to them fail in every way they can.
+    pub weather: bool,
+    /// How many nodes and people there are.
+    pub scale: Scale,
+}
+
+impl Plan {
+    /// A small world with every fault and every fence.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            faults: Faults::All,
+            stores: StoreFences::ALL,
+            rules_change: false,
+            weather: false,
+            scale: Scale::Small,
+        }
+    }
+}
+
+/// How many nodes and people there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Up to three nodes and sixteen people, by chance.
+    Small,
+    /// As many as these.
+    Of {
+        /// Nodes; at most 100.
+        nodes: usize,
+        /// People; at most 5,000.
+        people: usize,
+    },
 }
 
 /// Contacts are taken for this long.
@@ -62,6 +98,8 @@ const END_MS: u64 = TAKING_MS + 150_000;
 pub(crate) const BUDGET: u32 = 4;
 /// A node silent for this long is taken for dead.
 const DEAD_AFTER_MS: u64 = 15_000;
+/// How often a node writes its heartbeat.
+const BEAT_MS: u64 = 1_000;
 
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -78,6 +116,9 @@ pub(crate) enum Event {
     Restart(usize),
     Ear(Ear),
     Trouble(Trouble),
+    Weather(Weather),
+    /// A node finds that it was taken for dead.
+    TakenForDead(Incarnation),
     Reap,
     /// Other packs are on every node's disk; whether they are the quiet ones.
     Packs(bool),
@@ -111,6 +152,7 @@ impl Ord for Scheduled {
 pub(crate) struct World<F: Fences> {
     pub(crate) rng: Rng,
     pub(crate) faults: Faults,
+    pub(crate) weather: bool,
     pub(crate) now_ms: u64,
     pub(crate) base: Base,
     pub(crate) people: People,
@@ -143,7 +185,7 @@ pub fn run<F: Fences + std::fmt::Debug>(plan: Plan, rules: &Rules) -> Summary {
 /// Runs one seed with every fence, under the same rules all the while.
 #[must_use]
 pub fn run_fenced(seed: u64, faults: Faults, rules: &Rules) -> Summary {
-    run::<AllFences>(Plan { seed, faults, stores: StoreFences::ALL, rules_change: false }, rules)
+    run::<AllFences>(Plan { faults, ..Plan::new(seed) }, rules)
 }
 
 #[expect(
@@ -158,7 +200,9 @@ fn origin() -> Base {
 impl<F: Fences> World<F> {
     fn new(plan: Plan, rules: Rules) -> Self {
         let mut rng = Rng::new(plan.seed, 1);
-        let people = People::new(usize::try_from(rng.between(6, 16)).unwrap_or(6), &mut rng);
+        let count = usize::try_from(rng.between(6, 16)).unwrap_or(6);
+        let count = if let Scale::Of { people, .. } = plan.scale { people } else { count };
+        let people = People::new(count, &mut rng);
         let mut stores = Stores::new(plan.stores);
         let base = origin();
         for number in &people.numbers {
@@ -193,6 +237,7 @@ impl<F: Fences> World<F> {
         let mut world = Self {
             rng,
             faults: plan.faults,
+            weather: plan.weather,
             now_ms: 0,
             base,
             people,
@@ -209,17 +254,26 @@ impl<F: Fences> World<F> {
             changed_at: None,
             fences: PhantomData,
         };
-        let count = usize::try_from(world.rng.between(1, 3)).unwrap_or(1);
-        for node in 0..count {
-            world.start_node(node);
-            world.at(world.now_ms + 10, Event::Tick(node));
-        }
-        world.at(5_000, Event::Reap);
-        world.plan_trouble();
-        if plan.rules_change {
-            world.plan_packs(plan.seed);
-        }
+        world.begin(plan);
         world
+    }
+
+    /// Nodes start, and what will go wrong is decided.
+    fn begin(&mut self, plan: Plan) {
+        let count = usize::try_from(self.rng.between(1, 3)).unwrap_or(1);
+        let count = if let Scale::Of { nodes, .. } = plan.scale { nodes } else { count };
+        for node in 0..count {
+            self.start_node(node);
+            self.at(self.now_ms + 10, Event::Tick(node));
+        }
+        self.at(5_000, Event::Reap);
+        self.plan_trouble();
+        if plan.rules_change {
+            self.plan_packs(plan.seed);
+        }
+        if plan.weather {
+            self.plan_weather(plan.seed);
+        }
     }
 
     fn start_node(&mut self, node: usize) {
@@ -257,6 +311,7 @@ impl<F: Fences> World<F> {
             draining_since: None,
             // What was recorded before stands in the heads.
             heard: self.log.opt_outs.len(),
+            links: Links::default(),
         };
         if let Some(old) = self.nodes.get_mut(node) {
             *old = fresh;
@@ -298,6 +353,7 @@ impl<F: Fences> World<F> {
                 break;
             }
             self.now_ms = at_ms;
+            self.stores.now_ms = at_ms;
             self.happen(event);
         }
         self.now_ms = END_MS;
@@ -333,6 +389,12 @@ impl<F: Fences> World<F> {
             }
             Event::Ear(ear) => self.ear(ear),
             Event::Trouble(trouble) => self.trouble(trouble),
+            Event::Weather(weather) => self.weather(weather),
+            Event::TakenForDead(at) => {
+                if self.alive(at).is_some() {
+                    self.crash(at.node);
+                }
+            }
             Event::Reap => self.reap(),
             Event::Packs(quiet) => self.packs(quiet),
             Event::Found(at) => self.found(at),
@@ -347,7 +409,9 @@ impl<F: Fences> World<F> {
     /// The scheduler of a node takes what is due.
     fn tick(&mut self, node: usize) {
         if self.now_ms < TAKING_MS {
-            self.at(self.now_ms + 200, Event::Tick(node));
+            // Each look goes over all contacts: where there are many, looks are rarer.
+            let pause = if self.nodes.len() > 3 { 1_000 } else { 200 };
+            self.at(self.now_ms + pause, Event::Tick(node));
         }
         let Some(held) = self.nodes.get(node) else {
             return;
@@ -355,6 +419,9 @@ impl<F: Fences> World<F> {
         let ready = held.engine.is_some()
             && held.draining_since.is_none()
             && held.paused_until <= self.now_ms
+            && self.now_ms >= held.links.no_truth_until
+            && self.now_ms >= held.links.no_cache_until
+            && !(held.links.is_off() && self.stores.fences.clock_closes)
             && self.stores.truth_up
             && self.stores.cache_up;
         if !ready {

@@ -1,30 +1,25 @@
 //! Every fence is needed: with any one of them out, the simulator finds a broken promise.
 
 use dialer_engine::{AllFences, Fences};
-use dialer_sim::{Faults, Plan, StoreFences, Violation, rules, run};
+use dialer_sim::{Plan, StoreFences, Violation, rules, run};
 
 /// Seeds in which a missing fence must show.
 const SEEDS: u64 = 4_000;
 
 /// Plays seeds until one of the expected promises is broken.
 fn must_break<F: Fences + std::fmt::Debug>(stores: StoreFences, expected: &[Violation]) {
-    must_break_where::<F>(stores, expected, false);
+    must_break_where::<F>(Plan { stores, ..Plan::new(0) }, expected);
 }
 
-/// The same, in worlds whose rules change or do not.
+/// The same, in worlds of this kind.
 #[expect(
     clippy::print_stdout,
     reason = "the seed that shows it, for whoever reads the test's output"
 )]
-fn must_break_where<F: Fences + std::fmt::Debug>(
-    stores: StoreFences,
-    expected: &[Violation],
-    rules_change: bool,
-) {
+fn must_break_where<F: Fences + std::fmt::Debug>(of: Plan, expected: &[Violation]) {
     let rules = rules().expect("the shipped packs load");
     for seed in 0..SEEDS {
-        let plan = Plan { seed, faults: Faults::All, stores, rules_change };
-        let summary = run::<F>(plan, &rules);
+        let summary = run::<F>(Plan { seed, ..of }, &rules);
         if let Some(finding) =
             summary.findings.iter().find(|finding| expected.contains(&finding.violation))
         {
@@ -63,7 +58,8 @@ impl Fences for NoSameRules {
 }
 #[test]
 fn without_comparing_the_rules_a_permit_of_rules_that_were_swapped_out_dials() {
-    must_break_where::<NoSameRules>(StoreFences::ALL, &[Violation::OtherRules], true);
+    let changing = Plan { rules_change: true, ..Plan::new(0) };
+    must_break_where::<NoSameRules>(changing, &[Violation::OtherRules]);
 }
 engine_fence!(
     without_heads_before_facts_a_revoked_consent_dials,
@@ -169,3 +165,33 @@ store_fence!(
     settle_keeps,
     [Violation::OverCap]
 );
+
+/// Without it, in worlds whose stores and clocks fail in every way.
+fn must_break_in_weather(stores: StoreFences, expected: &[Violation]) {
+    must_break_where::<AllFences>(Plan { stores, weather: true, ..Plan::new(0) }, expected);
+}
+
+#[test]
+fn without_closing_on_a_clock_that_is_off_a_stepped_node_calls_at_the_wrong_time() {
+    let stores = StoreFences { clock_closes: false, ..StoreFences::ALL };
+    let expected = [Violation::OverCap, Violation::OutsideWindow, Violation::TooLate];
+    must_break_in_weather(stores, &expected);
+}
+
+#[test]
+fn without_compare_in_postgres_a_split_brain_exceeds_caps() {
+    let stores = StoreFences { compare: false, ..StoreFences::ALL };
+    must_break_in_weather(stores, &[Violation::OverCap]);
+}
+
+#[test]
+fn without_the_bar_on_released_attempts_a_commit_whose_answer_was_lost_stays_open() {
+    let stores = StoreFences { release_bars: false, ..StoreFences::ALL };
+    must_break_in_weather(stores, &[Violation::Outcomes]);
+}
+
+#[test]
+fn without_counting_the_unknown_a_node_taken_for_dead_gives_calls_back() {
+    let stores = StoreFences { unknown_counts: false, ..StoreFences::ALL };
+    must_break_in_weather(stores, &[Violation::SentCalledUnsent, Violation::OverCap]);
+}

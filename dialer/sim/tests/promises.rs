@@ -1,7 +1,7 @@
 //! The promises hold over many seeds. A seed that ever failed is kept in `failed_seeds.txt`.
 
 use dialer_engine::AllFences;
-use dialer_sim::{Faults, Plan, Rules, StoreFences, rules, run, run_fenced};
+use dialer_sim::{Faults, Plan, Rules, Scale, rules, run, run_fenced};
 
 /// Seeds tried in every test run; `sim --count N` tries more.
 const SEEDS: u64 = 2_000;
@@ -12,26 +12,22 @@ fn packs() -> Rules {
 
 /// Plays seeds and fails with the first that finds something, or when too little was called.
 fn play(seeds: impl Iterator<Item = u64>, faults: Faults, yield_permille: usize) {
-    play_where(seeds, faults, yield_permille, false);
+    play_where(seeds, Plan { faults, ..Plan::new(0) }, yield_permille);
 }
 
-/// The same, in worlds whose rules change or do not.
-fn play_where(
-    seeds: impl Iterator<Item = u64>,
-    faults: Faults,
-    yield_permille: usize,
-    rules_change: bool,
-) {
+/// The same, in worlds of this kind.
+fn play_where(seeds: impl Iterator<Item = u64>, of: Plan, yield_permille: usize) {
     let rules = packs();
+    let faults = of.faults;
     let (mut made, mut missed, mut opt_outs) = (0, 0, 0);
     for seed in seeds {
-        let plan = Plan { seed, faults, stores: StoreFences::ALL, rules_change };
+        let plan = Plan { seed, ..of };
         let summary = run::<AllFences>(plan, &rules);
         let findings: Vec<String> = summary.findings.iter().map(ToString::to_string).collect();
         assert!(
             findings.is_empty(),
             "seed {seed} ({faults:?}): replay with `cargo run -p dialer-sim -- --seed {seed}{}`\n{}",
-            if rules_change { " --rules-change" } else { "" },
+            words(of),
             findings.join("\n")
         );
         made += summary.made;
@@ -44,6 +40,22 @@ fn play_where(
         lawful_yield >= yield_permille,
         "lawful yield {lawful_yield} of 1000: {made} made, {missed} missed"
     );
+}
+
+/// What the command is told besides the seed.
+fn words(of: Plan) -> String {
+    let mut words = String::new();
+    for (is, word) in [
+        (of.faults == Faults::None, " --quiet-world"),
+        (of.rules_change, " --rules-change"),
+        (of.weather, " --weather"),
+    ] {
+        words.push_str(if is { word } else { "" });
+    }
+    if let Scale::Of { nodes, people } = of.scale {
+        words.push_str(&format!(" --nodes {nodes} --people {people}"));
+    }
+    words
 }
 
 #[test]
@@ -63,8 +75,51 @@ fn on_a_quiet_afternoon_every_lawful_call_is_made() {
 
 #[test]
 fn with_rules_that_change_nobody_is_called_by_those_that_were_swapped_out_nor_waits_for_ever() {
-    play_where(0..SEEDS / 4, Faults::All, 990, true);
-    play_where(0..SEEDS / 8, Faults::None, 999, true);
+    let changing = Plan { rules_change: true, ..Plan::new(0) };
+    play_where(0..SEEDS / 4, changing, 990);
+    play_where(0..SEEDS / 8, Plan { faults: Faults::None, ..changing }, 999);
+}
+
+#[test]
+fn with_stores_that_fail_in_every_way_no_promise_is_broken() {
+    let weather = Plan { weather: true, ..Plan::new(0) };
+    play_where(0..SEEDS / 4, weather, 990);
+    play_where(0..SEEDS / 8, Plan { faults: Faults::None, ..weather }, 990);
+}
+
+/// Thousands of people and two dozen nodes: what is rare in a small town happens here many times in
+/// one seed.
+const LARGE: Scale = Scale::Of { nodes: 24, people: 3_000 };
+
+#[expect(clippy::print_stdout, reason = "what was played, for whoever reads the test's output")]
+fn play_large(seeds: std::ops::Range<u64>) {
+    let rules = packs();
+    for seed in seeds {
+        let plan = Plan { weather: true, scale: LARGE, ..Plan::new(seed) };
+        println!(
+            "seed {seed}: replay with `cargo run -p dialer-sim -- --seed {seed}{}`",
+            words(plan)
+        );
+        let summary = run::<AllFences>(plan, &rules);
+        println!(
+            "seed {seed}: {} contacts, {} INVITEs, {} missed, {} opt-outs, {} faults of stores",
+            summary.contacts, summary.made, summary.missed, summary.opt_outs, summary.weather
+        );
+        let findings: Vec<String> = summary.findings.iter().map(ToString::to_string).collect();
+        assert!(findings.is_empty(), "seed {seed}\n{}", findings.join("\n"));
+        assert!(summary.made > 3_000 && summary.weather > 24, "the world stood still");
+        assert!(summary.made * 1000 >= (summary.made + summary.missed) * 990, "too little called");
+    }
+}
+
+#[test]
+fn three_thousand_people_and_two_dozen_nodes_in_all_weather() {
+    play_large(0..3);
+}
+
+#[test]
+fn three_thousand_other_people_and_two_dozen_nodes_in_all_weather() {
+    play_large(3..6);
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
             "schema",
         ],
     ),
+    ("dialer-model", Kind::Other, &["dialer-types", "dialer-limiter"]),
     (
         "dialer",
         Kind::Other,

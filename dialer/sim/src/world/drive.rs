@@ -14,7 +14,7 @@ use super::{Event, Faults, World};
 use crate::{
     carrier,
     check::{Leaving, Wire},
-    stores::Incarnation,
+    stores::{Incarnation, Reach},
 };
 
 /// Something a node asks of a store.
@@ -120,23 +120,50 @@ impl<F: Fences> World<F> {
             self.after(1, 5, Event::Answer(at, Box::new(Reply::Committed(placement, Some(true)))));
         }
         let slow = self.faults == Faults::All && self.rng.chance(15);
-        let (low, high) = if slow { (500, 6_000) } else { (1, 20) };
+        let (low, high) = if slow || self.is_slow(at, &op) { (500, 6_000) } else { (1, 20) };
         self.after(low, high, Event::Apply(at, Box::new(op)));
+    }
+
+    /// Whether this takes long: Redis is slow, has to be given its functions, or a node's way to
+    /// Postgres is slow.
+    fn is_slow(&self, at: Incarnation, op: &Op) -> bool {
+        let links = self.nodes.get(at.node).map(|node| node.links).unwrap_or_default();
+        match op {
+            Op::Heads(..) | Op::Forget(_) => self.now_ms < self.stores.slow_until,
+            Op::Reserve(_) => self.now_ms < self.stores.slow_until || !self.stores.functions,
+            _ => self.now_ms < links.slow_truth_until,
+        }
+    }
+
+    /// Whether a commit's answer does not reach this node.
+    fn is_deaf(&self, at: Incarnation) -> bool {
+        self.nodes.get(at.node).is_some_and(|node| self.now_ms < node.links.deaf_until)
+    }
+
+    /// What a node reaches of the stores now.
+    fn reach(&self, at: Incarnation) -> Reach {
+        let links = self.nodes.get(at.node).map(|node| node.links).unwrap_or_default();
+        let all = self.stores.reach();
+        Reach {
+            cache: all.cache.filter(|_| self.now_ms >= links.no_cache_until).map(|_| links.side),
+            truth: all.truth && self.now_ms >= links.no_truth_until,
+        }
     }
 
     /// An operation reaches its store.
     pub(crate) fn apply(&mut self, at: Incarnation, op: Op) {
+        let reach = self.reach(at);
         let durable = matches!(op, Op::Deny(_) | Op::Return(_) | Op::Release(_) | Op::Settle(_));
         if durable {
-            if self.stores.truth_up {
+            if reach.truth {
                 match op {
                     Op::Deny(denied) => {
                         let now = self.base.wall_at(self.now_ms);
-                        self.stores.deny(&denied, at, now);
+                        self.stores.deny(&denied, at, now, reach);
                     }
                     Op::Return(returned) => self.stores.give_back(&returned, at),
-                    Op::Release(released) => self.stores.release(&released, at),
-                    Op::Settle(settlement) => self.stores.settle(&settlement, at),
+                    Op::Release(released) => self.stores.release(&released, at, reach),
+                    Op::Settle(settlement) => self.stores.settle(&settlement, at, reach),
                     _ => {}
                 }
             } else if self.alive(at).is_some() {
@@ -145,28 +172,26 @@ impl<F: Fences> World<F> {
             return;
         }
         let reply = match op {
-            Op::Heads(attempt, subjects) => Reply::Heads(attempt, self.stores.read(&subjects)),
+            Op::Heads(attempt, subjects) => {
+                Reply::Heads(attempt, self.stores.read(&subjects, reach))
+            }
             Op::Facts(attempt) => Reply::Facts(
                 attempt,
-                if self.stores.truth_up { self.facts(attempt).map(Box::new) } else { None },
+                if reach.truth { self.facts(attempt).map(Box::new) } else { None },
             ),
             Op::Reserve(demand) => {
-                let granted = self.stores.cache_up.then(|| self.stores.cache.reserve(&demand));
-                Reply::Reserved(demand.placement(), granted)
+                Reply::Reserved(demand.placement(), self.stores.reserve(&demand, reach))
             }
             Op::Commit(commitment) => {
                 let placement = commitment.demand.placement();
-                let done =
-                    self.stores.truth_up.then(|| self.stores.commit(&commitment, at, self.now_ms));
-                if !self.stores.fences.commit_first {
+                let done = reach.truth.then(|| self.stores.commit(&commitment, at, self.now_ms));
+                if !self.stores.fences.commit_first || self.is_deaf(at) {
                     return;
                 }
                 Reply::Committed(placement, done)
             }
             Op::Forget(subjects) => {
-                for subject in subjects {
-                    self.stores.cache.forget(subject);
-                }
+                self.stores.forget(&subjects, reach);
                 return;
             }
             Op::Deny(_) | Op::Return(_) | Op::Release(_) | Op::Settle(_) => return,
@@ -282,9 +307,11 @@ impl<F: Fences> World<F> {
     /// Directly before the send: the last look at the clock (G3).
     fn send(&mut self, at: Incarnation, transmit: &Transmit) {
         let (base, now_ms) = (self.base, self.now_ms);
+        let closes = self.stores.fences.clock_closes;
         let Some(node) = self.alive(at) else { return };
         let now = node.now(base, now_ms);
-        let late = transmit.send_before.is_some_and(|before| now.mono >= before);
+        let off = transmit.kind == TransmitKind::InviteFirst && node.links.is_off();
+        let late = transmit.send_before.is_some_and(|before| now.mono >= before) || (off && closes);
         if late {
             if let Some(call) = transmit.call {
                 self.give(at.node, Input::TooLate(call));

@@ -45,16 +45,17 @@ impl<F: Fences> World<F> {
     fn ask(&mut self, at: Incarnation) {
         let now_ms = self.now_ms;
         let Some(node) = self.alive(at) else { return };
-        let paused = node.paused_until > now_ms;
+        let links = node.links;
+        let away = node.paused_until > now_ms || links.no_truth_until > now_ms;
         self.at(now_ms + ASK_MS, Event::Ear(Ear::Ask(at)));
-        if paused {
+        if away {
             return;
         }
         let troubled = self.faults == Faults::All;
         if troubled && self.rng.chance(20) {
             return; // lost
         }
-        let slow = troubled && self.rng.chance(20);
+        let slow = links.slow_truth_until > now_ms || (troubled && self.rng.chance(20));
         let (low, high) = if slow { (300, 3_000) } else { (1, 20) };
         self.after(low, high, Event::Ear(Ear::Question(at, now_ms)));
     }
@@ -78,6 +79,10 @@ impl<F: Fences> World<F> {
             };
             self.log.told.push(Told { at_ms: now_ms, by: at, which });
             self.give(at.node, Input::Suppressed(out));
+        }
+        // The answer tells Postgres's time, too: a node whose clock is another's gets no lease.
+        if self.alive(at).is_none_or(|node| node.links.is_off()) {
+            return;
         }
         let until = self.base.mono + Duration::from_millis(asked_ms + LEASE_MS);
         self.give(at.node, Input::Leased(until));

@@ -4,8 +4,13 @@ use dialer_engine::{Fences, Input, OptOut};
 use dialer_limiter::Mark;
 use dialer_types::{Purpose, SellerNo, SubjectId};
 
-use super::{Event, Faults, TAKING_MS, World};
-use crate::{carrier::Outage, check, people::PURPOSE, stores::Place};
+use super::{BEAT_MS, DEAD_AFTER_MS, Event, Faults, TAKING_MS, World};
+use crate::{
+    carrier::Outage,
+    check,
+    people::PURPOSE,
+    stores::{Incarnation, Place},
+};
 
 /// Something that happens to the world.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +34,8 @@ pub(crate) enum Trouble {
 impl<F: Fences> World<F> {
     pub(crate) fn plan_trouble(&mut self) {
         let persons = u64::try_from(self.people.persons.len()).unwrap_or(1);
-        for _ in 0..self.rng.between(2, 8) {
+        let times = if persons > 100 { persons / 20 } else { self.rng.between(2, 8) };
+        for _ in 0..times {
             let who = usize::try_from(self.rng.between(0, persons - 1)).unwrap_or(0);
             let trouble =
                 if self.rng.chance(600) { Trouble::Suppress(who) } else { Trouble::Revoke(who) };
@@ -42,7 +48,7 @@ impl<F: Fences> World<F> {
         for at in (1_000..TAKING_MS).step_by(7_000) {
             self.at(at, Event::Trouble(Trouble::Snapshot));
         }
-        for _ in 0..self.rng.between(2, 10) {
+        for _ in 0..self.rng.between(2, 10).max(nodes) {
             let node = usize::try_from(self.rng.between(0, nodes - 1)).unwrap_or(0);
             let length = self.rng.between(500, 20_000);
             let trouble = match self.rng.between(0, 99) {
@@ -77,14 +83,7 @@ impl<F: Fences> World<F> {
     pub(crate) fn trouble(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::Crash(node) => self.crash(node),
-            Trouble::Pause(node, length) => {
-                if let Some(held) = self.nodes.get_mut(node)
-                    && held.paused_until <= self.now_ms
-                {
-                    held.paused_until = self.now_ms + length;
-                    self.at(self.now_ms + length, Event::Resume(node));
-                }
-            }
+            Trouble::Pause(node, length) => self.pause(node, length),
             Trouble::TruthDown(length) => {
                 self.stores.truth_up = false;
                 self.at(self.now_ms + length, Event::Trouble(Trouble::TruthUp));
@@ -133,7 +132,31 @@ impl<F: Fences> World<F> {
         }
     }
 
-    fn crash(&mut self, node: usize) {
+    /// A node is held up: if for long, the others take it for dead.
+    pub(crate) fn pause(&mut self, node: usize, length: u64) {
+        let until = self.now_ms + length;
+        let Some(held) = self.nodes.get_mut(node).filter(|held| held.paused_until <= self.now_ms)
+        else {
+            return;
+        };
+        held.paused_until = until;
+        let at = held.at;
+        self.at(until, Event::Resume(node));
+        if self.weather {
+            self.silent(at, until);
+        }
+    }
+
+    /// A node writes no heartbeat until then. If that is too long it is reaped, finds out when it is
+    /// back, and stops.
+    pub(crate) fn silent(&mut self, at: Incarnation, until: u64) {
+        if until > self.now_ms + DEAD_AFTER_MS {
+            self.dead.push((at, self.now_ms));
+            self.at(until + BEAT_MS, Event::TakenForDead(at));
+        }
+    }
+
+    pub(crate) fn crash(&mut self, node: usize) {
         let Some(held) = self.nodes.get_mut(node) else {
             return;
         };
@@ -188,10 +211,11 @@ impl<F: Fences> World<F> {
             _ => None,
         };
         let mark = Mark::suppressed((seller != SellerNo(0)).then_some(seller)).about(purpose);
+        let reach = self.stores.reach();
         for subject in &subjects {
             let token = self.stores.token();
             if self.stores.fences.optout_moves_head {
-                self.stores.advance(*subject, |head| head.with_mark(token, mark).ok());
+                self.stores.advance(*subject, reach, |head| head.with_mark(token, mark).ok());
             }
         }
         self.opted_out(OptOut { subjects, seller, purpose }, false);
@@ -218,10 +242,11 @@ impl<F: Fences> World<F> {
             return;
         }
         let subjects = self.subjects_of(who);
+        let reach = self.stores.reach();
         for subject in &subjects {
             let token = self.stores.token();
             if self.stores.fences.optout_moves_head {
-                self.stores.advance(*subject, |head| Some(head.touched(token)));
+                self.stores.advance(*subject, reach, |head| Some(head.touched(token)));
             }
         }
         let Some(person) = self.people.persons.get(who) else {
