@@ -1,6 +1,7 @@
 //! What an event in the API does beyond its own row: numbers of a person, waking contacts, telling
 //! Redis. Order of locks everywhere in this process: persons, accounts, numbers, heads, contacts.
 
+use dialer_stores::{RedisError, SUPPRESS};
 use dialer_types::{Purpose, SubjectId, UnixMillis};
 use schema::heads::Moved;
 use sqlx::PgConnection;
@@ -76,11 +77,15 @@ pub(crate) async fn announce_opt_out(
     moved: &[Moved],
     seller: i32,
     purpose: Option<Purpose>,
-) -> Result<(), crate::redis::RedisError> {
+) -> Result<(), RedisError> {
     app.metrics.opt_outs.inc();
     let subjects: Vec<i64> = moved.iter().map(|moved| moved.subject.0).collect();
     // The announcement comes first: it cancels what rings.
-    let told = app.redis.publish_opt_out(&subjects, seller, purpose).await;
+    let mut message = serde_json::json!({ "subjects": subjects, "seller": seller });
+    if let (Some(message), Some(purpose)) = (message.as_object_mut(), purpose) {
+        message.insert("purpose".to_owned(), purpose.as_str().into());
+    }
+    let told = app.redis.publish(SUPPRESS, &message.to_string()).await;
     let followed = app.redis.follow(moved).await;
     let outcome = told.and(followed);
     if outcome.is_err() {

@@ -83,7 +83,7 @@ async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis(
     };
     // Redis holds the heads as they are; one copy is of another time.
     for (subject, head) in &before {
-        let _: () = copies.set(format!("rf1:{{{subject}}}"), head).await.unwrap();
+        let _: () = copies.set(format!("rf2:{subject}"), head).await.unwrap();
     }
     let mut heard = client.get_async_pubsub().await.unwrap();
     heard.subscribe("rf:suppress").await.unwrap();
@@ -99,7 +99,7 @@ async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis(
     let message: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
     assert_eq!(message, json!({ "subjects": subjects, "seller": 1 }));
     for subject in subjects {
-        let copy: Vec<u8> = copies.get(format!("rf1:{{{subject}}}")).await.unwrap();
+        let copy: Vec<u8> = copies.get(format!("rf2:{subject}")).await.unwrap();
         assert!(
             Head::decode(&copy).unwrap().marks().contains(&mark),
             "the copy of {subject} followed"

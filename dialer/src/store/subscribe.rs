@@ -13,6 +13,7 @@ use dialer_engine::{Input, OptOut};
 use dialer_facts::Standing;
 use dialer_judge::{CLOCK_BOUND, PERMIT_LIFE};
 use dialer_limiter::{Head, MarkKind};
+pub use dialer_stores::{CAMPAIGN, SUPPRESS};
 use dialer_types::{PlacementId, Purpose, SellerNo, SubjectId, UnixMillis};
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -20,13 +21,9 @@ use sqlx::Row;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, StoreError, Stores, raw};
+use super::{PATIENCE, StoreError, Stores, postgres, raw};
 use crate::{gate::Need, inbox::Inbox};
 
-/// Somebody must not be called any more.
-pub const SUPPRESS: &str = "rf:suppress";
-/// A campaign or trunk was changed.
-pub const CAMPAIGN: &str = "rf:campaign";
 /// Pause before the next attempt to subscribe.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -102,6 +99,7 @@ async fn listen(
     live: &Live,
     reload: &Notify,
 ) -> Result<(), StoreError> {
+    let moves = stores.redis.moves();
     let connect = async {
         let mut subscription = stores.redis.subscription().await?;
         subscription.subscribe(SUPPRESS).await?;
@@ -131,6 +129,10 @@ async fn listen(
                 tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>())
                     .await
                     .map_err(|_| StoreError::Late)??;
+                // Another server is the one to listen to: this one may be cut off from it.
+                if stores.redis.moves() != moves {
+                    return Err(StoreError::Late);
+                }
             }
         }
     }
@@ -205,16 +207,23 @@ fn judged_at(placement: PlacementId) -> UnixMillis {
 
 /// Asks both stores whether they are there, until the end.
 pub async fn probe(stores: Arc<Stores>, stop: CancellationToken) {
+    let mut retired = false;
     loop {
-        let redis = stores.redis(async { Ok(stores.redis.probe().await?) }).await;
+        let redis = stores.redis(stores.redis.probe()).await;
         stores.gate.report(Need::Redis, redis.is_ok());
-        let postgres = stores
-            .postgres(async {
-                sqlx::query("SELECT 1").execute(&stores.pool).await?;
-                Ok(())
-            })
-            .await;
-        stores.gate.report(Need::Postgres, postgres.is_ok());
+        stores.metrics.redis_full.set(i64::from(stores.redis.is_out_of_memory()));
+        let asked = stores.postgres(async { Ok(postgres::probe(&stores.pool).await?) }).await;
+        if let Ok(Err(oldest)) = asked
+            && !retired
+        {
+            tracing::error!(
+                oldest,
+                ours = schema::VERSION,
+                "a migration has retired this release: start a newer one"
+            );
+            retired = true;
+        }
+        stores.gate.report(Need::Postgres, matches!(asked, Ok(Ok(()))));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PAUSE * 2) => {}
