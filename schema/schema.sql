@@ -454,6 +454,14 @@ CREATE TABLE public.prompt_state (
     since bigint NOT NULL
 );
 
+CREATE TABLE public.schema_version (
+    single boolean DEFAULT true NOT NULL,
+    version integer NOT NULL,
+    oldest integer NOT NULL,
+    CONSTRAINT schema_version_check CHECK ((oldest <= version)),
+    CONSTRAINT schema_version_single_check CHECK (single)
+);
+
 CREATE TABLE public.seller (
     id uuid NOT NULL,
     no integer NOT NULL,
@@ -694,6 +702,9 @@ ALTER TABLE ONLY public.placement
 
 ALTER TABLE ONLY public.prompt_state
     ADD CONSTRAINT prompt_state_pkey PRIMARY KEY (node, campaign_id);
+
+ALTER TABLE ONLY public.schema_version
+    ADD CONSTRAINT schema_version_pkey PRIMARY KEY (single);
 
 ALTER TABLE ONLY public.seller
     ADD CONSTRAINT seller_name_key UNIQUE (name);
@@ -1029,6 +1040,8 @@ GRANT SELECT,INSERT ON TABLE public.placement TO ringfence_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.prompt_state TO ringfence_app;
 
+GRANT SELECT ON TABLE public.schema_version TO ringfence_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.seller TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.subject TO ringfence_app;
@@ -1046,3 +1059,4 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.wish_event TO ringfence_app;
 
 INSERT INTO public.deployment DEFAULT VALUES;
+INSERT INTO public.schema_version (version, oldest) VALUES (10, 10);

@@ -3,10 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use dialer_audit::Signer;
+use dialer_stores::{Redis, postgres};
 use dialer_types::{Mint, UnixMillis};
 use schema::config::Config;
 use sqlx::{
-    PgPool, Row,
+    PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -17,7 +18,6 @@ use crate::{
     clock::Clock,
     judging::{Judging, LOOK_EVERY},
     metrics::{Metrics, PACK},
-    redis::Link,
 };
 
 /// How long a request waits for a Postgres connection before it is told to come back.
@@ -29,7 +29,7 @@ pub struct App {
     /// The truth.
     pub pool: PgPool,
     /// Told what changed.
-    pub redis: Link,
+    pub redis: Redis,
     /// Keys of the numbers.
     pub keys: schema::numbers::NumberKeys,
     /// What checkpoints of this deployment verify under.
@@ -51,21 +51,21 @@ impl App {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         crate::words::check().map_err(StartError::Sentences)?;
         let pool = connect(config).await?;
-        let place = || config.postgres.url.to_string();
-        let deployment = sqlx::query("SELECT mode, clock_offset_ms FROM deployment")
-            .fetch_one(&pool)
-            .await
-            .map_err(|reason| StartError::NoSchema { place: place(), reason })?;
-        let (mode, offset): (String, i64) = deployment
-            .try_get(0)
-            .and_then(|mode| Ok((mode, deployment.try_get(1)?)))
-            .map_err(|reason| StartError::NoSchema { place: place(), reason })?;
+        postgres::check(&pool, &config.postgres.url).await?;
+        let (mode, offset): (String, i64) =
+            sqlx::query_as("SELECT mode, clock_offset_ms FROM deployment")
+                .fetch_one(&pool)
+                .await
+                .map_err(|reason| StartError::Postgres {
+                place: config.postgres.url.to_string(),
+                reason,
+            })?;
         if offset != 0 && mode != "demo" {
             return Err(StartError::ClockOffset(offset));
         }
-        let redis = Link::connect(&config.redis)
-            .await
-            .map_err(|reason| StartError::Redis { place: config.redis.to_string(), reason })?;
+        let unfit = |reason| StartError::Redis { place: config.redis.to_string(), reason };
+        let redis = Redis::reach(&config.redis).map_err(unfit)?;
+        redis.check().await.map_err(unfit)?;
         let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)
             .map_err(|error| StartError::Keys(format!("the audit signing key: {error}")))?;
         Ok(Self {

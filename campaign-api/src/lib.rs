@@ -8,7 +8,6 @@ pub mod http;
 mod import;
 mod judging;
 pub mod metrics;
-pub mod redis;
 pub mod users;
 pub mod words;
 
@@ -26,16 +25,9 @@ pub enum StartError {
         /// What it, or the way to it, said.
         reason: sqlx::Error,
     },
-    /// Postgres is there and the tables are not.
-    #[error(
-        "Postgres at {place} has no schema of this version ({reason}); run: campaign-api migrate"
-    )]
-    NoSchema {
-        /// Its URL without the password.
-        place: String,
-        /// What is missing.
-        reason: sqlx::Error,
-    },
+    /// Postgres is there and cannot be used.
+    #[error("{0}")]
+    Unfit(#[from] dialer_stores::postgres::PostgresError),
     /// The migrations do not apply.
     #[error("migrating {place}: {reason}")]
     Migrate {
@@ -50,7 +42,7 @@ pub enum StartError {
         /// Its URL without the password.
         place: String,
         /// Why not.
-        reason: redis::RedisError,
+        reason: dialer_stores::RedisError,
     },
     /// The stored clock offset is for the demo only.
     #[error("deployment.clock_offset_ms is {0} outside the demo: refused")]

@@ -100,15 +100,13 @@ async fn prepare(config: Config) -> Result<Ground> {
     let packs = Packs::open(packs, house)?;
     let rules = packs.held();
     let pool = postgres::connect(&config.postgres).await?;
-    postgres::check_durable(&pool, &config.postgres).await?;
+    postgres::check(&pool, &config.postgres.url).await?;
+    let standby = postgres::check_durable(&pool, &config.postgres.url).await?;
     let clock = Clock::of_deployment(&pool).await?;
-    let redis = Redis::new(config.redis.expose()).context("redis.url")?;
-    let probe = timeout(PATIENCE, redis.probe()).await;
-    probe
-        .map_err(anyhow::Error::from)
-        .and_then(|answer| Ok(answer?))
-        .with_context(|| format!("cannot use Redis at {}", config.redis))?;
+    let redis = Redis::reach(&config.redis).context("[redis]")?;
+    redis.check().await.with_context(|| format!("cannot use Redis at {}", config.redis))?;
     let metrics = Metrics::new()?;
+    metrics.synchronous_standby.set(i64::from(standby));
     metrics.describe_rules(&rules);
     let gate = Gate::new(metrics.clone());
     let mut mint = Mint::new(seed()?);

@@ -107,6 +107,18 @@ pub struct Metrics {
     pub store_seconds: HistogramVec,
     /// `ringfence_store_up{store}`
     pub store_up: IntGaugeVec,
+    /// `ringfence_heads_read_total{from}`
+    pub heads_read: IntCounterVec,
+    /// `ringfence_redis_used_bytes`
+    pub redis_used: IntGauge,
+    /// `ringfence_redis_limit_bytes`
+    pub redis_limit: IntGauge,
+    /// `ringfence_redis_evicted_keys`
+    pub redis_evicted: IntGauge,
+    /// `ringfence_redis_out_of_memory`
+    pub redis_full: IntGauge,
+    /// `ringfence_postgres_synchronous_standby`
+    pub synchronous_standby: IntGauge,
     /// `ringfence_trunk_breaker_open{trunk}`
     pub trunk_open: IntGaugeVec,
     /// `ringfence_trunk_info{trunk,name}`
@@ -229,6 +241,12 @@ impl Metrics {
             store_errors: m.counters("ringfence_store_errors_total", "failed or late calls of a store", &["store"])?,
             store_seconds: m.histograms("ringfence_store_seconds", "time of a call of a store, failed ones too", &["store"], SECONDS)?,
             store_up: m.gauges("ringfence_store_up", "1 when the need of the gate is met", &["store"])?,
+            heads_read: m.counters("ringfence_heads_read_total", "heads read for judgements: redis, a copy; missing, reserved or unreadable, from Postgres because the copy was", &["from"])?,
+            redis_used: m.gauge("ringfence_redis_used_bytes", "memory that Redis uses, over all masters")?,
+            redis_limit: m.gauge("ringfence_redis_limit_bytes", "maxmemory of Redis, over all masters; 0: no limit")?,
+            redis_evicted: m.gauge("ringfence_redis_evicted_keys", "copies that Redis dropped to make room, since it started")?,
+            redis_full: m.gauge("ringfence_redis_out_of_memory", "1 while Redis takes no writes because its memory is full: the gate is closed")?,
+            synchronous_standby: m.gauge("ringfence_postgres_synchronous_standby", "1 when commits waited for a standby at the start of this process")?,
             trunk_open: m.gauges("ringfence_trunk_breaker_open", "1 when the breaker of a trunk is open: no INVITE goes there", &["trunk"])?,
             trunk_info: m.gauges("ringfence_trunk_info", "always 1: the name of a trunk", &["trunk","name"])?,
             trunk_invites: m.counters("ringfence_trunk_invites_total", "INVITEs that left, re-sends after a challenge too", &["trunk"])?,
@@ -297,6 +315,9 @@ impl Metrics {
         for store in ["postgres", "redis"] {
             self.store_errors.with_label_values(&[store]);
             self.store_seconds.with_label_values(&[store]);
+        }
+        for from in ["redis", "missing", "reserved", "unreadable"] {
+            self.heads_read.with_label_values(&[from]);
         }
     }
 

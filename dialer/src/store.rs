@@ -6,6 +6,7 @@ pub mod commit;
 pub mod deny;
 pub mod export;
 pub mod facts;
+pub mod flights;
 pub mod heads;
 pub mod lease;
 pub mod ledger;
@@ -50,7 +51,7 @@ pub enum StoreError {
     Sql(#[from] sqlx::Error),
     /// Redis failed.
     #[error("redis: {0}")]
-    Redis(#[from] ::redis::RedisError),
+    Redis(#[from] redis::RedisError),
     /// It took longer than [`PATIENCE`].
     #[error("no answer in time")]
     Late,
@@ -68,6 +69,12 @@ pub enum StoreError {
         /// What.
         what: String,
     },
+}
+
+impl From<::redis::RedisError> for StoreError {
+    fn from(error: ::redis::RedisError) -> Self {
+        Self::Redis(error.into())
+    }
 }
 
 impl From<HeadsError> for StoreError {
@@ -148,6 +155,8 @@ pub struct Stores {
     pub node: NodeId,
     /// Opens numbers.
     pub keys: NumberKeys,
+    /// Reads of heads under way.
+    pub(crate) flights: flights::Flights,
     mint: Mutex<Mint>,
 }
 
@@ -164,7 +173,8 @@ impl Stores {
         keys: NumberKeys,
         seed: Mint,
     ) -> Self {
-        Self { pool, redis, clock, gate, metrics, node, keys, mint: Mutex::new(seed) }
+        let flights = flights::Flights::new();
+        Self { pool, redis, clock, gate, metrics, node, keys, flights, mint: Mutex::new(seed) }
     }
 
     /// A token nobody has used.
@@ -193,9 +203,9 @@ impl Stores {
     /// As the call, or [`StoreError::Late`].
     pub async fn redis<T>(
         &self,
-        call: impl Future<Output = Result<T, StoreError>>,
+        call: impl Future<Output = Result<T, redis::RedisError>>,
     ) -> Result<T, StoreError> {
-        self.bounded(Need::Redis, call).await
+        self.bounded(Need::Redis, async { Ok(call.await?) }).await
     }
 
     async fn bounded<T>(

@@ -2,6 +2,7 @@
 //! every fault in it is reported at once.
 
 mod reader;
+mod redis;
 
 use std::{
     fmt,
@@ -12,6 +13,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reader::Reader;
+pub use redis::{Login, Place, Redis, RedisWay};
 
 use crate::numbers::NumberKeys;
 
@@ -105,7 +107,7 @@ pub struct Config {
     /// The truth.
     pub postgres: Postgres,
     /// The copy.
-    pub redis: StoreUrl,
+    pub redis: Redis,
     /// Read from the file that `[keys]` names.
     pub keys: Keys,
     /// The API process.
@@ -197,8 +199,7 @@ impl Config {
         let postgres = reader.section("postgres", &["url", "url_file", "max_connections"]);
         let postgres_url = reader.url(&postgres, folder, &["postgres://", "postgresql://"]);
         let max_connections = reader.number(&postgres, "max_connections", 8, 1, 200);
-        let redis = reader.section("redis", &["url", "url_file"]);
-        let redis_url = reader.url(&redis, folder, &["redis://"]);
+        let redis = Redis::read(&mut reader, folder);
         let keys = reader.section("keys", &["file"]);
         let keys_file = reader.path(&keys, "file", folder);
         let api = reader.section("api", &["listen", "admin"]);
@@ -240,7 +241,7 @@ impl Config {
         let max_connections = u32::try_from(max_connections).unwrap_or(8);
         let config = Self {
             postgres: Postgres { url: StoreUrl(postgres_url), max_connections },
-            redis: StoreUrl(redis_url),
+            redis,
             keys: Keys {
                 numbers: NumberKeys { cipher: [0; 32], lookup: [0; 32] },
                 audit_signing: [0; 32],
@@ -364,6 +365,47 @@ rtp_ports = [5, 4]
             "speling",
         ] {
             assert!(faults.iter().any(|fault| fault.contains(key)), "{key} in {faults:?}");
+        }
+    }
+
+    #[test]
+    fn redis_is_reached_by_one_server_by_sentinels_or_as_a_cluster() {
+        let url = "url = \"redis://:hidden@127.0.0.1:6379\"";
+        let parsed = |redis: &str| {
+            let text = GOOD.replace(url, redis);
+            Config::parse(&text, Path::new("/nowhere")).map(|(config, _)| config.redis)
+        };
+        let redis = parsed("sentinels = [\"c:3\", \"a:1\", \"[::1]:2\"]\nservice = \"voice\"");
+        let said = redis.unwrap().to_string();
+        assert_eq!(said, "the master \"voice\" of the Sentinels [::1]:2, a:1, c:3");
+        let redis = parsed("cluster = [\"a:1\"]\ntls = true").unwrap();
+        assert_eq!((redis.to_string().as_str(), redis.tls), ("the cluster of a:1", true));
+        assert!(parsed("url = \"rediss://u:hidden@h:1\"").unwrap().tls);
+        for (wrong, key) in [
+            ("cluster = [\"a:1\"]\nurl = \"redis://h\"", "redis.cluster is one way too many"),
+            ("cluster = [\"a\"]", "redis.cluster must be a list"),
+            ("cluster = [\"a:1\", 2]", "redis.cluster must be a list"),
+            ("cluster = [\"a:1\"]\nservice = \"x\"", "redis.service is for Sentinel only"),
+            ("cluster = [\"a:1\"]\nusername = \"u\"", "redis.username has no password_file"),
+            ("cluster = [\"a:1\"]\ntls = 1", "redis.tls must be true or false"),
+            ("cluster = [\"a:1\"]\npassword_file = \"no\"", "redis.password_file cannot be read"),
+            (
+                "sentinels = [\"a:1\", \"b:1\"]\nservice = \"x\"",
+                "redis.sentinels must be a list of 3",
+            ),
+            ("sentinels = [\"a:1\", \"b:1\", \"c:1\"]", "redis.service is missing"),
+            (
+                "url = \"redis://h\"\ntls = true",
+                "redis.tls is for Sentinel and Cluster: write rediss",
+            ),
+            (
+                "url = \"redis://h\"\nusername = \"u\"\npassword_file = \"p\"",
+                "redis.username is for",
+            ),
+            ("url = \"rediss://h\"\nca_file = \"no.pem\"", "redis.ca_file cannot be read"),
+        ] {
+            let faults = parsed(wrong).unwrap_err();
+            assert!(faults.iter().any(|fault| fault.contains(key)), "{wrong}: {faults:?}");
         }
     }
 

@@ -25,7 +25,7 @@ pub enum HeadsError {
     },
 }
 
-/// A head that moved: what Redis must be told (`rf1_follow`).
+/// A head that moved: what Redis must be told (`rf2_follow`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
     /// Whose.

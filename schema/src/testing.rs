@@ -4,11 +4,15 @@
 mod postgres;
 mod process;
 mod redis;
+mod redis_groups;
+mod unfit;
 
 use std::path::PathBuf;
 
 pub use postgres::{PostgresOptions, PrivatePostgres};
-pub use redis::PrivateRedis;
+pub use redis::{PrivateRedis, RedisOptions};
+pub use redis_groups::{PrivateCluster, SERVICE, WatchedRedis};
+pub use unfit::{UnfitPostgres, UnfitRedis, unfit_postgres, unfit_redis};
 
 /// Why a private server does not run.
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,7 @@ const CATALOG: &[&str] = &[
      FROM pg_class, aclexplode(relacl)
      WHERE relnamespace = 'public'::regnamespace AND grantee = 'ringfence_app'::regrole",
     "SELECT 'deployment ' || deployment::text FROM deployment",
+    "SELECT 'version ' || schema_version::text FROM schema_version",
 ];
 
 async fn catalog(url: &str) -> BTreeSet<String> {
@@ -62,6 +63,24 @@ async fn schema_sql_makes_the_same_database_as_the_migrations() {
     );
 }
 
+/// A migration that forgot the row would let old releases run on tables they do not know.
+#[tokio::test]
+async fn the_newest_migration_has_written_its_number_into_the_database() {
+    let postgres = PrivatePostgres::shared().unwrap();
+    let database = postgres.new_database().unwrap();
+    let mut connection = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
+    schema::MIGRATOR.run_direct(None, &mut connection, false).await.unwrap();
+    let newest = schema::MIGRATOR.iter().map(|migration| migration.version).max();
+    assert_eq!(newest, Some(i64::from(schema::VERSION)), "schema::VERSION is the newest migration");
+    let (version, oldest): (i32, i32) =
+        sqlx::query_as("SELECT version, oldest FROM schema_version")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(version, schema::VERSION, "schema_version.version");
+    assert!(oldest <= schema::VERSION);
+}
+
 /// Not a check: writes `schema.sql` from the migrations, after a migration was added.
 #[tokio::test]
 #[ignore = "writes schema.sql"]
@@ -96,5 +115,12 @@ async fn write_schema_sql() {
         blank = line.is_empty();
     }
     text.push_str("INSERT INTO public.deployment DEFAULT VALUES;\n");
+    let row: String = sqlx::query_scalar("SELECT version || ', ' || oldest FROM schema_version")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    text.push_str("INSERT INTO public.schema_version (version, oldest) VALUES (");
+    text.push_str(&row);
+    text.push_str(");\n");
     std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.sql"), text).unwrap();
 }

@@ -422,7 +422,8 @@ async fn move_contacts(
 
 /// Dialers that do not hear of it find out when they next look at the table.
 pub(super) async fn announce(app: &App, id: CampaignId, status: &str) {
-    if let Err(error) = app.redis.publish_campaign(&id.to_string(), status).await {
+    let message = serde_json::json!({ "campaign": id.to_string(), "status": status }).to_string();
+    if let Err(error) = app.redis.publish(dialer_stores::CAMPAIGN, &message).await {
         app.metrics.redis_failures.inc();
         tracing::warn!(%error, campaign = %id, "dialers were not told that a campaign changed");
     }

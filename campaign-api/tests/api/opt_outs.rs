@@ -80,7 +80,7 @@ async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis(
     };
     // Redis holds the heads as they are; one copy is of another time.
     for (subject, head) in &before {
-        let _: () = copies.set(format!("rf1:{{{subject}}}"), head).await.unwrap();
+        let _: () = copies.set(format!("rf2:{subject}"), head).await.unwrap();
     }
 
     let body = json!({ "seller": seller, "person": "ann", "reason": "asked on the phone" });
@@ -92,7 +92,7 @@ async fn suppressing_a_person_marks_the_person_and_every_number_and_tells_redis(
     assert_eq!(marked(&heads(&world).await, mark), 3);
     assert_eq!(told(&world).await, [(recorded["subjects"].clone(), 1, None)]);
     for subject in subjects {
-        let copy: Vec<u8> = copies.get(format!("rf1:{{{subject}}}")).await.unwrap();
+        let copy: Vec<u8> = copies.get(format!("rf2:{subject}")).await.unwrap();
         assert!(
             Head::decode(&copy).unwrap().marks().contains(&mark),
             "the copy of {subject} followed"

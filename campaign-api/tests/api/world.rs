@@ -10,7 +10,7 @@ use campaign_api::{
 use dialer_types::{Mint, UnixMillis};
 use reqwest::{Method, Response, StatusCode};
 use schema::{
-    config::{Api, Config, Dialer, Keys, Postgres, StoreUrl},
+    config::{Api, Config, Dialer, Keys, Postgres, Redis, StoreUrl},
     numbers::NumberKeys,
     testing::{PrivatePostgres, PrivateRedis},
 };
@@ -34,7 +34,7 @@ pub(crate) fn config(postgres: &str, redis: &str) -> Config {
     let nowhere = "127.0.0.1:1".parse().unwrap();
     Config {
         postgres: Postgres { url: StoreUrl::new(postgres.to_owned()), max_connections: 5 },
-        redis: StoreUrl::new(redis.to_owned()),
+        redis: Redis::single(StoreUrl::new(redis.to_owned())),
         keys: Keys {
             numbers: NumberKeys { cipher: [1; 32], lookup: [2; 32] },
             audit_signing: [3; 32],

@@ -69,6 +69,42 @@ impl Entry {
         out.push(u8::from(self.inbound));
     }
 
+    /// The same in 16 to 24 bytes: small numbers of sellers and campaigns take one or two bytes each,
+    /// and the codes two together.
+    pub(crate) fn pack_short(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.to_be_bytes());
+        out.extend_from_slice(&self.at_seconds.to_be_bytes());
+        let codes = u16::from(self.purpose.code()) << 11
+            | u16::from(self.technology.code()) << 7
+            | u16::from(self.outcome.code()) << 1
+            | u16::from(self.inbound);
+        out.extend_from_slice(&codes.to_be_bytes());
+        pack_number(self.seller.0, out);
+        pack_number(self.campaign.0, out);
+    }
+
+    /// Reads what [`Entry::pack_short`] wrote, and what comes after it.
+    pub(crate) fn unpack_short(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (key, rest) = bytes.split_first_chunk::<8>()?;
+        let (at, rest) = rest.split_first_chunk::<4>()?;
+        let (codes, rest) = rest.split_first_chunk::<2>()?;
+        let (seller, rest) = unpack_number(rest)?;
+        let (campaign, rest) = unpack_number(rest)?;
+        let codes = u16::from_be_bytes(*codes);
+        let code = |shift: u32, mask: u16| u8::try_from((codes >> shift) & mask).ok();
+        let entry = Self {
+            key: u64::from_be_bytes(*key),
+            at_seconds: u32::from_be_bytes(*at),
+            seller: SellerNo(seller),
+            campaign: CampaignNo(campaign),
+            purpose: Purpose::from_code(code(11, 0x1f)?)?,
+            technology: Technology::from_code(code(7, 0x0f)?)?,
+            outcome: Outcome::from_code(code(1, 0x3f)?)?,
+            inbound: codes & 1 == 1,
+        };
+        Some((entry, rest))
+    }
+
     pub(crate) fn unpack(bytes: &[u8; ENTRY_BYTES]) -> Result<Self, HeadError> {
         let [
             k0,
@@ -111,6 +147,32 @@ impl Entry {
             },
         })
     }
+}
+
+/// Seven bits a byte, the lowest first; the high bit says that another byte follows.
+fn pack_number(mut number: u32, out: &mut Vec<u8>) {
+    loop {
+        let low = u8::try_from(number & 0x7f).unwrap_or(0);
+        number >>= 7;
+        if number == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// A number has one spelling: none that is too long, or above `u32`, is read.
+fn unpack_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut number = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(5) {
+        number |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            let spelled_out = at > 0 && *byte == 0;
+            let number = u32::try_from(number).ok().filter(|_| !spelled_out)?;
+            return Some((number, bytes.get(at + 1..)?));
+        }
+    }
+    None
 }
 
 /// What a mark says.
@@ -180,5 +242,29 @@ impl Mark {
                 code => Some(Purpose::from_code(code).ok_or(HeadError::Value)?),
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_fits_the_bits_that_a_short_entry_has_for_it() {
+        assert!(Purpose::ALL.iter().all(|it| it.code() < 1 << 5));
+        assert!(Technology::ALL.iter().all(|it| it.code() < 1 << 4));
+        assert!(Outcome::ALL.iter().all(|it| it.code() < 1 << 6));
+    }
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        for number in [0, 1, 127, 128, 16_383, 16_384, u32::MAX] {
+            let mut out = Vec::new();
+            pack_number(number, &mut out);
+            assert_eq!(unpack_number(&out), Some((number, &[][..])));
+        }
+        for wrong in [&[][..], &[0x80], &[0x80, 0], &[0xff; 5], &[0xff, 0xff, 0xff, 0xff, 0x1f]] {
+            assert_eq!(unpack_number(wrong), None, "{wrong:?}");
+        }
     }
 }

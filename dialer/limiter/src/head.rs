@@ -13,8 +13,12 @@ pub const MAX_ENTRIES: usize = 512;
 /// Marks a head can hold: one per seller and kind. A head with no room left denies everybody.
 pub const MAX_MARKS: usize = 200;
 
-/// Layout version of the encoding, the byte after the token.
+/// Layout version of what Postgres holds, the byte after the token: entries of 24 bytes. It is kept
+/// while a release that reads no other may run beside this one.
 const VERSION: u8 = 1;
+/// Layout version of the copies in Redis: entries of 16 to 24 bytes. Their keys are of this version,
+/// too ([`crate::redis_key`]), so no release finds a copy that it cannot read.
+const SHORT: u8 = 2;
 /// Token, version, marks, entries (u16).
 const FIXED_BYTES: usize = 16 + 1 + 1 + 2;
 
@@ -41,7 +45,7 @@ pub enum HeadError {
     #[error("a head of {0} bytes does not have the length its counts say")]
     Length(usize),
     /// Written by another format version.
-    #[error("a head of format {0}, this build reads format {VERSION}")]
+    #[error("a head of format {0}, this build reads formats {VERSION} and {SHORT}")]
     Version(u8),
     /// A code outside its vocabulary.
     #[error("a head holds a value outside its vocabulary")]
@@ -162,26 +166,42 @@ impl Head {
         Self { token, marks: self.marks.clone(), entries: self.entries.clone() }
     }
 
-    /// The bytes both stores hold: the token first, so that they can compare it.
+    /// The bytes that Postgres holds: the token first, as in [`Head::encode_short`], so that the
+    /// stores can compare it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(
-            FIXED_BYTES + self.marks.len() * MARK_BYTES + self.entries.len() * ENTRY_BYTES,
-        );
-        out.extend_from_slice(&self.token.0.to_be_bytes());
-        out.push(VERSION);
-        out.push(u8::try_from(self.marks.len()).unwrap_or(u8::MAX));
-        out.extend_from_slice(&u16::try_from(self.entries.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for mark in &self.marks {
-            mark.pack(&mut out);
-        }
+        let mut out = self.begin(VERSION);
         for entry in &self.entries {
             entry.pack(&mut out);
         }
         out
     }
 
-    /// Reads what [`Head::encode`] wrote.
+    /// The bytes of a copy in Redis, which holds all of them in memory.
+    #[must_use]
+    pub fn encode_short(&self) -> Vec<u8> {
+        let mut out = self.begin(SHORT);
+        for entry in &self.entries {
+            entry.pack_short(&mut out);
+        }
+        out
+    }
+
+    fn begin(&self, version: u8) -> Vec<u8> {
+        let mut out = Vec::with_capacity(
+            FIXED_BYTES + self.marks.len() * MARK_BYTES + self.entries.len() * ENTRY_BYTES,
+        );
+        out.extend_from_slice(&self.token.0.to_be_bytes());
+        out.push(version);
+        out.push(u8::try_from(self.marks.len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(&u16::try_from(self.entries.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for mark in &self.marks {
+            mark.pack(&mut out);
+        }
+        out
+    }
+
+    /// Reads what [`Head::encode`] or [`Head::encode_short`] wrote.
     ///
     /// # Errors
     /// Anything else is refused; an unreadable head is an unknown one, and unknown denies.
@@ -189,31 +209,34 @@ impl Head {
         let length = HeadError::Length(bytes.len());
         let (token, rest) = bytes.split_first_chunk::<16>().ok_or(length)?;
         let ([version, marks, e0, e1], rest) = rest.split_first_chunk::<4>().ok_or(length)?;
-        if *version != VERSION {
+        if ![VERSION, SHORT].contains(version) {
             return Err(HeadError::Version(*version));
         }
-        let entries = usize::from(u16::from_be_bytes([*e0, *e1]));
+        let count = usize::from(u16::from_be_bytes([*e0, *e1]));
         let (mark_bytes, entry_bytes) =
             rest.split_at_checked(usize::from(*marks) * MARK_BYTES).ok_or(length)?;
-        if entry_bytes.len() != entries * ENTRY_BYTES {
-            return Err(length);
-        }
-        Ok(Self {
-            token: Token(u128::from_be_bytes(*token)),
-            marks: mark_bytes
-                .as_chunks::<MARK_BYTES>()
-                .0
-                .iter()
-                .map(Mark::unpack)
-                .collect::<Result<_, _>>()?,
-            entries: entry_bytes
-                .as_chunks::<ENTRY_BYTES>()
-                .0
-                .iter()
-                .map(Entry::unpack)
-                .collect::<Result<_, _>>()?,
-        })
+        let marks = mark_bytes.as_chunks::<MARK_BYTES>().0.iter().map(Mark::unpack);
+        let entries = match *version {
+            SHORT => short_entries(entry_bytes, count)?,
+            _ if entry_bytes.len() == count * ENTRY_BYTES => {
+                let entries = entry_bytes.as_chunks::<ENTRY_BYTES>().0.iter().map(Entry::unpack);
+                entries.collect::<Result<_, _>>()?
+            }
+            _ => return Err(length),
+        };
+        let token = Token(u128::from_be_bytes(*token));
+        Ok(Self { token, marks: marks.collect::<Result<_, _>>()?, entries })
     }
+}
+
+fn short_entries(mut bytes: &[u8], count: usize) -> Result<Vec<Entry>, HeadError> {
+    let mut entries = Vec::with_capacity(count.min(MAX_ENTRIES));
+    for _ in 0..count {
+        let (entry, rest) = Entry::unpack_short(bytes).ok_or(HeadError::Value)?;
+        entries.push(entry);
+        bytes = rest;
+    }
+    if bytes.is_empty() { Ok(entries) } else { Err(HeadError::Length(bytes.len())) }
 }
 
 #[cfg(test)]
@@ -237,12 +260,17 @@ mod tests {
     }
 
     #[test]
-    fn a_head_with_seven_entries_takes_188_bytes() {
+    fn a_head_with_seven_entries_takes_188_bytes_and_its_copy_132() {
         let mut head = Head::new(Token(1));
         for key in 0..7 {
             head = head.with_entry(Token(2), entry(key, 100), UnixMillis(0)).unwrap();
         }
         assert_eq!(head.encode().len(), 188);
+        assert_eq!(head.encode_short().len(), 132);
+        let large =
+            Entry { seller: SellerNo(u32::MAX), campaign: CampaignNo(u32::MAX), ..entry(9, 1) };
+        let larger = head.with_entry(Token(2), large, UnixMillis(0)).unwrap();
+        assert_eq!(larger.encode_short().len(), 132 + 24, "never longer than in Postgres");
     }
 
     #[test]
@@ -312,13 +340,33 @@ mod tests {
                 let mark = Mark::suppressed(Some(SellerNo(seller)));
                 head = head.with_mark(Token(token), mark).unwrap();
             }
-            prop_assert_eq!(Head::decode(&head.encode()), Ok(head));
+            prop_assert_eq!(Head::decode(&head.encode()), Ok(head.clone()));
+            let short = head.encode_short();
+            prop_assert!(short.starts_with(&head.encode()[..16]), "both begin with the token");
+            prop_assert_eq!(Head::decode(&short), Ok(head));
         }
 
         #[test]
         fn any_bytes_are_a_head_or_an_error_and_never_a_panic(bytes: Vec<u8>) {
             if let Ok(head) = Head::decode(&bytes) {
                 prop_assert_eq!(Head::decode(&head.encode()), Ok(head));
+            }
+        }
+
+        #[test]
+        fn a_head_that_reads_is_written_as_it_was(
+            token: [u8; 16],
+            short: bool,
+            count in 0u16..3,
+            rest in prop::collection::vec(0u8..40, 0..60),
+        ) {
+            let mut bytes = token.to_vec();
+            bytes.extend([if short { 2 } else { 1 }, 0]);
+            bytes.extend(count.to_be_bytes());
+            bytes.extend(rest);
+            if let Ok(head) = Head::decode(&bytes) {
+                let again = if short { head.encode_short() } else { head.encode() };
+                prop_assert_eq!(again, bytes);
             }
         }
     }

@@ -90,6 +90,12 @@ pub async fn serve(stores: Arc<Stores>, stop: CancellationToken) {
             }
             Err(_) => metrics.survey_errors.inc(),
         }
+        // A Redis that does not answer is the gate's business, and shown there.
+        if let Ok(Ok(figures)) = tokio::time::timeout(PATIENCE, stores.redis.figures()).await {
+            metrics.redis_used.set(figures.used);
+            metrics.redis_limit.set(figures.most);
+            metrics.redis_evicted.set(figures.evicted);
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}

@@ -91,27 +91,46 @@ impl Stores {
     ) -> Result<BTreeMap<SubjectId, Head>, StoreError> {
         let copies = self.redis(self.redis.read(subjects)).await?;
         let mut heads = BTreeMap::new();
-        let mut missing = BTreeMap::new();
+        let (mut missing, mut doubtful) = (Vec::new(), Vec::new());
         for (subject, copy) in subjects.iter().zip(copies) {
-            match copy.as_deref().map(Head::decode) {
+            let from = match copy.as_deref().map(Head::decode) {
                 Some(Ok(head)) if !is_reserved(&head) => {
                     heads.insert(*subject, head);
+                    "redis"
                 }
-                found => {
-                    missing.insert(*subject, found.is_some());
+                None => {
+                    missing.push(*subject);
+                    "missing"
                 }
-            }
+                Some(found) => {
+                    doubtful.push(*subject);
+                    if found.is_ok() { "reserved" } else { "unreadable" }
+                }
+            };
+            self.metrics.heads_read.with_label_values(&[from]).inc();
         }
-        if missing.is_empty() {
-            return Ok(heads);
+        let load = |subjects| self.load_truth(subjects, false);
+        heads.extend(self.flights.read(&missing, load).await?);
+        if !doubtful.is_empty() {
+            heads.extend(self.load_truth(doubtful, true).await?);
         }
-        let wanted: Vec<_> = missing.keys().copied().collect();
-        let mut load = Vec::with_capacity(wanted.len());
-        for (subject, bytes) in self.postgres(self.true_heads(&wanted)).await? {
+        Ok(heads)
+    }
+
+    /// Reads heads from Postgres in one query and lays copies into Redis in one call; `instead` of
+    /// those that are there.
+    async fn load_truth(
+        &self,
+        subjects: Vec<SubjectId>,
+        instead: bool,
+    ) -> Result<BTreeMap<SubjectId, Head>, StoreError> {
+        let mut heads = BTreeMap::new();
+        let mut load = Vec::with_capacity(subjects.len());
+        for (subject, bytes) in self.postgres(self.true_heads(&subjects)).await? {
             match Head::decode(&bytes) {
                 Ok(head) => {
+                    load.push((subject, head.clone(), instead));
                     heads.insert(subject, head);
-                    load.push((subject, bytes, missing.get(&subject).copied().unwrap_or(false)));
                 }
                 Err(error) => {
                     tracing::error!(subject = subject.0, %error, "a head in postgres cannot be read");

@@ -3,18 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+pub use dialer_stores::CAMPAIGN;
+use dialer_types::{Now, UnixMillis};
 use futures_util::StreamExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, StoreError, Stores};
+use super::{PATIENCE, StoreError, Stores, postgres};
 use crate::{
     clock::{NODE_BOUND, apart},
     gate::Need,
 };
 
-/// A campaign or trunk was changed.
-pub const CAMPAIGN: &str = "rf:campaign";
 /// Pause before the next attempt to subscribe.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -34,6 +34,7 @@ pub async fn serve(stores: Arc<Stores>, reload: Arc<Notify>, stop: CancellationT
 }
 
 async fn listen(stores: &Stores, reload: &Notify) -> Result<(), StoreError> {
+    let moves = stores.redis.moves();
     let connect = async {
         let mut subscription = stores.redis.subscription().await?;
         subscription.subscribe(CAMPAIGN).await?;
@@ -56,6 +57,10 @@ async fn listen(stores: &Stores, reload: &Notify) -> Result<(), StoreError> {
                 tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>())
                     .await
                     .map_err(|_| StoreError::Late)??;
+                // Another server is the one to listen to: this one may be cut off from it.
+                if stores.redis.moves() != moves {
+                    return Err(StoreError::Late);
+                }
             }
         }
     }
@@ -63,17 +68,24 @@ async fn listen(stores: &Stores, reload: &Notify) -> Result<(), StoreError> {
 
 /// Asks both stores whether they are there, until the end.
 pub async fn probe(stores: Arc<Stores>, stop: CancellationToken) {
+    let mut retired = false;
     loop {
-        let redis = stores.redis(async { Ok(stores.redis.probe().await?) }).await;
+        let redis = stores.redis(stores.redis.probe()).await;
         stores.gate.report(Need::Redis, redis.is_ok());
         stores.redis_clock().await;
-        let postgres = stores
-            .postgres(async {
-                sqlx::query("SELECT 1").execute(&stores.pool).await?;
-                Ok(())
-            })
-            .await;
-        stores.gate.report(Need::Postgres, postgres.is_ok());
+        stores.metrics.redis_full.set(i64::from(stores.redis.is_out_of_memory()));
+        let asked = stores.postgres(async { Ok(postgres::probe(&stores.pool).await?) }).await;
+        if let Ok(Err(oldest)) = asked
+            && !retired
+        {
+            tracing::error!(
+                oldest,
+                ours = schema::VERSION,
+                "a migration has retired this release: start a newer one"
+            );
+            retired = true;
+        }
+        stores.gate.report(Need::Postgres, matches!(asked, Ok(Ok(()))));
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PAUSE * 2) => {}
@@ -84,12 +96,12 @@ pub async fn probe(stores: Arc<Stores>, stop: CancellationToken) {
 impl Stores {
     /// Compares Redis's clock with this node's. Reservations lapse by it.
     async fn redis_clock(&self) {
-        let unmoved = |now: dialer_types::Now| {
-            dialer_types::UnixMillis(now.wall.0.saturating_sub(self.clock.offset_ms()))
-        };
+        let unmoved = |now: Now| UnixMillis(now.wall.0.saturating_sub(self.clock.offset_ms()));
         let asked = unmoved(self.clock.now());
-        let Ok(theirs) = self.redis(async { Ok(self.redis.time().await?) }).await else { return };
-        let apart = apart(theirs, asked, unmoved(self.clock.now()));
+        let Ok(times) = self.redis(self.redis.times()).await else { return };
+        let answered = unmoved(self.clock.now());
+        let apart = times.into_iter().map(|theirs| apart(theirs, asked, answered)).max();
+        let apart = apart.unwrap_or_default();
         if apart > NODE_BOUND && self.gate.met(Need::RedisClock) {
             tracing::error!(
                 apart_ms = apart.as_millis(),

@@ -148,7 +148,7 @@ async fn an_emptied_redis_lets_nothing_past_the_truth() {
     world.place(contact, 1).await;
     world.redis.empty().unwrap();
     // Somebody loads what they read before: Redis is fooled, and the functions are loaded again.
-    let load: Vec<_> = stale.iter().map(|(id, head)| (*id, head.encode(), false)).collect();
+    let load: Vec<_> = stale.iter().map(|(id, head)| (*id, head.clone(), false)).collect();
     world.stores.redis.load(&load).await.unwrap();
     let second = world.judged(contact, 2, &stale);
     assert!(world.stores.redis.reserve(&second.demand).await.unwrap(), "the copy was fooled");

@@ -54,7 +54,7 @@ async fn a_stale_copy_is_dropped_when_its_head_moves() {
     let mut world = World::new().await;
     let contact = world.contact(None).await;
     let placed = world.place(contact, 1).await;
-    let other = Head::new(Token(3)).encode();
+    let other = Head::new(Token(3));
     world.stores.redis.load(&[(contact.person, other, true)]).await.unwrap();
     let item = [world.ended(&placed, Disposition::Busy, busy())];
     world.stores.write(world.stores.node, &item).await.unwrap();

@@ -70,7 +70,7 @@ impl Reader {
         }
     }
 
-    fn fault(&mut self, section: &Section, key: &str, what: &str) {
+    pub(super) fn fault(&mut self, section: &Section, key: &str, what: &str) {
         self.faults.push(format!("{}{key} {what}", section.prefix));
     }
 
@@ -107,20 +107,52 @@ impl Reader {
     }
 
     /// The only line of the file that a key names.
-    fn one_line(&mut self, section: &Section, key: &str, folder: &Path) -> String {
+    pub(super) fn one_line(&mut self, section: &Section, key: &str, folder: &Path) -> String {
         let missing = self.faults.len();
         let path = self.path(section, key, folder);
         if self.faults.len() > missing {
             return String::new();
         }
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-            self.fault(section, key, &format!("cannot be read: {}: {error}", path.display()));
-            String::new()
-        });
+        let text = self.content(section, key, &path);
         if text.trim().lines().count() > 1 {
             self.fault(section, key, "must name a file of one line");
         }
         text.trim().to_owned()
+    }
+
+    fn content(&mut self, section: &Section, key: &str, path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap_or_else(|error| {
+            self.fault(section, key, &format!("cannot be read: {}: {error}", path.display()));
+            String::new()
+        })
+    }
+
+    /// What stands in the file that a key names, if it is there.
+    pub(super) fn optional_text_of(
+        &mut self,
+        section: &Section,
+        key: &str,
+        folder: &Path,
+    ) -> Option<String> {
+        let path = self.optional_path(section, key, folder)?;
+        Some(self.content(section, key, &path))
+    }
+
+    /// A list of texts; anything else in it counts as an empty text, which the caller refuses.
+    pub(super) fn texts(&self, section: &Section, key: &str) -> Vec<String> {
+        let list = section.table.get(key).and_then(Value::as_array).into_iter().flatten();
+        list.map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    pub(super) fn flag(&mut self, section: &Section, key: &str, default: bool) -> bool {
+        match section.table.get(key) {
+            None => default,
+            Some(Value::Boolean(flag)) => *flag,
+            Some(_) => {
+                self.fault(section, key, "must be true or false");
+                default
+            }
+        }
     }
 
     pub(super) fn number(

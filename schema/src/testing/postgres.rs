@@ -194,6 +194,16 @@ impl PrivatePostgres {
         self.child = launch(self.runner, &self.bin, self.port, &self.folder.path, &self.options)?;
         Ok(())
     }
+
+    /// Starts it again as a standby that follows nobody: it answers, and takes no writes.
+    ///
+    /// # Errors
+    /// See [`TestingError`].
+    pub fn become_standby(&mut self) -> Result<(), TestingError> {
+        self.stop(false);
+        self.folder.write(self.runner, "data/standby.signal", "")?;
+        self.start_again()
+    }
 }
 
 impl Drop for PrivatePostgres {

@@ -169,7 +169,7 @@ impl Pair {
         let at = self.pick(self.heads.len());
         let (subject, head) = self.heads[at].clone();
         let instead = self.pick(2) == 0;
-        self.world.stores.redis.load(&[(subject, head.encode(), instead)]).await.unwrap();
+        self.world.stores.redis.load(&[(subject, head.clone(), instead)]).await.unwrap();
         if instead {
             self.cache.forget(subject);
         }

@@ -1,0 +1,34 @@
+//! The way to the stores, for every process that needs it: Redis, which holds copies, and what is
+//! asked of both stores before anything rests on them (DESIGN section 4).
+//!
+//! **Redis** is reached as one server, as the master that Sentinels name, or as a cluster
+//! ([`schema::config::Redis`]). Connections are the `redis` crate's multiplexed ones, and nothing
+//! above them: its managed connections reconnect and repeat by themselves, its Sentinel client takes
+//! the word of the first Sentinel that answers, and its cluster client repeats what may have been
+//! done. Here a command is repeated only where that is harmless, goes only to a server that said it
+//! is the master, and to one that a majority of the Sentinels named within the last second.
+//!
+//! Whatever Redis loses, forgets or holds twice wastes work and permits nothing: every commit compares
+//! with Postgres.
+#![warn(missing_docs)]
+
+mod check;
+mod clock;
+mod cluster;
+mod copies;
+mod error;
+mod messages;
+mod node;
+pub mod postgres;
+mod redis;
+mod sentinel;
+
+pub use check::{Figures, LAPSE, RIGHTS};
+pub use error::RedisError;
+pub use messages::CAMPAIGN;
+pub use redis::Redis;
+
+use std::time::Duration;
+
+/// How long Redis may take to answer, and to let somebody in.
+pub const PATIENCE: Duration = Duration::from_secs(2);
