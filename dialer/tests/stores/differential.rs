@@ -251,7 +251,7 @@ impl Pair {
 
     async fn operate(&mut self) {
         let who = self.pick(self.contacts.len());
-        match self.pick(30) {
+        match self.pick(36) {
             0..=6 => self.look(who).await,
             7..=11 => self.reserve(who, true).await,
             12..=13 => self.reserve(who, false).await,
@@ -267,7 +267,8 @@ impl Pair {
             26 => self.message().await,
             27 => self.load().await,
             28 => self.forget(who).await,
-            _ => self.befall().await,
+            29 => self.befall().await,
+            _ => self.look(who).await,
         }
     }
 }
@@ -297,7 +298,7 @@ async fn play(seed: u64) {
     }
     let (committed, refused) = (pair.committed, pair.refused);
     println!("seed {seed}: {committed} committed, {refused} refused, {} ended", pair.ended.len());
-    assert!(committed > 8 && refused > 3, "seed {seed}: nothing was tested");
+    assert!(committed > 5 && refused > 3, "seed {seed}: nothing was tested");
     let rows = pair.world.count("SELECT count(*) FROM placement").await;
     assert_eq!(usize::try_from(rows).unwrap(), committed);
     let outcomes = pair.world.count("SELECT count(*) FROM outcome").await;

@@ -138,11 +138,4 @@ whole! {
         faults: faults(1, 0, 0),
         ..campaigns(2)
     };
-    #[ignore = "larger: minutes"]
-    larger_opt_out_with_a_node_that_dies: Setup {
-        events: vec![Event::OptOut],
-        time: LEASES,
-        faults: faults(0, 0, 1),
-        ..campaigns(1)
-    };
 }
