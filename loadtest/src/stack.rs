@@ -30,6 +30,7 @@ pub use process::{Process, tail};
 use schema::testing::{PostgresOptions, PrivatePostgres, PrivateRedis};
 use settings::Settings;
 pub use settings::Stores;
+pub(crate) use settings::free_tcp;
 pub use stop::{Interrupted, Stop};
 
 /// The database of the stack.
@@ -247,11 +248,38 @@ impl Stack {
     /// # Errors
     /// When it does not.
     pub fn start_api(&mut self) -> anyhow::Result<()> {
-        self.stop_api()?;
+        self.launch_api()?;
         let health = format!("http://{}/healthz", self.settings.api);
+        let Some(api) = &mut self.api else { bail!("no API was started") };
+        api.wait_ready(READY, &self.stop, || client::is_ok(&health))
+    }
+
+    /// Starts the API and does not wait.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn launch_api(&mut self) -> anyhow::Result<()> {
+        self.stop_api()?;
         let arguments = [OsString::from("--config"), self.api_config.clone().into()];
-        let process = self.launch("campaign-api", "campaign-api", &arguments)?;
-        self.api.insert(process).wait_ready(READY, &self.stop, || client::is_ok(&health))
+        self.api = Some(self.launch("campaign-api", "campaign-api", &arguments)?);
+        Ok(())
+    }
+
+    /// The API's process, if it was started.
+    pub const fn api_process(&mut self) -> Option<&mut Process> {
+        self.api.as_mut()
+    }
+
+    /// Kills the API as a crash would.
+    ///
+    /// # Errors
+    /// If the operating system does not say how it ended.
+    pub fn kill_api(&mut self) -> anyhow::Result<()> {
+        if let Some(mut api) = self.api.take() {
+            api.kill()?;
+            self.folder.forget(api.pid());
+        }
+        Ok(())
     }
 
     /// A client of the API with a key of the role `admin`, which is made when first asked for.
@@ -296,6 +324,14 @@ impl Stack {
     /// # Errors
     /// When it does not start.
     pub fn start_carrier(&mut self, seed: u64) -> anyhow::Result<()> {
+        self.start_carrier_with(seed, &[])
+    }
+
+    /// The same with more words on its command line.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_carrier_with(&mut self, seed: u64, more: &[&str]) -> anyhow::Result<()> {
         self.stop_carrier()?;
         let arguments: [OsString; 9] = [
             "carrier".into(),
@@ -308,6 +344,8 @@ impl Stack {
             "--offset-ms".into(),
             self.offset_ms.to_string().into(),
         ];
+        let more = more.iter().map(OsString::from);
+        let arguments: Vec<OsString> = arguments.into_iter().chain(more).collect();
         let process = self.launch("carrier", "loadtest", &arguments)?;
         self.carrier.insert(process).wait_ready(READY, &self.stop, || true)
     }
@@ -328,10 +366,37 @@ impl Stack {
         program: &str,
         arguments: &[OsString],
     ) -> anyhow::Result<Process> {
+        let program = self.bin.join(program);
+        self.start_beside(name, &program, arguments)
+    }
+
+    /// Starts a program that ends with the stack at the latest, with its log in the run folder.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn start_beside(
+        &mut self,
+        name: &str,
+        program: &Path,
+        arguments: &[OsString],
+    ) -> anyhow::Result<Process> {
         let log = self.path().join(format!("{name}.log"));
-        let process = Process::start(name, &self.bin.join(program), arguments, &log)?;
+        let process = Process::start(name, program, arguments, &log)?;
         self.folder.watch(process.pid());
         Ok(process)
+    }
+
+    /// The URL of the programs' login at PostgreSQL, by way of this address.
+    #[must_use]
+    pub fn postgres_url_at(&self, address: SocketAddr) -> String {
+        let own = format!("127.0.0.1:{}", self.postgres.port());
+        self.postgres.app_url(DATABASE).replace(&own, &address.to_string())
+    }
+
+    /// The superuser's URL at PostgreSQL.
+    #[must_use]
+    pub fn owner_url(&self) -> String {
+        self.postgres.owner_url(DATABASE)
     }
 
     /// Starts a Prometheus that scrapes the first dialer and the API each second, and evaluates the alerts
@@ -341,7 +406,7 @@ impl Stack {
     /// When it is not installed or does not start.
     pub fn start_prometheus(&mut self) -> anyhow::Result<SocketAddr> {
         let program = prometheus::program()?;
-        let listen = settings::free_tcp(1)?.pop().context("a free TCP port")?;
+        let listen = free_tcp(1)?.pop().context("a free TCP port")?;
         let [dialer, api] = self.scraped();
         let arguments = prometheus::prepare(&self.folder, listen, dialer, api)?;
         let log = self.path().join("prometheus.log");
