@@ -4,9 +4,9 @@
 //!
 //! **Lawful yield of a run with outages.** While a store is away nobody may be called, so what counts
 //! is that nobody is lost: after the storm all faults end, and the dialers have a calm, bounded by
-//! [`CALM`], to make up what is due. Every placement made counts as made; a contact that the
-//! checker's own rules find lawful and due in the calm, for longer than a dialer needs, counts as
-//! missed unless it was called.
+//! [`CALM`], to make up what is due. Every lawful placement counts as made; a contact that the
+//! checker's own rules find lawful and due all through the last [`SLACK_MS`] of the calm counts as
+//! missed.
 
 mod opt_outs;
 mod outcome;
@@ -59,7 +59,7 @@ const HORIZON_MS: i64 = 45_000;
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a program may take to be ready again after the storm.
 const READY: Duration = Duration::from_secs(40);
-/// A contact that is lawful and due for so long in the calm is called by any dialer, ms.
+/// A contact that has been lawful and due for so long when the calm ends was missed, ms.
 const SLACK_MS: i64 = 15_000;
 /// Where Debian and Ubuntu put it.
 const FAKETIME: [&str; 2] = [
@@ -307,7 +307,7 @@ impl Ended {
         let export = Export::read(&out.join("audit.jsonl"))?;
         let timing = |_, _| Timing {
             start: self.start_ms,
-            counts_from: self.calm_ms,
+            counts_from: self.end_ms - SLACK_MS,
             end: self.end_ms,
             slack: SLACK_MS,
         };

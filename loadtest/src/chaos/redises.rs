@@ -19,7 +19,7 @@ pub(super) const SERVERS: usize = 3;
 /// Sentinels, of which two must agree.
 pub(super) const SENTINELS: usize = 3;
 /// What the Sentinels call the primary.
-pub(super) const SERVICE: &str = "voice";
+const SERVICE: &str = "voice";
 /// A server that is silent for so long is down for a Sentinel, milliseconds.
 const DOWN_AFTER_MS: u32 = 1000;
 /// What a frozen server may take from us.
@@ -181,6 +181,16 @@ impl Redises {
         let sentinels: Vec<SocketAddr> = self.sentinels.iter().map(|one| one.address).collect();
         let address = primary(&sentinels)?;
         self.servers.iter().position(|server| server.address == address)
+    }
+
+    /// Has one Sentinel fail the primary over, whatever the others think. Two at a time would each
+    /// promote a replica of its own, and need half a minute to agree.
+    pub(super) fn fail_over(&self) -> bool {
+        let order = format!("SENTINEL FAILOVER {SERVICE}");
+        let took = |sentinel: &Member| {
+            ask(sentinel.address, &[&order]).is_ok_and(|said| said.starts_with("+OK"))
+        };
+        self.sentinels.iter().any(took)
     }
 
     /// Where the Sentinels are.

@@ -1,19 +1,22 @@
 //! The storm itself: does what the plan says, and starts again what ended, as a supervisor would.
 
+mod redis;
+mod supervise;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+use supervise::Program;
 
 use super::{
     plan::{DIALERS, Kind, Planned},
     postgres,
-    redises::{Member, Redises, SERVERS, SERVICE},
+    redises::{Member, Redises},
     ways::Network,
 };
 use crate::{
@@ -23,8 +26,6 @@ use crate::{
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(20);
-/// A program that ended by itself is started again after this.
-const RESTART: Duration = Duration::from_millis(500);
 /// How long replicas stay cut off after their failover began: until one of them is primary.
 const CUT_OFF: Duration = Duration::from_secs(2);
 
@@ -35,13 +36,6 @@ enum Step {
     End(Planned),
     /// Cut-off replicas may follow again.
     Rejoin,
-}
-
-/// A process that may be down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Program {
-    Dialer(usize),
-    Api,
 }
 
 /// The storm over one stack.
@@ -225,43 +219,6 @@ impl<'a> Storm<'a> {
         true
     }
 
-    fn begin_redis(&mut self, kind: Kind, fault: Planned) -> anyhow::Result<bool> {
-        let Some(primary) = self.redises.primary() else { return Ok(false) };
-        let replica = if fault.target == primary { (primary + 1) % SERVERS } else { fault.target };
-        let hit = match kind {
-            Kind::ReplicaKill | Kind::ReplicaPause | Kind::RedisSplitBrain => replica,
-            _ => primary,
-        };
-        self.victim = match kind {
-            // The lane of the nodes must not forget whom the lane of the stores hit.
-            Kind::ReplicaKill | Kind::ReplicaPause => self.victim,
-            _ => Some(hit),
-        };
-        let Some(server) = self.redises.servers.get_mut(hit) else { return Ok(false) };
-        let address = server.address;
-        match kind {
-            Kind::RedisPrimaryKill | Kind::ReplicaKill => server.kill()?,
-            Kind::RedisPrimaryEmptied => {
-                server.kill()?;
-                server.start_as_primary(self.stack)?;
-            }
-            Kind::RedisPrimaryPause | Kind::ReplicaPause => {
-                return Ok(paused(server.process.as_mut()));
-            }
-            Kind::RedisFlush => return Ok(self.tell(address, &["FLUSHALL"])),
-            Kind::RedisFunctionFlush => return Ok(self.tell(address, &["FUNCTION FLUSH"])),
-            Kind::RedisOutOfMemory => return Ok(self.tell(address, &["CONFIG SET maxmemory 1"])),
-            Kind::RedisLostWrites => self.cut_replicas_off(address),
-            Kind::RedisSplitBrain => {
-                let did = self.tell(address, &["REPLICAOF NO ONE"]);
-                self.network.lead_astray(Some((fault.target, address)));
-                return Ok(did);
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
     fn end(&mut self, fault: Planned) -> anyhow::Result<()> {
         match fault.kind {
             Kind::PostgresKill => self.stack.postgres.start_again()?,
@@ -300,10 +257,7 @@ impl<'a> Storm<'a> {
                 }
             }
             Kind::RedisLostWrites => {
-                for sentinel in self.redises.sentinel_addresses() {
-                    // One of them begins; the others are told that it is under way.
-                    self.tell(sentinel, &[&format!("SENTINEL FAILOVER {SERVICE}")]);
-                }
+                self.redises.fail_over();
                 self.later(self.started.elapsed() + CUT_OFF, Step::Rejoin);
             }
             Kind::RedisSplitBrain => self.end_split_brain(),
@@ -318,93 +272,9 @@ impl<'a> Storm<'a> {
         Ok(())
     }
 
-    fn addresses(&self) -> Vec<SocketAddr> {
-        self.redises.servers.iter().map(|server| server.address).collect()
-    }
-
-    /// Whether the server took it.
-    fn tell(&self, server: SocketAddr, commands: &[&str]) -> bool {
-        self.redises.tell(server, commands).is_ok()
-    }
-
-    /// No replica follows the primary any more, and none can until [`Self::rejoin`].
-    fn cut_replicas_off(&self, primary: SocketAddr) {
-        for address in self.addresses() {
-            if address != primary {
-                self.tell(address, &["CONFIG SET masterauth wrong"]);
-            }
-        }
-        self.tell(primary, &["CLIENT KILL TYPE replica"]);
-    }
-
-    fn rejoin(&self) {
-        let password = format!("CONFIG SET masterauth {}", self.redises.password());
-        for address in self.addresses() {
-            self.tell(address, &[&password]);
-        }
-    }
-
-    /// The second primary follows the first again. What was written to it is lost.
-    fn end_split_brain(&self) {
-        self.network.lead_astray(None);
-        let primary = self.redises.primary().and_then(|place| self.redises.servers.get(place));
-        let stray = self.victim.and_then(|place| self.redises.servers.get(place));
-        if let (Some(primary), Some(stray)) = (primary, stray)
-            && primary.address != stray.address
-        {
-            let follow = format!("REPLICAOF 127.0.0.1 {}", primary.address.port());
-            self.tell(stray.address, &[&follow]);
-        }
-    }
-
     /// Steps the wall clock of one dialer to so many seconds beside the real one.
     fn step_clock(&self, by: i64) -> anyhow::Result<()> {
         set_clock(&self.clock, by)
-    }
-
-    /// Starts again what has ended and is not kept down.
-    fn supervise(&mut self, teller: &mut Teller) -> anyhow::Result<()> {
-        let now = self.started.elapsed();
-        let programs = (0..DIALERS).map(Program::Dialer).chain([Program::Api]);
-        for program in programs {
-            if self.down.contains(&program) {
-                continue;
-            }
-            let process = match program {
-                Program::Dialer(number) => self.stack.nth_dialer(number),
-                Program::Api => self.stack.api_process(),
-            };
-            let ended = match process {
-                Some(process) => process.ended()?,
-                None => {
-                    // It was kept down until now.
-                    self.restart(program)?;
-                    continue;
-                }
-            };
-            let Some(status) = ended else { continue };
-            if let Some(at) = self.restarts.get(&program).copied() {
-                if now >= at {
-                    self.restarts.remove(&program);
-                    self.restarted += 1;
-                    self.restart(program)?;
-                }
-            } else {
-                self.restarts.insert(program, now + RESTART);
-                if !status.success() {
-                    let what = format!("{program:?} ended by itself ({status})");
-                    teller.step(&format!("{:.1} s", now.as_secs_f64()), &what);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn restart(&mut self, program: Program) -> anyhow::Result<()> {
-        match program {
-            Program::Dialer(number) => self.stack.launch_nth_dialer(number),
-            Program::Api => self.stack.launch_api(),
-        }
     }
 }
 
