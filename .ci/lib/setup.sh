@@ -39,7 +39,11 @@ missing_packages() {
     have redis-server || echo redis-server
     have sipp || echo sip-tester
     { have prometheus && have promtool; } || echo prometheus
+    have_faketime || echo libfaketime
 }
+
+# The library that steps the wall clock of one program (loadtest chaos); the same places as there.
+have_faketime() { compgen -G '/usr/lib/*-linux-gnu/faketime/libfaketimeMT.so.1' >/dev/null; }
 
 # A rustup with the pinned toolchain, or a cargo of another origin that is new enough.
 rust_is_here() {
@@ -55,7 +59,7 @@ rust_is_here() {
     fi
 }
 
-# ensure_tools full|build: says what is missing, asks, installs. `full` adds the servers, SIPp and Prometheus.
+# ensure_tools full|build: says what is missing, asks, installs. `full` adds the servers, SIPp, Prometheus and libfaketime.
 ensure_tools() {
     local packages rust=''
     PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:/usr/sbin:/sbin
@@ -91,7 +95,7 @@ confirm() {
 
 install_packages() {
     have apt-get || die "apt-get is not here. Ringfence sets itself up on Debian 12 and Ubuntu 24.04; elsewhere install
-these by hand: PostgreSQL $pg_oldest or newer, Redis $redis_oldest or newer, SIPp, Prometheus, a C compiler, curl"
+these by hand: PostgreSQL $pg_oldest or newer, Redis $redis_oldest or newer, SIPp, Prometheus, libfaketime, a C compiler, curl"
     install_packages_as_root "$@" || die "the packages could not be installed"
     hash -r
 }
@@ -153,6 +157,7 @@ check_servers() {
     version_at_least "$redis" "$redis_oldest" || die "redis-server is $redis; $redis_oldest or newer is needed"
     have sipp || die "sipp (package sip-tester) is not on PATH"
     { have prometheus && have promtool; } || die "prometheus and promtool (package prometheus) are not on PATH"
+    have_faketime || die "libfaketime (package libfaketime) is not in /usr/lib/*-linux-gnu/faketime"
     # PostgreSQL refuses to run as root; the stack then runs it as this user, which its package makes.
     [[ $EUID != 0 ]] || id postgres >/dev/null 2>&1 ||
         die "started as root, and there is no user 'postgres' to run PostgreSQL as: start as an ordinary user"

@@ -61,6 +61,8 @@ pub struct Args {
 pub struct Timing {
     /// Campaigns started.
     pub start: i64,
+    /// A chance counts from here on: after a storm what could not be made in it can be made up.
+    pub counts_from: i64,
     /// Nothing was due any more.
     pub end: i64,
     /// Guards, permit life and jitter.
@@ -77,6 +79,7 @@ pub fn run(args: &Args) -> Result<Report> {
     let export = args.audit.as_deref().map(Export::read).transpose()?;
     let report = check(&world, &log, export.as_ref(), |first, last| Timing {
         start: args.start.unwrap_or(first),
+        counts_from: args.start.unwrap_or(first),
         end: args.end.unwrap_or(last),
         slack: args.slack_ms,
     });

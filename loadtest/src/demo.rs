@@ -1,10 +1,10 @@
 //! `loadtest demo`: a campaign against a simulated carrier on a private stack, and the proof that
 //! every call was lawful.
 
-mod counts;
-mod evidence;
-mod told;
-mod watch;
+pub(crate) mod counts;
+pub(crate) mod evidence;
+pub(crate) mod told;
+pub(crate) mod watch;
 mod world;
 
 use std::{

@@ -1,6 +1,7 @@
 //! The rig: private stack, carrier, demo, checker and benches.
 
 pub mod carrier;
+pub mod chaos;
 pub mod checker;
 pub mod demo;
 pub mod lists;

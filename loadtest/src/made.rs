@@ -4,11 +4,11 @@
 //! Everything follows from the number of contacts, the seed and the moment: the same three make
 //! the same files.
 
-mod dice;
+pub(crate) mod dice;
 mod lists;
-mod numbers;
+pub(crate) mod numbers;
 mod past;
-mod people;
+pub(crate) mod people;
 mod plan;
 
 use std::{fs, path::Path};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loadtest::{
-    carrier, checker, demo, lists,
+    carrier, chaos, checker, demo, lists,
     stack::{Interrupted, Stop},
     tryout,
 };
@@ -21,6 +21,8 @@ struct Cli {
 enum Command {
     /// Run a campaign against a simulated carrier on a private stack, and check it
     Demo(demo::Args),
+    /// Kill, freeze, cut off and mislead everything under load, and check what the carrier saw
+    Chaos(chaos::Args),
     /// Start a private Ringfence to work with by hand, until Ctrl-C
     Try(tryout::Args),
     /// Be a carrier on UDP, logging every datagram
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Demo(args) => Stop::on_signals().and_then(|stop| demo::command(&args, &stop)),
+        Command::Chaos(args) => Stop::on_signals().and_then(|stop| chaos::command(&args, &stop)),
         Command::Try(args) => Stop::on_signals().and_then(|stop| tryout::command(&args, &stop)),
         Command::Carrier(args) => carrier::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Lists(args) => lists::run(&args).map(|measured| say(&measured)),

@@ -2,6 +2,7 @@
 //! ports, in one folder, gone without a trace when dropped. The demo and the integration tests use
 //! the same.
 
+mod api;
 mod client;
 pub mod clock;
 mod dialers;
@@ -22,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 pub use client::{Api, Refusal};
 use dialers::Dialer;
 pub use folder::{RunFolder, random_hex};
@@ -30,6 +31,7 @@ pub use process::{Process, tail};
 use schema::testing::{PostgresOptions, PrivatePostgres, PrivateRedis};
 use settings::Settings;
 pub use settings::Stores;
+pub(crate) use settings::free_tcp;
 pub use stop::{Interrupted, Stop};
 
 /// The database of the stack.
@@ -242,60 +244,19 @@ impl Stack {
         Ok(self.postgres.run("psql", &arguments)?.trim_end().to_owned())
     }
 
-    /// Starts the API and waits until it answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub fn start_api(&mut self) -> anyhow::Result<()> {
-        self.stop_api()?;
-        let health = format!("http://{}/healthz", self.settings.api);
-        let arguments = [OsString::from("--config"), self.api_config.clone().into()];
-        let process = self.launch("campaign-api", "campaign-api", &arguments)?;
-        self.api.insert(process).wait_ready(READY, &self.stop, || client::is_ok(&health))
-    }
-
-    /// A client of the API with a key of the role `admin`, which is made when first asked for.
-    ///
-    /// # Errors
-    /// When no key can be made.
-    pub fn api(&mut self) -> anyhow::Result<Api> {
-        let key = match &self.key {
-            Some(key) => key.clone(),
-            None => self.key.insert(self.new_key("rig", "admin")?).clone(),
-        };
-        Ok(Api::new(&format!("http://{}", self.settings.api), &key))
-    }
-
-    /// Makes an API key.
-    ///
-    /// # Errors
-    /// When `campaign-api key create` fails.
-    pub fn new_key(&self, name: &str, role: &str) -> anyhow::Result<String> {
-        let output = self.run(
-            "campaign-api",
-            &[
-                "key".into(),
-                "create".into(),
-                "--config".into(),
-                self.config().into(),
-                "--name".into(),
-                name.into(),
-                "--role".into(),
-                role.into(),
-            ],
-        )?;
-        if !output.status.success() {
-            bail!("making an API key failed: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let said = String::from_utf8(output.stdout).context("the new API key")?;
-        said.split_whitespace().last().map(str::to_owned).context("no API key was printed")
-    }
-
     /// Starts the simulated carrier at [`Stack::carrier_address`].
     ///
     /// # Errors
     /// When it does not start.
     pub fn start_carrier(&mut self, seed: u64) -> anyhow::Result<()> {
+        self.start_carrier_with(seed, &[])
+    }
+
+    /// The same with more words on its command line.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_carrier_with(&mut self, seed: u64, more: &[&str]) -> anyhow::Result<()> {
         self.stop_carrier()?;
         let arguments: [OsString; 9] = [
             "carrier".into(),
@@ -308,18 +269,10 @@ impl Stack {
             "--offset-ms".into(),
             self.offset_ms.to_string().into(),
         ];
+        let more = more.iter().map(OsString::from);
+        let arguments: Vec<OsString> = arguments.into_iter().chain(more).collect();
         let process = self.launch("carrier", "loadtest", &arguments)?;
         self.carrier.insert(process).wait_ready(READY, &self.stop, || true)
-    }
-
-    /// The API reaches the stores like this from its next start on.
-    ///
-    /// # Errors
-    /// If its file cannot be written.
-    pub fn api_reaches(&mut self, stores: &Stores) -> anyhow::Result<()> {
-        let first = &self.settings.first;
-        self.api_config = self.settings.write(&self.folder, "campaign-api", first, Some(stores))?;
-        Ok(())
     }
 
     fn launch(
@@ -328,10 +281,37 @@ impl Stack {
         program: &str,
         arguments: &[OsString],
     ) -> anyhow::Result<Process> {
+        let program = self.bin.join(program);
+        self.start_beside(name, &program, arguments)
+    }
+
+    /// Starts a program that ends with the stack at the latest, with its log in the run folder.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn start_beside(
+        &mut self,
+        name: &str,
+        program: &Path,
+        arguments: &[OsString],
+    ) -> anyhow::Result<Process> {
         let log = self.path().join(format!("{name}.log"));
-        let process = Process::start(name, &self.bin.join(program), arguments, &log)?;
+        let process = Process::start(name, program, arguments, &log)?;
         self.folder.watch(process.pid());
         Ok(process)
+    }
+
+    /// The URL of the programs' login at PostgreSQL, by way of this address.
+    #[must_use]
+    pub fn postgres_url_at(&self, address: SocketAddr) -> String {
+        let own = format!("127.0.0.1:{}", self.postgres.port());
+        self.postgres.app_url(DATABASE).replace(&own, &address.to_string())
+    }
+
+    /// The superuser's URL at PostgreSQL.
+    #[must_use]
+    pub fn owner_url(&self) -> String {
+        self.postgres.owner_url(DATABASE)
     }
 
     /// Starts a Prometheus that scrapes the first dialer and the API each second, and evaluates the alerts
@@ -341,7 +321,7 @@ impl Stack {
     /// When it is not installed or does not start.
     pub fn start_prometheus(&mut self) -> anyhow::Result<SocketAddr> {
         let program = prometheus::program()?;
-        let listen = settings::free_tcp(1)?.pop().context("a free TCP port")?;
+        let listen = free_tcp(1)?.pop().context("a free TCP port")?;
         let [dialer, api] = self.scraped();
         let arguments = prometheus::prepare(&self.folder, listen, dialer, api)?;
         let log = self.path().join("prometheus.log");
@@ -363,18 +343,6 @@ impl Stack {
     #[must_use]
     pub const fn scraped(&self) -> [SocketAddr; 2] {
         [self.settings.first.admin, self.settings.api_admin]
-    }
-
-    /// Ends the API.
-    ///
-    /// # Errors
-    /// If the operating system does not say how it ended.
-    pub fn stop_api(&mut self) -> anyhow::Result<()> {
-        if let Some(mut api) = self.api.take() {
-            api.stop(END)?;
-            self.folder.forget(api.pid());
-        }
-        Ok(())
     }
 
     /// Ends the carrier.

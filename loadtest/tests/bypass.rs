@@ -70,7 +70,12 @@ fn first(contact: &Contact) -> &str {
 fn check(world: &World, times: &[i64]) -> Report {
     let log = call_everybody(world, times);
     let (start, end) = (times[0], times[times.len() - 1] + 60_000);
-    checker::check(world, &log, None, |_, _| Timing { start, end, slack: 15_000 })
+    checker::check(world, &log, None, |_, _| Timing {
+        start,
+        counts_from: start,
+        end,
+        slack: 15_000,
+    })
 }
 
 #[test]

@@ -15,6 +15,12 @@ CREATE TABLE opt_out (
 );
 CREATE INDEX ON opt_out (xact);
 
+-- The time of this deployment by Postgres's clock, ms since 1970: by it heartbeats are written and
+-- compared, so that a node whose own clock is off takes nobody else for dead.
+CREATE FUNCTION deployment_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + clock_offset_ms FROM deployment
+$$;
+
 -- A node that others took for dead takes and commits nothing more, alive or not: set first, what it
 -- left is finished afterwards.
 ALTER TABLE node ADD COLUMN dead_at bigint;

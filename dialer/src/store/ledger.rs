@@ -5,13 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dialer_audit::{Body, Record};
+use dialer_audit::{Body, Record, canonical};
 use dialer_engine::{Denied, Released, Returned, Settlement};
 use dialer_types::{NodeId, PlacementId, SubjectId};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
-    rows::AuditEntry,
+    rows::{AuditEntry, RowsError},
 };
+use sqlx::PgConnection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -70,9 +71,9 @@ pub async fn serve(
 impl Stores {
     /// Returns whether it was written.
     async fn write_until_done(&self, batch: &[Item], give_up: &CancellationToken) -> bool {
-        let mut pause = PAUSE.0;
+        let (mut pause, mut before) = (PAUSE.0, None);
         loop {
-            let error = match self.write(self.node, batch).await {
+            let error = match self.write_after(self.node, batch, &mut before).await {
                 Ok(()) => return true,
                 Err(error) => error,
             };
@@ -113,7 +114,21 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses, is late or not there. Writing the same again is safe.
     pub async fn write(&self, owner: NodeId, batch: &[Item]) -> Result<(), StoreError> {
-        let (moved, stale) = self.postgres(self.write_postgres(owner, batch)).await?;
+        self.write_after(owner, batch, &mut None).await
+    }
+
+    /// Writes a batch that may have been written already by a transaction whose answer never came.
+    /// `before` is kept between the tries of one batch.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_after(
+        &self,
+        owner: NodeId,
+        batch: &[Item],
+        before: &mut Option<Before>,
+    ) -> Result<(), StoreError> {
+        let (moved, stale) = self.postgres(self.write_postgres(owner, batch, before)).await?;
         // The contacts that were denied on these are judged again: on what Postgres has.
         self.redis(self.redis.forget(&stale)).await.ok();
         // A copy that does not follow is stale: it wastes a judgement and permits nothing.
@@ -127,9 +142,14 @@ impl Stores {
         &self,
         owner: NodeId,
         batch: &[Item],
+        before: &mut Option<Before>,
     ) -> Result<(Vec<Moved>, Vec<SubjectId>), StoreError> {
         let mut tx = self.pool.begin().await?;
         let subjects: Vec<SubjectId> = batch.iter().flat_map(Item::subjects).collect();
+        if self.is_written(&mut tx, batch, before).await? {
+            // Where its copies stand nobody knows: they are read anew.
+            return Ok((Vec::new(), subjects));
+        }
         let mut heads = Heads::new(lock_heads(&mut tx, &subjects).await?);
         let fenced = fence(&mut tx, self.node, batch).await?;
         let endings: Vec<Ending<'_>> = batch
@@ -195,7 +215,59 @@ impl Stores {
     }
 }
 
+/// What was in the audit before the first try of a batch: the largest entry id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before(i64);
+
+impl Stores {
+    /// Whether an earlier try of this batch was committed. A batch is one transaction, so any of its
+    /// audit entries shows it. Tries of one node wait for each other, and entries of the batch have
+    /// larger ids than all that were there before its first.
+    async fn is_written(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[Item],
+        before: &mut Option<Before>,
+    ) -> Result<bool, StoreError> {
+        let [.., a, b, c, d, e, f, g, h] = self.node.0.to_be_bytes();
+        let last: i64 = sqlx::query_scalar(
+            "SELECT COALESCE((SELECT max(id) FROM audit_entry), 0) FROM pg_advisory_xact_lock($1)",
+        )
+        .bind(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        .fetch_one(&mut *connection)
+        .await?;
+        let Some(Before(first)) = *before else {
+            *before = Some(Before(last));
+            return Ok(false);
+        };
+        let leaves: Vec<Vec<u8>> = batch
+            .iter()
+            .flat_map(Item::records)
+            .map(|record| canonical::encode(record).map_err(RowsError::from))
+            .collect::<Result<_, _>>()?;
+        // A statement of its own: it sees what the lock has waited for.
+        let written: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM audit_entry WHERE id > $1 AND leaf = ANY($2))",
+        )
+        .bind(first)
+        .bind(leaves)
+        .fetch_one(connection)
+        .await?;
+        Ok(written)
+    }
+}
+
 impl Item {
+    /// The audit records that come with it.
+    fn records(&self) -> &[Record] {
+        match self {
+            Self::Settle(settlement) => std::slice::from_ref(&settlement.record),
+            Self::Deny(denied) => &denied.records,
+            Self::Record(record) => std::slice::from_ref(record),
+            Self::Return(_) | Self::Release(_) => &[],
+        }
+    }
+
     fn subjects(&self) -> Vec<SubjectId> {
         match self {
             Self::Settle(settlement) => settlement.subjects.clone(),

@@ -32,6 +32,19 @@ impl From<sqlx::Error> for NodeError {
     }
 }
 
+/// [`DEAD_AFTER`] as Postgres counts it, in milliseconds.
+pub(super) fn dead_after() -> i64 {
+    i64::try_from(DEAD_AFTER.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Another incarnation of this name.
+struct Known {
+    id: NodeId,
+    beat: UnixMillis,
+    /// Whether its heartbeat is young enough to be alive.
+    fresh: bool,
+}
+
 impl Stores {
     /// Makes sure that no live process has this name: an older incarnation whose heartbeat still
     /// moves is one. Returns the older incarnations that are dead, to be reaped.
@@ -40,32 +53,32 @@ impl Stores {
     /// See [`NodeError`].
     pub async fn older_incarnations(&self, name: &str) -> Result<Vec<NodeId>, NodeError> {
         let before = self.unstopped(name).await?;
-        let fresh = self.clock.now().wall.before(DEAD_AFTER);
-        if before.iter().any(|(_, beat)| *beat >= fresh) {
+        if before.iter().any(|known| known.fresh) {
             tokio::time::sleep(BEAT + BEAT / 2).await;
             let after = self.unstopped(name).await?;
-            let moved = |(id, beat): &(NodeId, UnixMillis)| {
-                after.iter().any(|(other, later)| other == id && later > beat)
-            };
+            let moved = |was: &Known| after.iter().any(|is| is.id == was.id && is.beat > was.beat);
             if before.iter().any(moved) {
                 return Err(NodeError::NameTaken(name.to_owned()));
             }
         }
-        Ok(before.into_iter().map(|(id, _)| id).collect())
+        Ok(before.into_iter().map(|known| known.id).collect())
     }
 
-    async fn unstopped(&self, name: &str) -> Result<Vec<(NodeId, UnixMillis)>, NodeError> {
+    async fn unstopped(&self, name: &str) -> Result<Vec<Known>, NodeError> {
         let rows = sqlx::query(
-            "SELECT id, heartbeat_at FROM node WHERE name = $1 AND stopped_at IS NULL AND id <> $2",
+            "SELECT id, heartbeat_at, heartbeat_at >= deployment_now() - $3 FROM node
+             WHERE name = $1 AND stopped_at IS NULL AND id <> $2",
         )
         .bind(name)
         .bind(Uuid::from_u128(self.node.0))
+        .bind(dead_after())
         .fetch_all(&self.pool)
         .await?;
         let mut nodes = Vec::with_capacity(rows.len());
         for row in rows {
             let id: Uuid = row.try_get(0)?;
-            nodes.push((NodeId(id.as_u128()), UnixMillis(row.try_get(1)?)));
+            let beat = UnixMillis(row.try_get(1)?);
+            nodes.push(Known { id: NodeId(id.as_u128()), beat, fresh: row.try_get(2)? });
         }
         Ok(nodes)
     }
@@ -75,13 +88,12 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses.
     pub async fn register(&self, name: &str) -> Result<(), StoreError> {
-        let now = self.clock.now().wall.0;
         sqlx::query(
-            "INSERT INTO node (id, name, started_at, heartbeat_at) VALUES ($1, $2, $3, $3)",
+            "INSERT INTO node (id, name, started_at, heartbeat_at)
+             SELECT $1, $2, now, now FROM deployment_now() AS now",
         )
         .bind(Uuid::from_u128(self.node.0))
         .bind(name)
-        .bind(now)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -90,22 +102,21 @@ impl Stores {
     /// Writes the heartbeat; `None` if somebody has declared this node dead. Otherwise how many
     /// nodes are alive.
     async fn beat(&self) -> Result<Option<usize>, StoreError> {
-        let now = self.clock.now().wall;
         let done = sqlx::query(
-            "UPDATE node SET heartbeat_at = $2
+            "UPDATE node SET heartbeat_at = deployment_now()
              WHERE id = $1 AND stopped_at IS NULL AND dead_at IS NULL",
         )
         .bind(Uuid::from_u128(self.node.0))
-        .bind(now.0)
         .execute(&self.pool)
         .await?;
         if done.rows_affected() == 0 {
             return Ok(None);
         }
         let live: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM node WHERE stopped_at IS NULL AND heartbeat_at >= $1",
+            "SELECT count(*) FROM node
+             WHERE stopped_at IS NULL AND heartbeat_at >= deployment_now() - $1",
         )
-        .bind(now.before(DEAD_AFTER).0)
+        .bind(dead_after())
         .fetch_one(&self.pool)
         .await?;
         Ok(Some(usize::try_from(live).unwrap_or(1).max(1)))

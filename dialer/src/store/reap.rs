@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     StoreError, Stores,
     ledger::Item,
-    node::{BEAT, DEAD_AFTER},
+    node::{BEAT, DEAD_AFTER, dead_after},
 };
 use crate::{campaigns, gate::Need};
 
@@ -36,7 +36,9 @@ pub async fn serve(stores: Arc<Stores>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(BEAT) => {}
         }
-        if !stores.gate.met(Need::Heartbeat) || !stores.gate.met(Need::Postgres) {
+        // A node whose clock is off finishes nobody's work: what it writes would bear a wrong time.
+        let met = |need| stores.gate.met(need);
+        if !met(Need::Heartbeat) || !met(Need::Postgres) || !met(Need::Clock) {
             in_touch = Duration::ZERO;
             continue;
         }
@@ -64,9 +66,10 @@ impl Stores {
 
     async fn dead(&self) -> Result<Vec<NodeId>, StoreError> {
         let ids: Vec<Uuid> = sqlx::query_scalar(
-            "SELECT id FROM node WHERE stopped_at IS NULL AND heartbeat_at < $1 AND id <> $2",
+            "SELECT id FROM node
+             WHERE stopped_at IS NULL AND heartbeat_at < deployment_now() - $1 AND id <> $2",
         )
-        .bind(self.clock.now().wall.before(DEAD_AFTER).0)
+        .bind(dead_after())
         .bind(Uuid::from_u128(self.node.0))
         .fetch_all(&self.pool)
         .await?;

@@ -150,3 +150,37 @@ async fn a_contact_that_somebody_else_has_by_now_is_not_touched() {
     world.stores.write(world.stores.node, &[Item::Return(back)]).await.unwrap();
     assert_eq!(world.count("SELECT count(*) FROM due WHERE because = 'gate_unavailable'").await, 1);
 }
+
+#[tokio::test]
+async fn a_batch_whose_commit_was_not_answered_is_written_once() {
+    let mut world = World::new().await;
+    let contact = world.contact(None).await;
+    let placed = world.place(contact, 1).await;
+    let ended = world.ended(&placed, Disposition::Busy, busy());
+    let Item::Settle(settlement) = &ended else { panic!("not a settlement") };
+    // The call's INVITE left, as the audit has it: a record that nothing else keeps from coming twice.
+    let sent = dialer_audit::record::Sent {
+        placement: settlement.placement,
+        sent_at: NOW,
+        sip_call_id: "call@here".to_owned(),
+    };
+    let record = dialer_audit::Record::new(Some(world.stores.node), sent.into(), NOW);
+    let batch = [Item::Record(Box::new(record)), ended];
+    let entries = "SELECT count(*) FROM audit_entry";
+    let at_first = world.count(entries).await;
+    let mut before = None;
+    world.stores.write_after(world.stores.node, &batch, &mut before).await.unwrap();
+    assert_eq!(world.count(entries).await, at_first + 2);
+    // The contact is taken again before the batch comes again.
+    let again = match world.stores.take(placed.campaign, 9).await.unwrap() {
+        Take::Done(taken) => taken,
+        Take::Unknown(..) => panic!("not taken"),
+    };
+    assert_eq!(again.len(), 1);
+    world.stores.write_after(world.stores.node, &batch, &mut before).await.unwrap();
+    assert_eq!(world.count(entries).await, at_first + 2);
+    assert_eq!(world.count("SELECT count(*) FROM contact WHERE state = 3").await, 1);
+    // What comes for the first time is written, whatever it looks like.
+    world.stores.write_after(world.stores.node, &batch[..1], &mut None).await.unwrap();
+    assert_eq!(world.count(entries).await, at_first + 3);
+}

@@ -181,7 +181,7 @@ impl One<'_> {
         let timing = self.replay.timing;
         let mut running: Option<Chance> = None;
         let mut rule = None;
-        let mut at = due;
+        let mut at = due.max(timing.counts_from);
         while at <= timing.end {
             match self.denied(at, position) {
                 None => {

@@ -4,12 +4,12 @@ use anyhow::Context as _;
 use chrono::DateTime;
 use serde_json::Value;
 
-pub(super) use crate::report::Tally;
+pub(crate) use crate::report::Tally;
 use crate::stack::Api;
 
 /// How the campaigns stand, together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// People in the lists.
     pub contacts: u64,
     /// Not started yet.
@@ -43,7 +43,7 @@ impl Counts {
     ///
     /// # Errors
     /// When the API does not answer or says something else than agreed.
-    pub(super) fn read(api: &Api, campaigns: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn read(api: &Api, campaigns: &[String]) -> anyhow::Result<Self> {
         let mut total = Self::default();
         for id in campaigns {
             total.add(&api.get(&format!("/v1/campaigns/{id}"))?).context("GET /v1/campaigns")?;
@@ -74,7 +74,7 @@ impl Counts {
 
     /// Whether nothing is under way and nothing becomes due until `horizon`.
     #[must_use]
-    pub(super) fn is_quiet_until(&self, horizon: i64) -> bool {
+    pub(crate) fn is_quiet_until(&self, horizon: i64) -> bool {
         self.waiting == 0
             && self.leased == 0
             && (self.due == 0 || self.next_due_at.is_some_and(|at| at > horizon))
@@ -82,14 +82,14 @@ impl Counts {
 
     /// People whose place is known: waiting, due, under way, parked or finished.
     #[must_use]
-    pub(super) fn accounted_for(&self) -> u64 {
+    pub(crate) fn accounted_for(&self) -> u64 {
         self.waiting + self.due + self.leased + sum(&self.parked) + sum(&self.finished)
     }
 }
 
 /// The sum of a tally.
 #[must_use]
-pub(super) fn sum(tally: &Tally) -> u64 {
+pub(crate) fn sum(tally: &Tally) -> u64 {
     tally.values().sum()
 }
 

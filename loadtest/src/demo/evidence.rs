@@ -26,7 +26,7 @@ const SLACK_MS: i64 = 15_000;
 ///
 /// # Errors
 /// When the export fails. A failed verification is an answer, not an error.
-pub(super) fn export(stack: &Stack, folder: &Path) -> anyhow::Result<Audit> {
+pub(crate) fn export(stack: &Stack, folder: &Path) -> anyhow::Result<Audit> {
     let arguments: [OsString; 6] = [
         "audit".into(),
         "export".into(),
@@ -62,7 +62,7 @@ pub(super) fn export(stack: &Stack, folder: &Path) -> anyhow::Result<Audit> {
 ///
 /// # Errors
 /// When the export cannot be read.
-pub(super) fn citations(jsonl: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+pub(crate) fn citations(jsonl: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let file = File::open(jsonl).with_context(|| jsonl.display().to_string())?;
     let mut citations = BTreeMap::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
@@ -83,7 +83,7 @@ pub(super) fn citations(jsonl: &Path) -> anyhow::Result<BTreeMap<String, String>
 ///
 /// # Errors
 /// When something cannot be read.
-pub(super) fn check(
+pub(crate) fn check(
     world: &Path,
     wire: &Path,
     audit: &Path,
@@ -93,13 +93,13 @@ pub(super) fn check(
     let world = World::load(world).context("the world folder")?;
     let log = wirelog::read(wire).with_context(|| wire.display().to_string())?;
     let export = Export::read(audit)?;
-    let timing = |_, _| Timing { start, end, slack: SLACK_MS };
+    let timing = |_, _| Timing { start, counts_from: start, end, slack: SLACK_MS };
     Ok(checker::check(&world, &log, Some(&export), timing))
 }
 
 /// What the checker found wrong, in sentences.
 #[must_use]
-pub(super) fn findings(report: &Report) -> Vec<String> {
+pub(crate) fn findings(report: &Report) -> Vec<String> {
     let broken = report.violations.iter().map(|violation| {
         format!(
             "{} to {} at {} (Call-ID {})",
@@ -124,7 +124,7 @@ pub(super) fn findings(report: &Report) -> Vec<String> {
 
 /// What the checker found that the summary has no figure for.
 #[must_use]
-pub(super) fn other_faults(report: &Report) -> Vec<String> {
+pub(crate) fn other_faults(report: &Report) -> Vec<String> {
     [
         (
             report.other_violations,

@@ -13,7 +13,7 @@ const BATCH: usize = 1000;
 
 /// A do-not-call entry that comes during the run.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct OptOut {
+pub(crate) struct OptOut {
     /// Its place in `suppressions.json`.
     pub index: usize,
     /// How long into the run.
@@ -24,7 +24,7 @@ pub(super) struct OptOut {
 
 /// What the API calls the things of the world.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// Seller id by name.
     pub sellers: BTreeMap<String, String>,
     /// Campaign ids in the order of `campaigns.json`.
@@ -41,7 +41,7 @@ pub(super) struct Told {
 ///
 /// # Errors
 /// When it is missing or malformed.
-pub(super) fn read_json(path: &Path) -> anyhow::Result<Value> {
+pub(crate) fn read_json(path: &Path) -> anyhow::Result<Value> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     serde_json::from_reader(BufReader::new(file)).with_context(|| path.display().to_string())
 }
@@ -50,7 +50,7 @@ pub(super) fn read_json(path: &Path) -> anyhow::Result<Value> {
 ///
 /// # Errors
 /// When it is none.
-pub(super) fn elements<'a>(value: &'a Value, what: &str) -> anyhow::Result<&'a Vec<Value>> {
+pub(crate) fn elements<'a>(value: &'a Value, what: &str) -> anyhow::Result<&'a Vec<Value>> {
     value.as_array().with_context(|| format!("{what} is not an array"))
 }
 
@@ -58,7 +58,7 @@ pub(super) fn elements<'a>(value: &'a Value, what: &str) -> anyhow::Result<&'a V
 ///
 /// # Errors
 /// When it is not there.
-pub(super) fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> anyhow::Result<&'a str> {
     value.get(name).and_then(Value::as_str).with_context(|| format!("no text `{name}`"))
 }
 
@@ -67,7 +67,7 @@ impl Told {
     ///
     /// # Errors
     /// When the API says no.
-    pub(super) fn campaigns(
+    pub(crate) fn campaigns(
         &mut self,
         api: &Api,
         world: &Path,
@@ -91,7 +91,7 @@ impl Told {
     ///
     /// # Errors
     /// When the API says no.
-    pub(super) fn seller(&mut self, api: &Api, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn seller(&mut self, api: &Api, name: &str) -> anyhow::Result<String> {
         if let Some(id) = self.sellers.get(name) {
             return Ok(id.clone());
         }
@@ -105,7 +105,7 @@ impl Told {
     ///
     /// # Errors
     /// When a file is missing or the API says no.
-    pub(super) fn lists(&mut self, api: &Api, world: &Path, stop: &Stop) -> anyhow::Result<()> {
+    pub(crate) fn lists(&mut self, api: &Api, world: &Path, stop: &Stop) -> anyhow::Result<()> {
         let plan = read_json(&world.join("campaigns.json"))?;
         let campaigns = elements(plan.get("campaigns").unwrap_or(&Value::Null), "campaigns")?;
         for (campaign, id) in campaigns.iter().zip(&self.campaigns) {
@@ -131,7 +131,7 @@ impl Told {
     ///
     /// # Errors
     /// When the API says no.
-    pub(super) fn earlier(&mut self, api: &Api, world: &Path, stop: &Stop) -> anyhow::Result<()> {
+    pub(crate) fn earlier(&mut self, api: &Api, world: &Path, stop: &Stop) -> anyhow::Result<()> {
         let all = read_json(&world.join("earlier.json"))?;
         for batch in elements(&all, "earlier.json")?.chunks(BATCH) {
             stop.check()?;
@@ -150,7 +150,7 @@ impl Told {
     ///
     /// # Errors
     /// When the API says no.
-    pub(super) fn suppressions(
+    pub(crate) fn suppressions(
         &mut self,
         api: &Api,
         world: &Path,

@@ -23,7 +23,7 @@ const QUIET_LOOKS: u32 = 4;
 
 /// What is to happen during the run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Events {
+pub(crate) struct Events {
     /// Opt-outs, the first first.
     pub opt_outs: VecDeque<OptOut>,
     /// Kill the dialer and start it again.
@@ -38,7 +38,7 @@ pub(super) struct Events {
 
 /// How the run went.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ran {
+pub(crate) struct Ran {
     /// From the start of the campaigns until the last attempt was seen.
     pub active: Duration,
     /// Opt-outs told to the API on the way.
@@ -46,11 +46,11 @@ pub(super) struct Ran {
 }
 
 /// One watched run.
-pub(super) struct Watch<'a> {
-    pub(super) api: &'a Api,
-    pub(super) campaigns: &'a [String],
-    pub(super) world: &'a Path,
-    pub(super) stop: &'a Stop,
+pub(crate) struct Watch<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) campaigns: &'a [String],
+    pub(crate) world: &'a Path,
+    pub(crate) stop: &'a Stop,
 }
 
 impl Watch<'_> {
@@ -58,7 +58,7 @@ impl Watch<'_> {
     ///
     /// # Errors
     /// When a program ends by itself, the API does not answer, the time is up, or on Ctrl-C.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         stack: &mut Stack,
         mut events: Events,
@@ -177,7 +177,7 @@ fn rate(count: u64, elapsed: Duration) -> f64 {
 
 /// How many attempts were made a second while attempts were made.
 #[must_use]
-pub(super) fn attempts_per_second(attempts: u64, ran: &Ran) -> f64 {
+pub(crate) fn attempts_per_second(attempts: u64, ran: &Ran) -> f64 {
     rate(attempts, ran.active)
 }
 
@@ -227,7 +227,7 @@ fn row(teller: &Teller, name: &str, tally: &Tally) -> String {
 }
 
 /// `15:30:12 UTC`.
-pub(super) fn clock_of(at: i64) -> String {
+pub(crate) fn clock_of(at: i64) -> String {
     DateTime::from_timestamp_millis(at)
         .map_or_else(|| at.to_string(), |at| at.format("%a %H:%M:%S UTC").to_string())
 }

@@ -177,6 +177,14 @@ impl Stack {
         process.wait_ready(limit, &stop, || client::is_ok(&ready))
     }
 
+    /// Whether a dialer says that it is ready.
+    ///
+    /// # Errors
+    /// If there are fewer dialers.
+    pub fn is_ready(&mut self, number: usize) -> anyhow::Result<bool> {
+        Ok(client::is_ok(&format!("http://{}/readyz", self.nth(number)?.place.admin)))
+    }
+
     /// Starts the first dialer and does not wait.
     ///
     /// # Errors

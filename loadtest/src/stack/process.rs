@@ -177,6 +177,11 @@ impl Process {
         self.child.wait().with_context(|| format!("waiting for {}", self.name))
     }
 
+    /// Asks it to end and does not wait (SIGTERM).
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
     /// Freezes it and its group where they stand (SIGSTOP).
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);

@@ -211,7 +211,7 @@ fn section<'a>(name: &str, entries: impl IntoIterator<Item = (&'a str, Value)>) 
 }
 
 /// Addresses on loopback whose TCP ports are free right now, each another.
-pub(super) fn free_tcp(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+pub(crate) fn free_tcp(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     let held: Vec<TcpListener> = (0..count)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .collect::<Result<_, _>>()

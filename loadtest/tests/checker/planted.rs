@@ -202,7 +202,12 @@ pub(crate) fn judge(world: &World, wire: &Wire, end: &str) -> Report {
 
 pub(crate) fn judge_with(world: &World, wire: &Wire, end: &str, export: Option<&Export>) -> Report {
     let (start, end) = (at(NOON), at(end));
-    checker::check(world, &wire.log, export, |_, _| Timing { start, end, slack: 15_000 })
+    checker::check(world, &wire.log, export, |_, _| Timing {
+        start,
+        counts_from: start,
+        end,
+        slack: 15_000,
+    })
 }
 
 /// The rules of the listed violations, sorted and each once.
