@@ -9,6 +9,12 @@ DO $$ BEGIN
 END $$;
 
 
+CREATE FUNCTION public.deployment_now() RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + clock_offset_ms FROM deployment
+$$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
