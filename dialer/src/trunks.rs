@@ -55,6 +55,8 @@ struct Rates {
     figures: BTreeMap<TrunkId, Figure>,
     /// What was lent, the shard's present shares first: it may not have heard of the others yet.
     lent: VecDeque<BTreeMap<TrunkId, Part>>,
+    /// How many nodes hold a share of each trunk.
+    holders: BTreeMap<TrunkId, usize>,
     /// Slots taken since the shares were last renewed.
     used: BTreeMap<TrunkId, u32>,
     /// Trunks that more calls would have been taken for.
@@ -113,6 +115,20 @@ impl Shares {
         self.rates().nodes.max(1)
     }
 
+    /// So many nodes hold shares of these trunks.
+    pub fn set_holders(&self, holders: BTreeMap<TrunkId, usize>) {
+        self.rates().holders = holders;
+    }
+
+    /// Among how many nodes a campaign over these trunks is divided: those that can place its calls,
+    /// this one included. All that are alive until that is known.
+    #[must_use]
+    pub fn holders(&self, trunks: &[TrunkId]) -> usize {
+        let rates = self.rates();
+        let most = trunks.iter().filter_map(|trunk| rates.holders.get(trunk)).max();
+        most.copied().filter(|most| *most > 0).unwrap_or(rates.nodes).max(1)
+    }
+
     /// This node's share of a trunk, thousandths of a call per second; 0 for an unknown one.
     #[must_use]
     pub fn milli_cps(&self, trunk: TrunkId, now: Instant) -> u64 {
@@ -137,7 +153,13 @@ impl Shares {
             let used = used.get(trunk).copied().unwrap_or(0).saturating_mul(2);
             let most = figure.calls();
             let busy = hungry.contains(trunk) || used.saturating_mul(5) >= using.saturating_mul(4);
-            let wanted = if busy { most } else { most.min(used + 1) };
+            // Nothing where there is no work: a slow trunk has one call to lend, and somebody needs it.
+            let idle = used == 0 && !hungry.contains(trunk);
+            let wanted = match (idle, busy) {
+                (true, _) => 0,
+                (false, true) => most,
+                (false, false) => most.min(used + 1),
+            };
             Ask { trunk: *trunk, using, wanted }
         };
         rates.figures.iter().map(ask).collect()
@@ -398,18 +420,20 @@ mod tests {
             let ask = shares.asks(now).into_iter().next().unwrap();
             (ask.using, ask.wanted)
         };
-        assert_eq!(ask(&shares), (0, 30), "nothing does not do");
+        assert_eq!(ask(&shares), (0, 0), "no work");
+        assert_eq!(shares.admit(&[trunk], now), Admission::None);
+        assert_eq!(ask(&shares), (0, 30), "work, and no share");
         shares.lend(&[(trunk, 10)], until);
-        assert_eq!(ask(&shares), (10, 1), "on its way to the shard: it counts already");
+        assert_eq!(ask(&shares), (10, 0), "on its way to the shard: it counts already; no work");
         shares.applied();
         (0..2).for_each(|_| shares.used(trunk));
         assert_eq!(ask(&shares), (10, 5), "two in half a second, and one more");
         (0..4).for_each(|_| shares.used(trunk));
         assert_eq!(ask(&shares), (10, 30), "nearly all of it");
         shares.lend(&[(trunk, 4)], until);
-        assert_eq!(ask(&shares), (10, 1), "until the shard has heard");
+        assert_eq!(ask(&shares), (10, 0), "until the shard has heard");
         shares.applied();
-        assert_eq!(ask(&shares), (4, 1));
+        assert_eq!(ask(&shares), (4, 0));
         shares.waiting(trunk, 6);
         assert_eq!(shares.admit(&[trunk], now), Admission::None);
         assert_eq!(ask(&shares), (4, 30), "more contacts would have been taken");

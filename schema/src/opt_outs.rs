@@ -1,11 +1,11 @@
 //! Opt-outs as dialers hear of them (G7): written by whoever records one, heard by every dialer.
 //!
 //! A dialer asks for new rows every [`ASK_EVERY`], and may send INVITEs for [`SEND_LEASE`] from the
-//! moment it asked. A row is answered for [`ANSWER_AFTER`] its commit: by then every lease that was
+//! moment it asked. An opt-out is answered [`ANSWER_AFTER`] its commit: by then every lease that was
 //! asked for before the commit has lapsed, and every later one knows the row. Nobody has to be known
 //! for that, nor to be alive, and no two clocks to agree: only Postgres has to have one primary.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use dialer_types::{Purpose, SellerNo, SubjectId, UnixMillis};
 use sqlx::{PgConnection, Row};
@@ -19,6 +19,9 @@ pub const ASK_EVERY: Duration = Duration::from_millis(25);
 pub const ANSWER_AFTER: Duration = Duration::from_millis(110);
 /// Rows are kept so long: a dialer that heard nothing for that time has no call left that rings.
 pub const KEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// How old what is heard again over a new connection is at most: longer than a call rings.
+const YOUNG: Duration = Duration::from_secs(180);
 
 /// Somebody who is not to be called any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,50 +66,71 @@ pub struct Heard {
 /// Where a listener stands.
 #[derive(Debug, Default)]
 pub struct Listener {
-    /// Every transaction below it is over, and its rows are heard.
-    since: Option<i64>,
-    /// Rows at or above it that are heard.
-    heard: BTreeSet<i64>,
+    /// The snapshot of the last question: what is visible in it is heard.
+    last: Option<String>,
+    /// The next question goes over a connection that the last one did not.
+    anew: bool,
 }
 
 impl Listener {
+    /// Questions go over another connection from now on. Perhaps to another server, whose numbers of
+    /// transactions need not go on where the last one's were: the next question brings what is young,
+    /// too, heard or not.
+    pub const fn reconnected(&mut self) {
+        self.anew = true;
+    }
+
     /// Asks for what was committed since the last question. The first brings nothing: what was
-    /// recorded before it stands in the heads.
+    /// recorded before it stands in the heads. `now`: the time of the deployment.
     ///
     /// # Errors
-    /// If Postgres does not answer, or a row is not understood: then the next question brings the
-    /// same again.
-    pub async fn ask(&mut self, connection: &mut PgConnection) -> Result<Heard, sqlx::Error> {
-        // One statement, one snapshot: xmin and rows are of the same moment. Not kept prepared: the
-        // plan has to know the number, or it may read the whole table.
+    /// If Postgres does not answer, is a standby (which may not know yet what was answered), or a row
+    /// is not understood: then the next question brings the same again.
+    pub async fn ask(
+        &mut self,
+        connection: &mut PgConnection,
+        now: UnixMillis,
+    ) -> Result<Heard, sqlx::Error> {
+        let first = self.last.is_none();
+        let last = match self.last.clone() {
+            Some(last) => last,
+            None => {
+                sqlx::query_scalar("SELECT pg_current_snapshot()::text")
+                    .fetch_one(&mut *connection)
+                    .await?
+            }
+        };
+        let young = if self.anew && !first { now.before(YOUNG).0 } else { i64::MAX };
+        // One statement, one snapshot. Not kept prepared: the plan has to know the numbers, or it may
+        // read the whole table.
         let rows = sqlx::query(
             "WITH now AS MATERIALIZED (
-                 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
+                 SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS standby,
                         (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS clock
              )
-             SELECT now.xmin, now.clock, o.id, o.xact::text::bigint, o.subjects, o.seller_no, o.purpose
-             FROM now LEFT JOIN opt_out o ON o.xact >= $1::text::xid8",
+             SELECT now.snapshot, now.standby, now.clock, o.id, o.subjects, o.seller_no, o.purpose
+             FROM now LEFT JOIN opt_out o
+                  ON (o.xact >= pg_snapshot_xmin($1::text::pg_snapshot)
+                      AND NOT pg_visible_in_snapshot(o.xact, $1::text::pg_snapshot))
+                  OR o.at >= $2",
         )
-        .bind(self.since.map_or_else(|| u64::MAX.to_string(), |since| since.to_string()))
+        .bind(&last)
+        .bind(young)
         .persistent(false)
         .fetch_all(connection)
         .await?;
-        let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-        let (xmin, clock): (i64, i64) = (first.try_get(0)?, first.try_get(1)?);
+        let now = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let (snapshot, standby, clock) = (now.try_get(0)?, now.try_get(1)?, now.try_get(2)?);
+        if standby {
+            return Err(sqlx::Error::Protocol("the server is a standby".to_owned()));
+        }
         let mut outs = Vec::new();
-        let mut heard = BTreeSet::new();
-        for row in &rows {
-            let Some(id) = row.try_get::<Option<i64>, _>(2)? else { continue };
-            if row.try_get::<i64, _>(3)? >= xmin {
-                heard.insert(id);
-            }
-            if !self.heard.contains(&id) {
+        for row in rows.iter().filter(|_| !first) {
+            if row.try_get::<Option<i64>, _>(3)?.is_some() {
                 outs.push(out(row)?);
             }
         }
-        // A restored database counts its transactions from an earlier number.
-        self.since = Some(xmin);
-        self.heard = heard;
+        (self.last, self.anew) = (Some(snapshot), false);
         Ok(Heard { outs, clock: UnixMillis(clock) })
     }
 }

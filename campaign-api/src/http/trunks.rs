@@ -30,7 +30,8 @@ pub struct NewTrunk {
     pub username: Option<String>,
     /// For digest authentication; kept encrypted, never shown.
     pub password: Option<String>,
-    /// Decimal number, from 0.001 on.
+    /// Decimal number, from 0.001 on. From one on whole calls are used: of 2.5 no second sees more
+    /// than two.
     pub calls_per_second: f64,
     /// Calls at the same time, 1 to 100,000.
     pub max_concurrent: i32,

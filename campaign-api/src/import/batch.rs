@@ -135,6 +135,7 @@ impl Batch {
         // A row of somebody who is there already adds nothing but evidence: a consent that is not on
         // file, what is taken back, and that nobody is to call.
         work.numbers_held(&mut known).await?;
+        work.lock(fresh.iter().chain(&known)).await?;
         let (mut moved, added, revoked) = work.consents(&fresh, &known).await?;
         let marked = work.do_not_call(fresh.iter().chain(&known)).await?;
         let opted_out = revoked || !marked.is_empty();

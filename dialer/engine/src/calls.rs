@@ -122,9 +122,7 @@ impl<F: Fences> Engine<F> {
         };
         let trunk = calling.trunk;
         if std::mem::replace(&mut calling.sent, true) {
-            // With credentials: an INVITE like any other to the trunk's rate.
-            self.trunks.resent(trunk, now.mono);
-            return;
+            return; // with credentials: counted when it was let out
         }
         let sent = dialer_audit::record::Sent {
             placement: calling.placement,
@@ -280,6 +278,16 @@ impl<F: Fences> Engine<F> {
         }
     }
 
+    pub(crate) fn trunk_of(&self, call: CallId) -> Option<dialer_types::TrunkId> {
+        match &self.attempts.get(self.calls.get(&call)?)?.state {
+            State::Calling(calling) => Some(calling.trunk),
+            State::Gathering { .. }
+            | State::Reserving(_)
+            | State::Committing(..)
+            | State::Holding(..) => None,
+        }
+    }
+
     fn calling_of(&self, placement: PlacementId) -> Option<CallId> {
         let id: &AttemptId = self.placements.get(&placement)?;
         match &self.attempts.get(id)?.state {
@@ -293,6 +301,7 @@ impl<F: Fences> Engine<F> {
 
     fn finish(&mut self, call: CallId) -> Option<(crate::attempt::Attempt, Calling)> {
         let id = self.calls.remove(&call)?;
+        self.withdraw_unleased(call);
         let mut attempt = self.remove(id)?;
         let state =
             std::mem::replace(&mut attempt.state, State::Gathering { heads: None, facts: None });

@@ -76,7 +76,7 @@ pub struct Engine<F: Fences = AllFences> {
     pub(crate) outputs: VecDeque<Output>,
     /// Until when INVITEs may leave.
     pub(crate) lease: Option<Instant>,
-    /// Answers to challenges that came while there was no lease. At most one a call.
+    /// Answers to challenges that wait for a lease or for their trunk's turn. At most one a call.
     pub(crate) unleased: Vec<Transmit>,
     pub(crate) draining: bool,
     pub(crate) gauges: Gauges,
@@ -150,7 +150,7 @@ impl<F: Fences> Engine<F> {
             Input::TooLate(call) => self.endpoint.not_sent(call, now.mono),
             Input::TransportError(to) => self.endpoint.handle_transport_error(to, now.mono),
             Input::Played(placement) => self.played(placement, now),
-            Input::Leased(until) => self.leased(until),
+            Input::Leased(until) => self.leased(until, now),
             Input::Suppressed(out) => self.suppressed(&out, now),
             Input::Halted(campaign) => self.halted(campaign),
             Input::Trunks(trunks) => self.trunks.replace(trunks, now.mono),

@@ -21,29 +21,40 @@ impl<F: Fences> Engine<F> {
         !F::SEND_LEASE || self.lease.is_some_and(|until| now < until)
     }
 
-    /// The lease was renewed: answers to challenges that waited for it leave. Placements that wait
-    /// look for themselves.
-    pub(crate) fn leased(&mut self, until: Instant) {
+    /// The lease was renewed: answers to challenges that waited for it, or for their turn, leave.
+    /// Placements that wait look for themselves.
+    pub(crate) fn leased(&mut self, until: Instant, now: Now) {
         self.lease = Some(self.lease.map_or(until, |held| held.max(until)));
         for transmit in std::mem::take(&mut self.unleased) {
-            self.let_out(transmit);
+            self.transmit(transmit, now);
         }
     }
 
-    /// Hands a datagram to the driver; an INVITE only under the lease, and not after it.
+    /// Hands a datagram to the driver; an INVITE only under the lease, and not after it. One with
+    /// credentials counts like any other to the rate of its trunk and waits for its turn.
     pub(crate) fn transmit(&mut self, transmit: Transmit, now: Now) {
+        let leased = self.has_lease(now.mono);
         match transmit.kind {
-            TransmitKind::InviteFirst
-            | TransmitKind::InviteResend
-            | TransmitKind::InviteRetransmit => {}
-            _ => return self.outputs.push_back(Output::Transmit(transmit)),
+            TransmitKind::InviteFirst if leased => self.let_out(transmit),
+            TransmitKind::InviteResend if leased => {
+                let trunk = transmit.call.and_then(|call| self.trunk_of(call));
+                match trunk {
+                    Some(trunk) if self.trunks.turn(trunk, now.mono).is_some() => {
+                        self.unleased.push(transmit);
+                    }
+                    Some(trunk) => {
+                        self.trunks.resent(trunk, now.mono);
+                        self.let_out(transmit);
+                    }
+                    None => self.let_out(transmit),
+                }
+            }
+            TransmitKind::InviteFirst | TransmitKind::InviteResend => self.unleased.push(transmit),
+            TransmitKind::InviteRetransmit if leased => self.let_out(transmit),
+            // As good as lost: the next one may leave.
+            TransmitKind::InviteRetransmit => {}
+            _ => self.outputs.push_back(Output::Transmit(transmit)),
         }
-        if self.has_lease(now.mono) {
-            self.let_out(transmit);
-        } else if transmit.kind != TransmitKind::InviteRetransmit {
-            self.unleased.push(transmit);
-        }
-        // A retransmission is as good as lost: the next one may leave.
     }
 
     fn let_out(&mut self, mut transmit: Transmit) {

@@ -147,10 +147,11 @@ impl<F: Fences> Engine<F> {
         now: Now,
     ) {
         let mut turn = self.trunks.turn(chosen.trunk, now.mono);
-        if !self.has_lease(now.mono) && now.wall < chosen.judged.not_after {
+        if !self.has_lease(now.mono) {
             turn = Some(turn.unwrap_or(now.mono).max(now.mono + LOOK_AGAIN));
         }
-        match turn {
+        // What has waited until its permit was over is settled as not sent.
+        match turn.filter(|_| now.wall < chosen.judged.not_after) {
             Some(turn) if self.doom(&attempt).is_none() && !self.is_outdated(&chosen) => {
                 self.placements.insert(chosen.judged.placement, attempt.order.attempt);
                 attempt.state = State::Holding(chosen, proofs);

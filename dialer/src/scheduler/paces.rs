@@ -173,7 +173,8 @@ impl Paces {
     ) -> (Want, Instant) {
         let id = campaign.terms.id;
         let nodes = u64::try_from(shares.nodes()).unwrap_or(1);
-        let rate = u32::try_from(campaign.milli_cps / nodes).unwrap_or(u32::MAX);
+        let holders = u64::try_from(shares.holders(&campaign.terms.trunks)).unwrap_or(1);
+        let rate = u32::try_from(campaign.milli_cps / holders).unwrap_or(u32::MAX);
         let pace = self.campaigns.entry(id).or_insert_with(|| Pace::new(rate));
         if pace.pacer.rate_milli_cps() != rate {
             let dry_until = pace.dry_until;

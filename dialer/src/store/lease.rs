@@ -62,9 +62,11 @@ impl Ear {
         let options = stores.pool.connect_options();
         let connect = tokio::time::timeout(PATIENCE, options.connect());
         let mut connection: PgConnection = connect.await.map_err(|_| StoreError::Late)??;
+        self.listener.reconnected();
         loop {
             let asked = stores.clock.now();
-            let question = tokio::time::timeout(SILENT, self.listener.ask(&mut connection));
+            let question =
+                tokio::time::timeout(SILENT, self.listener.ask(&mut connection, asked.wall));
             let heard = question.await.map_err(|_| StoreError::Late)??;
             let answered = stores.clock.now();
             let lease = asked.mono + SEND_LEASE;

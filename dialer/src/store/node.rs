@@ -165,7 +165,6 @@ pub async fn beat(
                 shares.set_nodes(live);
                 stores.metrics.nodes.set(gauge_value(live));
                 stores.gate.report(Need::Heartbeat, true);
-                stores.gate.report(Need::Postgres, true);
             }
             Ok(None) => {
                 tracing::error!("another node has taken this one for dead: it stops");

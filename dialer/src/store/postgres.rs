@@ -24,7 +24,7 @@ pub async fn connect(settings: &config::Postgres) -> Result<PgPool, PostgresErro
         .options([
             ("statement_timeout", "10000"),
             ("lock_timeout", "2000"),
-            ("idle_in_transaction_session_timeout", "10000"),
+            ("idle_in_transaction_session_timeout", "1500"),
         ]);
     PgPoolOptions::new()
         .max_connections(settings.max_connections.max(6))

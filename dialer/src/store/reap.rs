@@ -55,13 +55,12 @@ pub async fn serve(stores: Arc<Stores>, stop: CancellationToken) {
 
 impl Stores {
     async fn reap_all(&self, stragglers: bool) -> Result<(), StoreError> {
-        if stragglers {
-            self.reap_stragglers().await?;
-        }
+        // What cannot be finished of one node holds up no other.
+        let mut outcome = if stragglers { self.reap_stragglers().await } else { Ok(()) };
         for node in self.dead().await? {
-            self.reap(node).await?;
+            outcome = outcome.and(self.reap(node).await);
         }
-        Ok(())
+        outcome
     }
 
     async fn dead(&self) -> Result<Vec<NodeId>, StoreError> {

@@ -30,9 +30,11 @@ pub async fn serve(stores: Arc<Stores>, shares: Shares, inbox: Inbox, stop: Canc
         // The life of a share is counted from before it was asked for.
         let asked = stores.clock.now().mono;
         let asks = shares.asks(asked);
-        if !asks.is_empty() {
+        // A node that may take nobody leaves its shares to the others.
+        if !asks.is_empty() && stores.gate.is_open() {
             match stores.postgres(stores.lend(&asks)).await {
-                Ok(lent) => {
+                Ok((lent, holders)) => {
+                    shares.set_holders(holders);
                     let told = shares.lend(&lent, asked + SHARE_LIFE);
                     show(&stores, &told);
                     inbox.send(Input::Lent(told)).await;
@@ -56,25 +58,33 @@ fn show(stores: &Stores, lent: &[Lent]) {
     }
 }
 
+/// What a node may send of each trunk, in calls a second.
+pub type Lending = Vec<(TrunkId, u32)>;
+/// How many nodes hold a share of each trunk.
+pub type Holders = BTreeMap<TrunkId, usize>;
+
 impl Stores {
-    /// Renews the shares; returns what this node may send of each trunk from now on, in calls a
-    /// second.
+    /// Renews the shares; returns what this node may send of each trunk from now on, and who does.
     ///
     /// # Errors
     /// If Postgres is not there, late or refuses: then nothing is known of it, and the shares that
     /// the node has go on until they lapse.
-    pub async fn lend(&self, asks: &[Ask]) -> Result<Vec<(TrunkId, u32)>, StoreError> {
+    pub async fn lend(&self, asks: &[Ask]) -> Result<(Lending, Holders), StoreError> {
         let trunks: Vec<Uuid> = asks.iter().map(|ask| Uuid::from_u128(ask.trunk.0)).collect();
         let mut tx = self.pool.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
         let (held, now) = held(&mut tx, &trunks).await?;
         let mut rows = Vec::with_capacity(held.len());
         let mut lent = Vec::with_capacity(held.len());
+        let mut holders = Holders::new();
         for ask in asks {
             // A trunk that is gone lends nothing.
             let Some((figure, shares)) = held.get(&ask.trunk) else { continue };
             let wish = Wish { node: self.node, using: ask.using, wanted: ask.wanted };
             let (row, calls) = lend(*figure, shares, wish, now);
+            let others = shares.iter().filter(|it| it.node != self.node);
+            let others = others.filter(|it| it.calls > 0 && now < it.until).count();
+            holders.insert(ask.trunk, others + usize::from(calls > 0));
             rows.push((ask.trunk, row));
             lent.push((ask.trunk, calls));
         }
@@ -84,7 +94,7 @@ impl Stores {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok(lent)
+        Ok((lent, holders))
     }
 }
 

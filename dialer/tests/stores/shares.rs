@@ -8,7 +8,7 @@ use dialer_types::TrunkId;
 use crate::world::World;
 
 async fn renew(stores: &Arc<Stores>, trunk: TrunkId, using: u32, wanted: u32) -> u32 {
-    let lent = stores.lend(&[Ask { trunk, using, wanted }]).await.unwrap();
+    let (lent, _) = stores.lend(&[Ask { trunk, using, wanted }]).await.unwrap();
     lent.first().map_or(0, |(_, calls)| *calls)
 }
 

@@ -9,7 +9,7 @@ use dialer_audit::{
 use dialer_limiter::Token;
 use dialer_types::{Purpose, SubjectId};
 use schema::{
-    heads::{Moved, move_heads},
+    heads::{Moved, lock_heads, move_heads},
     rows::{self, AuditEntry, Found},
 };
 use uuid::Uuid;
@@ -52,6 +52,25 @@ impl<'b> New<'b> {
 }
 
 impl Work<'_> {
+    /// Locks the heads that consents and do-not-call entries of these rows move, all at once and so in
+    /// order: whoever commits or settles meanwhile waits for them in the same order.
+    pub(super) async fn lock<'r>(
+        &mut self,
+        rows: impl Iterator<Item = &'r Fresh<'r>>,
+    ) -> Result<(), Problem> {
+        let moving: Vec<&Fresh<'_>> =
+            rows.filter(|fresh| fresh.row.do_not_call || !fresh.row.consents.is_empty()).collect();
+        let theirs = self.numbers_of(moving.iter().map(|fresh| fresh.person.subject)).await?;
+        let subjects: Vec<SubjectId> = moving
+            .iter()
+            .flat_map(|fresh| fresh.numbers.iter().map(|number| number.subject))
+            .chain(moving.iter().map(|fresh| fresh.person.subject))
+            .chain(theirs.into_values().flatten())
+            .collect();
+        lock_heads(self.transaction, &subjects).await?;
+        Ok(())
+    }
+
     /// Numbers of the persons who are there already: their heads move with what is on file.
     pub(super) async fn numbers_held(&mut self, known: &mut [Fresh<'_>]) -> Result<(), Problem> {
         let theirs = self.numbers_of(known.iter().map(|held| held.person.subject)).await?;

@@ -11,6 +11,7 @@ async fn all(url: &str) -> Result<(), RedisError> {
     let redis = Redis::new(url)?;
     redis.check().await?;
     redis.probe().await?;
+    redis.times().await?;
     redis.load(&[(SubjectId(1), head(11, 2), true), (SubjectId(2), head(22, 2), false)]).await?;
     redis.read(&[SubjectId(1)]).await?;
     redis.reserve(&demand(100, &[(1, 11)])).await?;
