@@ -140,7 +140,7 @@ fn out(row: &sqlx::postgres::PgRow) -> Result<OptOut, sqlx::Error> {
     let (seller, purpose): (i32, Option<i16>) = (row.try_get(5)?, row.try_get(6)?);
     let purpose = match purpose {
         // A purpose of a later release: for this one it is every purpose.
-        Some(code) => u8::try_from(code).ok().and_then(|code| Purpose::from_code(code)),
+        Some(code) => u8::try_from(code).ok().and_then(Purpose::from_code),
         None => None,
     };
     Ok(OptOut {

@@ -157,6 +157,7 @@ async fn an_opt_out_takes_effect_though_redis_is_away() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test measures")]
 async fn an_opt_out_is_answered_when_no_lease_can_be_without_it_and_within_150_ms() {
     let world = World::start().await;
     let (seller, _) = seller_with_list(&world).await;

@@ -8,7 +8,7 @@ use dialer_types::{Purpose, SellerNo, SubjectId};
 use schema::opt_outs::{ANSWER_AFTER, Listener, OptOut, announce, forget};
 use sqlx::Connection;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::world::{NOW, World};
 
@@ -71,7 +71,7 @@ async fn a_lease_follows_what_was_heard() {
     let world = World::new().await;
     let (stores, stop) = (Arc::clone(&world.stores), CancellationToken::new());
     let (sender, mut inputs) = inbox();
-    let serving = tokio::spawn(lease::serve(Arc::clone(&stores), sender, stop.clone()));
+    let serving = TaskTracker::new().spawn(lease::serve(Arc::clone(&stores), sender, stop.clone()));
     let mut owner = world.owner.acquire().await.unwrap();
     let mut next = async || timeout(Duration::from_secs(5), inputs.recv()).await.unwrap().unwrap();
     assert!(matches!(next().await, Input::Leased(_)));

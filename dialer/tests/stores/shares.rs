@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dialer::{store::Stores, trunks::Ask};
 use dialer_types::TrunkId;
+use tokio_util::task::TaskTracker;
 
 use crate::world::World;
 
@@ -30,10 +31,11 @@ async fn a_rate_is_lent_once_and_what_is_given_up_only_a_second_later() {
     for _ in 0..6 {
         others.push(world.another().await);
     }
+    let tasks = TaskTracker::new();
     let asking: Vec<_> = others
         .iter()
         .cloned()
-        .map(|it| tokio::spawn(async move { renew(&it, trunk, 0, 10).await }))
+        .map(|it| tasks.spawn(async move { renew(&it, trunk, 0, 10).await }))
         .collect();
     for asked in asking {
         assert_eq!(asked.await.unwrap(), 0);

@@ -77,7 +77,7 @@ impl Phone {
             match method.as_str() {
                 "INVITE" => {
                     send(response(&text, "180 Ringing", ""));
-                    let crosses = ringing.len() % 2 == 0;
+                    let crosses = ringing.len().is_multiple_of(2);
                     ringing.entry(call).or_insert((text, crosses));
                 }
                 "CANCEL" => {
