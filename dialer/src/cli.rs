@@ -57,6 +57,8 @@ pub enum Command {
         #[command(subcommand)]
         command: lists::ListsCommand,
     },
+    /// Measures the gate on these stores: placements judged, reserved, committed and cleared a second.
+    Measure(crate::measure::Measure),
     /// The attempt audit.
     Audit {
         /// What about it.

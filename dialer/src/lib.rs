@@ -12,6 +12,7 @@ pub mod driver;
 pub mod gate;
 pub mod inbox;
 pub mod lists;
+pub mod measure;
 pub mod metrics;
 pub mod outbox;
 pub mod packs;

@@ -12,6 +12,7 @@ use clap::Parser;
 use dialer::{
     app,
     cli::{self, Args, AuditCommand, Command, PolicyCommand},
+    measure,
 };
 use schema::config::Config;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,6 +47,10 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Policy { command: PolicyCommand::Diff(asked) } => {
             let said = runtime()?.block_on(cli::policy_diff(&asked))?;
             write!(out, "{said}").context("standard output")
+        }
+        Command::Measure(asked) => {
+            let measured = runtime()?.block_on(measure::measure(&asked))?;
+            write!(out, "{measured}").context("standard output")
         }
         Command::Audit { command: AuditCommand::Verify { folder, key } } => {
             let report = cli::audit_verify(&folder, &key)?;

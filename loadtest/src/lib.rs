@@ -4,6 +4,7 @@ pub mod carrier;
 pub mod chaos;
 pub mod checker;
 pub mod demo;
+pub mod gate;
 pub mod lists;
 pub mod made;
 pub mod report;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loadtest::{
-    carrier, chaos, checker, demo, lists,
+    carrier, chaos, checker, demo, gate, lists,
     stack::{Interrupted, Stop},
     tryout,
 };
@@ -29,6 +29,8 @@ enum Command {
     Carrier(carrier::Args),
     /// Check a wire log against the rules, by brute force
     Check(checker::Args),
+    /// Measure the gate: placements judged, reserved, committed and cleared a second
+    Gate(gate::Args),
     /// Measure a national list: its size, its building, its answers
     Lists(lists::Args),
 }
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
         Command::Chaos(args) => Stop::on_signals().and_then(|stop| chaos::command(&args, &stop)),
         Command::Try(args) => Stop::on_signals().and_then(|stop| tryout::command(&args, &stop)),
         Command::Carrier(args) => carrier::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Gate(args) => Stop::on_signals()
+            .and_then(|stop| gate::command(&args, &stop))
+            .map(|measured| print_out(&measured)),
         Command::Lists(args) => lists::run(&args).map(|measured| say(&measured)),
         Command::Check(args) => checker::run(&args).map(|report| check_code(&report)),
     };
@@ -54,6 +59,12 @@ fn main() -> ExitCode {
 fn check_code(report: &checker::report::Report) -> ExitCode {
     println!("{report}");
     if report.violation_count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn print_out(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
