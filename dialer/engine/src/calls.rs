@@ -222,11 +222,9 @@ impl<F: Fences> Engine<F> {
     }
 
     fn trunk_responded(&mut self, call: CallId, now: Now) {
-        let Some((_, calling)) = self.call(call) else {
-            return;
-        };
-        let trunk = calling.trunk;
-        self.trunks.responded(trunk, now.mono);
+        if let Some(trunk) = self.trunk_of(call) {
+            self.trunks.responded(trunk, now.mono);
+        }
     }
 
     /// Sends the OPTIONS that are due.
@@ -278,14 +276,8 @@ impl<F: Fences> Engine<F> {
         }
     }
 
-    pub(crate) fn trunk_of(&self, call: CallId) -> Option<dialer_types::TrunkId> {
-        match &self.attempts.get(self.calls.get(&call)?)?.state {
-            State::Calling(calling) => Some(calling.trunk),
-            State::Gathering { .. }
-            | State::Reserving(_)
-            | State::Committing(..)
-            | State::Holding(..) => None,
-        }
+    pub(crate) fn trunk_of(&mut self, call: CallId) -> Option<dialer_types::TrunkId> {
+        self.call(call).map(|(_, calling)| calling.trunk)
     }
 
     fn calling_of(&self, placement: PlacementId) -> Option<CallId> {

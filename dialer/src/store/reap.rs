@@ -96,8 +96,9 @@ impl Stores {
         self.stopped(node).await
     }
 
-    /// A commit that was under way when its node was reaped may have succeeded after that. Its
-    /// contact, which nobody can place under that try any more, goes on to the next.
+    /// What a buried node has left after all: contacts whose taking was under way, and what could not
+    /// be written when it was reaped. Such a contact, which nobody can place under that try any more,
+    /// goes on to the next.
     async fn reap_stragglers(&self) -> Result<(), StoreError> {
         let nodes: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM node WHERE stopped_at >= $1")
             .bind(self.clock.now().wall.before(STRAGGLERS_WITHIN).0)

@@ -75,16 +75,22 @@ pub(crate) fn campaign(
     text(&api.post("/v1/campaigns", &body).unwrap(), "id")
 }
 
-/// Imports `count` people with consent, whose numbers start at +1212555xxxx.
+/// Imports `count` people with consent, whose numbers start at +1212555xxxx and name them.
 pub(crate) fn people(api: &Api, campaign: &str, first: u32, count: u32) {
+    named_people(api, campaign, (first, first), count);
+}
+
+/// The same, named from `person` on: one person may be in several campaigns by several numbers.
+pub(crate) fn named_people(api: &Api, campaign: &str, (person, first): (u32, u32), count: u32) {
     let mut csv = String::from(
         "external_id,phone_1,line_1,country,region,time_zone,party_type,party_role,\
          consent_form,consent_purpose,consent_at,consent_source\n",
     );
-    for number in first..first + count {
+    for next in 0..count {
+        let (person, number) = (person + next, first + next);
         writeln!(
             csv,
-            "p{number},+1212555{number:04},landline,US,NY,America/New_York,consumer,principal,\
+            "p{person},+1212555{number:04},landline,US,NY,America/New_York,consumer,principal,\
              prior_express_written,informational,2026-11-01T12:00:00Z,web form"
         )
         .unwrap();

@@ -137,22 +137,7 @@ fn campaigns(api: &Api, seller: &str, trunk: &str) -> [String; 2] {
             "ring_timeout_seconds": 100, "retry": {}, "trunks": [trunk],
         });
         let campaign = common::text(&api.post("/v1/campaigns", &body).unwrap(), "id");
-        let mut csv = String::from(
-            "external_id,phone_1,line_1,country,region,time_zone,party_type,party_role,\
-             consent_form,consent_purpose,consent_at,consent_source\n",
-        );
-        for person in 0..PEOPLE {
-            let number = first + person;
-            writeln!(
-                csv,
-                "p{person},+1212555{number:04},landline,US,NY,America/New_York,consumer,principal,\
-                 prior_express_written,informational,2026-11-01T12:00:00Z,web form"
-            )
-            .unwrap();
-        }
-        let path = format!("/v1/campaigns/{campaign}/lists?name=people");
-        let list = api.post_csv(&path, csv.as_bytes()).unwrap();
-        assert_eq!(list["imported"], PEOPLE, "{list}");
+        common::named_people(api, &campaign, (0, first), PEOPLE);
         campaign
     })
 }
