@@ -8,6 +8,8 @@ DO $$ BEGIN
     END IF;
 END $$;
 
+SET check_function_bodies = false;
+
 
 CREATE FUNCTION public.deployment_now() RETURNS bigint
     LANGUAGE sql

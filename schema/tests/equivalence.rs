@@ -102,6 +102,8 @@ async fn write_schema_sql() {
          DO $$ BEGIN\n    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringfence_app') THEN\n        \
          CREATE ROLE ringfence_app NOLOGIN;\n    END IF;\nEND $$;\n\n",
     );
+    // Functions come before the tables their bodies name.
+    text.push_str("SET check_function_bodies = false;\n\n");
     let mut blank = false;
     for line in dump.lines() {
         let setting = line.starts_with("SET ") || line.starts_with("SELECT pg_catalog.set_config");
