@@ -17,6 +17,79 @@ CREATE FUNCTION public.deployment_now() RETURNS bigint
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + clock_offset_ms FROM deployment
 $$;
 
+CREATE FUNCTION public.first_ulid(at bigint) RETURNS uuid
+    LANGUAGE sql IMMUTABLE STRICT
+    AS $$
+    SELECT (lpad(to_hex(at), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+CREATE FUNCTION public.make_partition(parent text, name text, key text, low text, high text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE there boolean;
+BEGIN
+    IF to_regclass('public.' || name) IS NOT NULL THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE %I >= %L AND %2$I < %4$L)',
+                   parent || '_rest', key, low, high) INTO there;
+    IF there THEN
+        RETURN 0;
+    END IF;
+    -- Attached, not made as a partition: whoever reads and writes the others meanwhile goes on.
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name, parent);
+    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.%I
+                    FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()', name);
+    EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
+                   parent, name, low, high);
+    RETURN 1;
+END $_$;
+
+CREATE FUNCTION public.make_partitions() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    size constant bigint := 67108864; -- 20 GB of entries with their indexes
+    made integer := 0;
+    low timestamptz;
+    ends text[];
+    t text;
+    next bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ringfence make_partitions'));
+    FOR ahead IN 0..2 LOOP
+        low := date_trunc('month', to_timestamp(public.deployment_now() / 1000.0), 'UTC');
+        low := (low AT TIME ZONE 'UTC' + make_interval(months => ahead)) AT TIME ZONE 'UTC';
+        SELECT array_agg(public.first_ulid((extract(epoch FROM m AT TIME ZONE 'UTC') * 1000)::bigint)::text)
+            INTO ends
+            FROM unnest(ARRAY[low AT TIME ZONE 'UTC', low AT TIME ZONE 'UTC' + interval '1 month']) AS m;
+        t := to_char(low AT TIME ZONE 'UTC', '_YYYY_MM');
+        made := made + public.make_partition('attempt', 'attempt' || t, 'contact_id', ends[1], ends[2])
+                     + public.make_partition('placement', 'placement' || t, 'id', ends[1], ends[2])
+                     + public.make_partition('outcome', 'outcome' || t, 'placement_id', ends[1], ends[2]);
+    END LOOP;
+    FOREACH t IN ARRAY ARRAY['audit_entry', 'decision'] LOOP
+        next := coalesce(pg_sequence_last_value(('public.' || t || '_id_seq')::regclass), 0) / size;
+        FOR part IN next..next + 1 LOOP
+            made := made + public.make_partition(t, t || '_' || lpad(part::text, 4, '0'), 'id',
+                                                 (part * size)::text, ((part + 1) * size)::text);
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END $$;
+
+CREATE FUNCTION public.refresh_statistics() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    SET lock_timeout TO '2s'
+    AS $$
+BEGIN
+    ANALYZE public.subject, public.subject_head, public.number, public.person, public.account, public.contact,
+            public.contact_number, public.due, public.consent_event, public.suppression_event;
+END $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -55,6 +128,15 @@ CREATE TABLE public.attempt (
     campaign_id uuid NOT NULL,
     seller_id uuid NOT NULL,
     at bigint NOT NULL
+)
+PARTITION BY RANGE (contact_id);
+
+CREATE TABLE public.attempt_rest (
+    contact_id uuid NOT NULL,
+    try_no smallint NOT NULL,
+    campaign_id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    at bigint NOT NULL
 );
 
 CREATE TABLE public.audit_checkpoint (
@@ -62,6 +144,8 @@ CREATE TABLE public.audit_checkpoint (
     root bytea NOT NULL,
     note text NOT NULL,
     at bigint NOT NULL,
+    peaks bytea,
+    CONSTRAINT audit_checkpoint_peaks_check CHECK (((octet_length(peaks) % 32) = 0)),
     CONSTRAINT audit_checkpoint_root_check CHECK ((octet_length(root) = 32))
 );
 
@@ -74,7 +158,8 @@ CREATE TABLE public.audit_entry (
     try_no smallint,
     placement uuid,
     leaf bytea NOT NULL
-);
+)
+PARTITION BY RANGE (id);
 
 ALTER TABLE public.audit_entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_entry_id_seq
@@ -83,6 +168,17 @@ ALTER TABLE public.audit_entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.audit_entry_rest (
+    id bigint NOT NULL,
+    at bigint NOT NULL,
+    kind smallint NOT NULL,
+    campaign_id uuid,
+    contact_id uuid,
+    try_no smallint,
+    placement uuid,
+    leaf bytea NOT NULL
 );
 
 CREATE TABLE public.audit_leaf (
@@ -264,7 +360,8 @@ CREATE TABLE public.decision (
     rules text[] NOT NULL,
     entry_id bigint NOT NULL,
     CONSTRAINT decision_verdict_check CHECK ((verdict = ANY (ARRAY['permit'::text, 'defer'::text, 'refuse'::text])))
-);
+)
+PARTITION BY RANGE (id);
 
 ALTER TABLE public.decision ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.decision_id_seq
@@ -273,6 +370,19 @@ ALTER TABLE public.decision ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.decision_rest (
+    id bigint NOT NULL,
+    contact_id uuid NOT NULL,
+    try_no smallint NOT NULL,
+    campaign_id uuid NOT NULL,
+    at bigint NOT NULL,
+    verdict text NOT NULL,
+    until bigint,
+    rules text[] NOT NULL,
+    entry_id bigint NOT NULL,
+    CONSTRAINT decision_verdict_check CHECK ((verdict = ANY (ARRAY['permit'::text, 'defer'::text, 'refuse'::text])))
 );
 
 CREATE TABLE public.deployment (
@@ -422,6 +532,20 @@ CREATE TABLE public.outcome (
     ended_at bigint NOT NULL,
     recorded_by uuid NOT NULL,
     reason text
+)
+PARTITION BY RANGE (placement_id);
+
+CREATE TABLE public.outcome_rest (
+    placement_id uuid NOT NULL,
+    revision smallint DEFAULT 0 NOT NULL,
+    disposition smallint NOT NULL,
+    sip_code smallint,
+    q850 smallint,
+    ring_ms bigint,
+    answered_at bigint,
+    ended_at bigint NOT NULL,
+    recorded_by uuid NOT NULL,
+    reason text
 );
 
 CREATE TABLE public.parked (
@@ -441,6 +565,22 @@ CREATE TABLE public.person (
 );
 
 CREATE TABLE public.placement (
+    id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    try_no smallint NOT NULL,
+    campaign_id uuid NOT NULL,
+    number_subject bigint NOT NULL,
+    person_subject bigint NOT NULL,
+    account_subject bigint,
+    trunk_id uuid NOT NULL,
+    node uuid NOT NULL,
+    at bigint NOT NULL,
+    not_after bigint NOT NULL,
+    sip_call_id text NOT NULL
+)
+PARTITION BY RANGE (id);
+
+CREATE TABLE public.placement_rest (
     id uuid NOT NULL,
     contact_id uuid NOT NULL,
     try_no smallint NOT NULL,
@@ -588,6 +728,16 @@ ALTER TABLE public.wish_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+ALTER TABLE ONLY public.attempt ATTACH PARTITION public.attempt_rest DEFAULT;
+
+ALTER TABLE ONLY public.audit_entry ATTACH PARTITION public.audit_entry_rest DEFAULT;
+
+ALTER TABLE ONLY public.decision ATTACH PARTITION public.decision_rest DEFAULT;
+
+ALTER TABLE ONLY public.outcome ATTACH PARTITION public.outcome_rest DEFAULT;
+
+ALTER TABLE ONLY public.placement ATTACH PARTITION public.placement_rest DEFAULT;
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (subject_id);
 
@@ -609,11 +759,17 @@ ALTER TABLE ONLY public.app_user
 ALTER TABLE ONLY public.attempt
     ADD CONSTRAINT attempt_pkey PRIMARY KEY (contact_id, try_no);
 
+ALTER TABLE ONLY public.attempt_rest
+    ADD CONSTRAINT attempt_rest_pkey PRIMARY KEY (contact_id, try_no);
+
 ALTER TABLE ONLY public.audit_checkpoint
     ADD CONSTRAINT audit_checkpoint_pkey PRIMARY KEY (size);
 
 ALTER TABLE ONLY public.audit_entry
     ADD CONSTRAINT audit_entry_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_entry_rest
+    ADD CONSTRAINT audit_entry_rest_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.audit_leaf
     ADD CONSTRAINT audit_leaf_entry_id_key UNIQUE (entry_id);
@@ -660,6 +816,9 @@ ALTER TABLE ONLY public.counter_event
 ALTER TABLE ONLY public.decision
     ADD CONSTRAINT decision_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.decision_rest
+    ADD CONSTRAINT decision_rest_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_pkey PRIMARY KEY (single);
 
@@ -690,6 +849,9 @@ ALTER TABLE ONLY public.opt_out
 ALTER TABLE ONLY public.outcome
     ADD CONSTRAINT outcome_pkey PRIMARY KEY (placement_id, revision);
 
+ALTER TABLE ONLY public.outcome_rest
+    ADD CONSTRAINT outcome_rest_pkey PRIMARY KEY (placement_id, revision);
+
 ALTER TABLE ONLY public.parked
     ADD CONSTRAINT parked_pkey PRIMARY KEY (contact_id);
 
@@ -703,10 +865,10 @@ ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_seller_id_external_id_key UNIQUE (seller_id, external_id);
 
 ALTER TABLE ONLY public.placement
-    ADD CONSTRAINT placement_contact_id_try_no_key UNIQUE (contact_id, try_no);
-
-ALTER TABLE ONLY public.placement
     ADD CONSTRAINT placement_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.placement_rest
+    ADD CONSTRAINT placement_rest_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.prompt_state
     ADD CONSTRAINT prompt_state_pkey PRIMARY KEY (node, campaign_id);
@@ -747,13 +909,17 @@ ALTER TABLE ONLY public.trunk_state
 ALTER TABLE ONLY public.wish_event
     ADD CONSTRAINT wish_event_pkey PRIMARY KEY (id);
 
-CREATE INDEX attempt_campaign_id_at_idx ON public.attempt USING btree (campaign_id, at);
+CREATE INDEX audit_entry_at_idx ON ONLY public.audit_entry USING btree (at) WHERE (kind = 12);
 
-CREATE INDEX audit_entry_at_idx ON public.audit_entry USING btree (at) WHERE (kind = 12);
+CREATE INDEX audit_entry_contact_id_try_no_idx ON ONLY public.audit_entry USING btree (contact_id, try_no) WHERE (contact_id IS NOT NULL);
 
-CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree (contact_id, try_no);
+CREATE INDEX audit_entry_placement_idx ON ONLY public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
 
-CREATE INDEX audit_entry_placement_idx ON public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
+CREATE INDEX audit_entry_rest_at_idx ON public.audit_entry_rest USING btree (at) WHERE (kind = 12);
+
+CREATE INDEX audit_entry_rest_contact_id_try_no_idx ON public.audit_entry_rest USING btree (contact_id, try_no) WHERE (contact_id IS NOT NULL);
+
+CREATE INDEX audit_entry_rest_placement_idx ON public.audit_entry_rest USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
 
 CREATE INDEX consent_event_lifts_idx ON public.consent_event USING gin (lifts) WHERE (lifts <> '{}'::uuid[]);
 
@@ -771,9 +937,13 @@ CREATE INDEX contact_person_subject_idx ON public.contact USING btree (person_su
 
 CREATE INDEX counter_event_recorded_at_idx ON public.counter_event USING btree (recorded_at);
 
-CREATE INDEX decision_campaign_id_verdict_idx ON public.decision USING btree (campaign_id, verdict);
+CREATE INDEX decision_campaign_id_verdict_idx ON ONLY public.decision USING btree (campaign_id, verdict);
 
-CREATE INDEX decision_contact_id_id_idx ON public.decision USING btree (contact_id, id);
+CREATE INDEX decision_contact_id_id_idx ON ONLY public.decision USING btree (contact_id, id);
+
+CREATE INDEX decision_rest_campaign_id_verdict_idx ON public.decision_rest USING btree (campaign_id, verdict);
+
+CREATE INDEX decision_rest_contact_id_id_idx ON public.decision_rest USING btree (contact_id, id);
 
 CREATE INDEX due_campaign_id_priority_due_at_idx ON public.due USING btree (campaign_id, priority, due_at);
 
@@ -799,9 +969,17 @@ CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
 
 CREATE INDEX parked_since_idx ON public.parked USING btree (since);
 
-CREATE INDEX placement_campaign_id_idx ON public.placement USING btree (campaign_id);
+CREATE INDEX placement_campaign_id_idx ON ONLY public.placement USING btree (campaign_id);
 
-CREATE INDEX placement_node_at_idx ON public.placement USING btree (node, at);
+CREATE INDEX placement_contact_id_try_no_idx ON ONLY public.placement USING btree (contact_id, try_no);
+
+CREATE INDEX placement_node_at_idx ON ONLY public.placement USING btree (node, at);
+
+CREATE INDEX placement_rest_campaign_id_idx ON public.placement_rest USING btree (campaign_id);
+
+CREATE INDEX placement_rest_contact_id_try_no_idx ON public.placement_rest USING btree (contact_id, try_no);
+
+CREATE INDEX placement_rest_node_at_idx ON public.placement_rest USING btree (node, at);
 
 CREATE INDEX suppression_event_event_idx ON public.suppression_event USING btree (event);
 
@@ -811,11 +989,41 @@ CREATE INDEX suppression_event_person_subject_idx ON public.suppression_event US
 
 CREATE INDEX wish_event_person_subject_at_id_idx ON public.wish_event USING btree (person_subject, at, id);
 
+ALTER INDEX public.attempt_pkey ATTACH PARTITION public.attempt_rest_pkey;
+
+ALTER INDEX public.audit_entry_at_idx ATTACH PARTITION public.audit_entry_rest_at_idx;
+
+ALTER INDEX public.audit_entry_contact_id_try_no_idx ATTACH PARTITION public.audit_entry_rest_contact_id_try_no_idx;
+
+ALTER INDEX public.audit_entry_pkey ATTACH PARTITION public.audit_entry_rest_pkey;
+
+ALTER INDEX public.audit_entry_placement_idx ATTACH PARTITION public.audit_entry_rest_placement_idx;
+
+ALTER INDEX public.decision_campaign_id_verdict_idx ATTACH PARTITION public.decision_rest_campaign_id_verdict_idx;
+
+ALTER INDEX public.decision_contact_id_id_idx ATTACH PARTITION public.decision_rest_contact_id_id_idx;
+
+ALTER INDEX public.decision_pkey ATTACH PARTITION public.decision_rest_pkey;
+
+ALTER INDEX public.outcome_pkey ATTACH PARTITION public.outcome_rest_pkey;
+
+ALTER INDEX public.placement_campaign_id_idx ATTACH PARTITION public.placement_rest_campaign_id_idx;
+
+ALTER INDEX public.placement_contact_id_try_no_idx ATTACH PARTITION public.placement_rest_contact_id_try_no_idx;
+
+ALTER INDEX public.placement_node_at_idx ATTACH PARTITION public.placement_rest_node_at_idx;
+
+ALTER INDEX public.placement_pkey ATTACH PARTITION public.placement_rest_pkey;
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.attempt FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.attempt_rest FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_entry_rest FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_leaf FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -825,6 +1033,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.counter
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.decision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.decision_rest FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.earlier_contact FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.licence_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -833,7 +1043,11 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.number_
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.outcome FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.outcome_rest FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.placement FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.placement_rest FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.suppression_event FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -847,12 +1061,6 @@ ALTER TABLE ONLY public.account
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.app_user(id);
-
-ALTER TABLE ONLY public.attempt
-    ADD CONSTRAINT attempt_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
-
-ALTER TABLE ONLY public.audit_leaf
-    ADD CONSTRAINT audit_leaf_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.audit_entry(id);
 
 ALTER TABLE ONLY public.caller_counter
     ADD CONSTRAINT caller_counter_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
@@ -902,12 +1110,6 @@ ALTER TABLE ONLY public.contact
 ALTER TABLE ONLY public.counter_event
     ADD CONSTRAINT counter_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
-ALTER TABLE ONLY public.decision
-    ADD CONSTRAINT decision_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
-
-ALTER TABLE ONLY public.decision
-    ADD CONSTRAINT decision_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES public.audit_entry(id);
-
 ALTER TABLE ONLY public.due
     ADD CONSTRAINT due_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
 
@@ -941,9 +1143,6 @@ ALTER TABLE ONLY public.number_check_event
 ALTER TABLE ONLY public.number
     ADD CONSTRAINT number_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
 
-ALTER TABLE ONLY public.outcome
-    ADD CONSTRAINT outcome_placement_id_fkey FOREIGN KEY (placement_id) REFERENCES public.placement(id);
-
 ALTER TABLE ONLY public.parked
     ADD CONSTRAINT parked_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
 
@@ -952,12 +1151,6 @@ ALTER TABLE ONLY public.person
 
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_subject_id_fkey FOREIGN KEY (subject_id) REFERENCES public.subject(id);
-
-ALTER TABLE ONLY public.placement
-    ADD CONSTRAINT placement_contact_id_try_no_fkey FOREIGN KEY (contact_id, try_no) REFERENCES public.attempt(contact_id, try_no);
-
-ALTER TABLE ONLY public.placement
-    ADD CONSTRAINT placement_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
 
 ALTER TABLE ONLY public.prompt_state
     ADD CONSTRAINT prompt_state_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
@@ -985,6 +1178,14 @@ ALTER TABLE ONLY public.wish_event
 
 ALTER TABLE ONLY public.wish_event
     ADD CONSTRAINT wish_event_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
+
+REVOKE ALL ON FUNCTION public.make_partition(parent text, name text, key text, low text, high text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.make_partitions() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.make_partitions() TO ringfence_app;
+
+REVOKE ALL ON FUNCTION public.refresh_statistics() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.refresh_statistics() TO ringfence_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO ringfence_app;
 
@@ -1067,4 +1268,4 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.wish_event TO ringfence_app;
 
 INSERT INTO public.deployment DEFAULT VALUES;
-INSERT INTO public.schema_version (version, oldest) VALUES (10, 10);
+INSERT INTO public.schema_version (version, oldest) VALUES (11, 10);

@@ -90,7 +90,13 @@ async fn migrate(owner: &StoreUrl) -> Result<(), StartError> {
     schema::MIGRATOR
         .run_direct(None, &mut connection, false)
         .await
-        .map_err(|reason| StartError::Migrate { place, reason })
+        .map_err(|reason| StartError::Migrate { place: place.clone(), reason })?;
+    // The dialers go on making them, each hour.
+    sqlx::query("SELECT make_partitions()")
+        .execute(&mut connection)
+        .await
+        .map(|_| ())
+        .map_err(|reason| StartError::Postgres { place, reason })
 }
 
 #[expect(clippy::print_stdout, reason = "the key is what this command is for")]

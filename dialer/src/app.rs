@@ -32,8 +32,8 @@ use crate::{
     rtp,
     scheduler::{Loads, Scheduler},
     store::{
-        PATIENCE, Stores, audit, commit, facts, heads, lease, ledger, node, postgres, reap,
-        redis::Redis, reserve, shares, subscribe, trunk_state,
+        PATIENCE, Stores, audit, commit, facts, heads, lease, ledger, node, partitions, postgres,
+        reap, redis::Redis, reserve, shares, subscribe, trunk_state,
     },
     supply,
     trunks::Shares,
@@ -321,6 +321,7 @@ fn service(
     tasks.spawn(shares::serve(stores(), shares.clone(), inbox.clone(), stop()));
     tasks.spawn(node::beat(stores(), shares.clone(), stop(), tokens.dead.clone()));
     tasks.spawn(reap::serve(stores(), stop()));
+    tasks.spawn(partitions::serve(stores(), stop()));
     tasks.spawn(trunk_state::serve(stores(), Arc::clone(&campaigns), shares.clone(), stop()));
     tasks.spawn(survey::serve(stores(), stop()));
     let prompts = Prompts::of(&ground.config.dialer.prompts);

@@ -11,6 +11,7 @@ pub mod heads;
 pub mod lease;
 pub mod ledger;
 pub mod node;
+pub mod partitions;
 pub mod postgres;
 pub mod reap;
 pub mod redis;

@@ -84,8 +84,9 @@ pub async fn newest(
     let rows = sqlx::query(
         "SELECT n.contact_id, n.try_no, s.name FROM person p JOIN seller s ON s.id = p.seller_id
          CROSS JOIN LATERAL
-             (SELECT d.id, d.contact_id, d.try_no FROM contact c JOIN decision d ON d.contact_id = c.id
-              WHERE c.person_subject = p.subject_id ORDER BY d.id DESC LIMIT 1) n
+             (SELECT e.id, e.contact_id, e.try_no FROM contact c JOIN audit_entry e ON e.contact_id = c.id
+              WHERE c.person_subject = p.subject_id AND e.try_no IS NOT NULL
+              ORDER BY e.id DESC LIMIT 1) n
          WHERE p.external_id = $1 ORDER BY n.id DESC",
     )
     .bind(person)

@@ -69,7 +69,8 @@ async fn the_list_of_this_test_is_the_list_of_the_schema() {
     let mut owner = PgConnection::connect(&postgres.owner_url(&database)).await.unwrap();
     schema::MIGRATOR.run_direct(None, &mut owner, false).await.unwrap();
     let mut tables: Vec<String> = sqlx::query_scalar(
-        "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only'",
+        "SELECT tgrelid::regclass::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+         WHERE tgname = 'append_only' AND NOT c.relispartition",
     )
     .fetch_all(&mut owner)
     .await

@@ -64,21 +64,10 @@ const REFUSED: &[(&str, &str)] = &[
         "INSERT INTO suppression_event (kind, reason, at, recorded_at) VALUES ('add', 'x', 0, 0)",
         "23514",
     ),
-    // One attempt per contact and try, one placement per attempt, one outcome per revision (G8).
+    // One attempt per contact and try, inserted with its placement; one outcome per revision (G8).
     ("INSERT INTO attempt SELECT * FROM attempt", "23505"),
-    (
-        "INSERT INTO placement SELECT gen_random_uuid(), contact_id, try_no, campaign_id,
-            number_subject, person_subject, account_subject, trunk_id, node, at, not_after,
-            sip_call_id FROM placement",
-        "23505",
-    ),
+    ("INSERT INTO placement SELECT * FROM placement", "23505"),
     ("INSERT INTO outcome SELECT * FROM outcome", "23505"),
-    (
-        "INSERT INTO outcome (placement_id, disposition, ended_at, recorded_by)
-         VALUES (gen_random_uuid(), 1, 0, gen_random_uuid())",
-        "23503",
-    ),
-    ("INSERT INTO audit_leaf VALUES (0, 1, sha256('x'))", "23503"),
     ("INSERT INTO audit_checkpoint VALUES (1, 'short', 'x', 0)", "23514"),
 ];
 

@@ -19,8 +19,9 @@ const CATALOG: &[&str] = &[
      WHERE NOT tgisinternal",
     "SELECT 'function ' || pg_get_functiondef(oid) FROM pg_proc
      WHERE pronamespace = 'public'::regnamespace",
-    "SELECT 'table ' || relname || ' ' || coalesce(reloptions::text, '') FROM pg_class
-     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+    "SELECT 'table ' || relname || ' ' || coalesce(reloptions::text, '') || ' by ' ||
+            coalesce(pg_get_partkeydef(oid), '') || ' part ' || coalesce(pg_get_expr(relpartbound, oid), '')
+     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')",
     "SELECT 'grant ' || relname || ' ' || coalesce(grantee::regrole::text, '') || ' ' || privilege_type
      FROM pg_class, aclexplode(relacl)
      WHERE relnamespace = 'public'::regnamespace AND grantee = 'ringfence_app'::regrole",

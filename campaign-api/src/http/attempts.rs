@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use dialer_audit::record::Kind;
 use dialer_types::{AttemptId, CampaignId, ContactId, E164, NodeId, PlacementId, TrunkId, say};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -268,12 +269,19 @@ async fn decisions(
     id: AttemptId,
 ) -> Result<Vec<Judgement>, Problem> {
     let rows = sqlx::query(
-        "SELECT d.at, d.verdict, d.until, d.rules, l.index FROM decision d
-         LEFT JOIN audit_leaf l ON l.entry_id = d.entry_id
-         WHERE d.contact_id = $1 AND d.try_no = $2 ORDER BY d.id",
+        // Until schema 11 permits had rows in `decision`, too.
+        "SELECT d.at, d.verdict, d.until, d.rules, l.index FROM (
+             SELECT at, verdict, until, rules, entry_id FROM decision
+             WHERE contact_id = $1 AND try_no = $2
+             UNION ALL
+             SELECT at, 'permit', NULL, '{}', id FROM audit_entry e
+             WHERE contact_id = $1 AND try_no = $2 AND kind = $3 AND placement IS NOT NULL
+               AND NOT EXISTS (SELECT FROM decision o WHERE o.contact_id = $1 AND o.entry_id = e.id)
+         ) d LEFT JOIN audit_leaf l ON l.entry_id = d.entry_id ORDER BY d.entry_id",
     )
     .bind(Uuid::from_u128(id.contact.0))
     .bind(try_of(id))
+    .bind(i16::from(Kind::Decision.code()))
     .fetch_all(connection)
     .await?;
     rows.iter()

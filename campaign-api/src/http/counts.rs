@@ -53,7 +53,7 @@ const COUNTS: &str = "
     SELECT 'finished', coalesce(finished, 'finished'), count(*) FROM contact
         WHERE campaign_id = $1 AND state = 5 GROUP BY 2
     UNION ALL
-    SELECT 'attempts', '', count(*) FROM attempt WHERE campaign_id = $1
+    SELECT 'attempts', '', count(*) FROM placement WHERE campaign_id = $1
     UNION ALL
     SELECT 'disposition', disposition::text, count(*) FROM (
         SELECT DISTINCT ON (o.placement_id) o.disposition FROM placement p

@@ -60,6 +60,8 @@ const AT_LEAST_EVERY: i64 = 30_000;
 /// An import that stored nothing for this long was interrupted: longer than the time between two
 /// batches, the patience with a silent sender and that with Postgres together.
 const INTERRUPTED_AFTER: i64 = 5 * 60_000;
+/// From so many rows on, a list is worth a second of looking at the tables anew.
+const MANY: i64 = 1_000;
 
 /// An imported file. `rows` is `imported` and `rejected` and `duplicates`, always.
 #[derive(Debug, Serialize, ToSchema)]
@@ -185,12 +187,24 @@ async fn take(
         Ok(blank) => {
             closed?;
             let mut list = load(&mut connection, target.list).await?;
+            if list.imported >= MANY {
+                refresh_statistics(&mut connection).await;
+            }
             list.remarks =
                 remarks(&sheet, source.delimiter, blank).iter().map(words::told).collect();
             Ok((StatusCode::CREATED, Json(list)))
         }
         Err(Failure::File(error)) => Err(Problem::list_failed(target.list, error.say())),
         Err(Failure::Store(problem)) => Err(problem),
+    }
+}
+
+/// Postgres looks by itself within a minute. Until then it reads a new list from end to end for each
+/// batch of calls, for want of knowing how large it is.
+async fn refresh_statistics(connection: &mut PgConnection) {
+    let refreshed = sqlx::query("SELECT refresh_statistics()").execute(connection).await;
+    if let Err(error) = refreshed {
+        tracing::warn!(%error, "the tables' statistics are left to Postgres");
     }
 }
 

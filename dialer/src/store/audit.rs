@@ -22,9 +22,14 @@ const EVERY: Duration = Duration::from_millis(200);
 const SIGN_EVERY: Duration = Duration::from_secs(1);
 /// Leaves of one transaction.
 const AT_ONCE: i64 = 5_000;
-/// How long an id that was skipped may still turn up: longer than any transaction here. A full
-/// look each minute finds what turned up later than that.
+/// How long an id that was skipped may still turn up: longer than any transaction here. A look back
+/// each minute finds what turned up later than that.
 const GAP_LIFE: Duration = Duration::from_secs(60);
+/// How many ids that look goes back: minutes at full rate, and however many years the log has, no more.
+const LOOK_BACK: i64 = 1_000_000;
+/// How many leaves are read back and compared with what was signed when a sequencer begins: seconds.
+/// Of a longer log the last ones are; what is before them, every verification of an export reads.
+const READ_BACK: i64 = 2_000_000;
 /// Most skipped ids that are looked for one by one.
 const MAX_GAPS: usize = 10_000;
 
@@ -119,11 +124,16 @@ impl Sequencer {
                 .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?)))
                 .transpose()?;
         let signed = signed.and_then(|(size, root)| Some((u64::try_from(size).ok()?, root)));
-        let mut tree = Tree::new();
-        let mut last_id = 0;
-        let mut rows =
-            sqlx::query("SELECT index, entry_id, leaf_hash FROM audit_leaf ORDER BY index")
-                .fetch(&mut *connection);
+        let mut tree = begin(connection, READ_BACK).await?;
+        let mut last_id: i64 =
+            sqlx::query_scalar("SELECT coalesce(max(entry_id), 0) FROM audit_leaf")
+                .fetch_one(&mut *connection)
+                .await?;
+        let mut rows = sqlx::query(
+            "SELECT index, entry_id, leaf_hash FROM audit_leaf WHERE index >= $1 ORDER BY index",
+        )
+        .bind(i64::try_from(tree.size()).unwrap_or(i64::MAX))
+        .fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             let (index, hash): (i64, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
             if u64::try_from(index) != Ok(tree.size()) {
@@ -174,9 +184,10 @@ impl Sequencer {
         let rows = if full {
             sqlx::query(
                 "SELECT e.id, e.leaf FROM audit_entry e
-                 WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.entry_id = e.id)
-                 ORDER BY e.id LIMIT $1",
+                 WHERE e.id > $1 AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.entry_id = e.id)
+                 ORDER BY e.id LIMIT $2",
             )
+            .bind(self.last_id.saturating_sub(LOOK_BACK))
             .bind(AT_ONCE)
             .fetch_all(&mut *tx)
             .await?
@@ -257,16 +268,36 @@ impl Sequencer {
             .sign(&checkpoint)
             .map_err(|error| StoreError::row("audit_checkpoint", error.to_string()))?;
         sqlx::query(
-            "INSERT INTO audit_checkpoint (size, root, note, at) VALUES ($1, $2, $3, $4)
+            "INSERT INTO audit_checkpoint (size, root, note, at, peaks) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (size) DO NOTHING",
         )
         .bind(i64::try_from(size).unwrap_or(i64::MAX))
         .bind(checkpoint.root.0.to_vec())
         .bind(note)
         .bind(now.wall.0)
+        .bind(self.tree.peaks().iter().flat_map(|peak| peak.0).collect::<Vec<u8>>())
         .execute(connection)
         .await?;
         self.signed = Some((size, now));
         Ok(())
     }
+}
+
+/// The tree of the newest checkpoint that is at least so many leaves back; the empty one where there is
+/// none, or where what it was grown from does not come to its root.
+async fn begin(connection: &mut PgConnection, back: i64) -> Result<Tree, StoreError> {
+    let held = sqlx::query(
+        "SELECT size, root, peaks FROM audit_checkpoint
+         WHERE peaks IS NOT NULL AND size <= (SELECT max(size) FROM audit_checkpoint) - $1
+         ORDER BY size DESC LIMIT 1",
+    )
+    .bind(back)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = held else { return Ok(Tree::new()) };
+    let (size, root, peaks): (i64, &[u8], &[u8]) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let peaks = peaks.as_chunks::<32>().0.iter().map(|peak| Hash(*peak)).collect();
+    let tree = u64::try_from(size).ok().and_then(|size| Tree::restore(size, peaks));
+    Ok(tree.filter(|tree| tree.root().0[..] == *root).unwrap_or_default())
 }

@@ -53,14 +53,12 @@ pub async fn serve(
     loop {
         let mut waiting = std::mem::take(&mut held);
         if waiting.is_empty() {
-            waiting = batch::collect(&mut queue, batch::MOST).await;
-        } else {
-            batch::fill(&mut queue, &mut waiting, batch::MOST).await;
+            let Some(first) = queue.recv().await else { return };
+            waiting.push(first);
         }
-        if waiting.is_empty() {
-            return;
-        }
+        // The transactions before take as long as a batch gathers.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        batch::fill(&mut queue, &mut waiting).await;
         let (waiting, late) = in_time(waiting, stores.clock.now());
         for late in late {
             stores.metrics.commits_late.inc();
@@ -270,7 +268,8 @@ async fn insert_placements(
     Ok(())
 }
 
-/// Appends entries to the audit, and a row of `decision` for each that is one.
+/// Appends entries to the audit, and a row of `decision` for each that denies: of a permit the placement
+/// is the row.
 pub(crate) async fn append_decided(
     connection: &mut PgConnection,
     entries: &[AuditEntry],
@@ -300,6 +299,9 @@ struct Decisions {
 impl Decisions {
     fn add(&mut self, record: &Record, campaign: Option<CampaignId>, entry: i64) {
         let Body::Decision(decision) = &record.body else { return };
+        if decision.verdict == Verdict::Permit {
+            return;
+        }
         let campaign = campaign.unwrap_or(decision.campaign);
         self.contacts.push(Uuid::from_u128(decision.attempt.contact.0));
         self.tries.push(try_no(decision.attempt));

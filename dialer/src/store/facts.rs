@@ -16,7 +16,7 @@ use super::{StoreError, Stores};
 use crate::{batch, inbox::Inbox};
 
 /// Batches of reads under way at once.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 2;
 
 /// Serves attempts until nobody can ask any more.
 pub async fn serve(
@@ -28,11 +28,7 @@ pub async fn serve(
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
     loop {
-        let batch = batch::collect(&mut asked, batch::MOST).await;
-        if batch.is_empty() {
-            return;
-        }
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Some((batch, permit)) = batch::collect_for(&mut asked, &room).await else { return };
         let (stores, inbox, lists) = (Arc::clone(&stores), inbox.clone(), Arc::clone(&lists));
         tasks.spawn(async move {
             let _room = permit;

@@ -13,7 +13,7 @@ use super::{StoreError, Stores, raw};
 use crate::{batch, inbox::Inbox};
 
 /// Batches of reads under way at once.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 2;
 
 /// One attempt's wish.
 #[derive(Debug)]
@@ -33,11 +33,7 @@ pub async fn serve(
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
     loop {
-        let batch = batch::collect(&mut wishes, batch::MOST).await;
-        if batch.is_empty() {
-            return;
-        }
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Some((batch, permit)) = batch::collect_for(&mut wishes, &room).await else { return };
         let (stores, inbox) = (Arc::clone(&stores), inbox.clone());
         tasks.spawn(async move {
             let _room = permit;

@@ -53,10 +53,7 @@ pub async fn serve(
     give_up: CancellationToken,
 ) {
     loop {
-        let batch = batch::collect(&mut queue, batch::MOST).await;
-        if batch.is_empty() {
-            return;
-        }
+        let Some(batch) = batch::collect(&mut queue).await else { return };
         let count = batch.len();
         if !stores.write_until_done(&batch, &give_up).await {
             tracing::error!(

@@ -25,6 +25,10 @@ pub async fn connect(settings: &config::Postgres) -> Result<PgPool, PostgresErro
             ("statement_timeout", "10000"),
             ("lock_timeout", "2000"),
             ("idle_in_transaction_session_timeout", "1500"),
+            // Every statement here reads a batch by its keys. One plan for all batches, which does not
+            // turn with the statistics of the day, and is not made anew for each.
+            ("plan_cache_mode", "force_generic_plan"),
+            ("jit", "off"),
         ]);
     PgPoolOptions::new()
         .max_connections(settings.max_connections.max(6))

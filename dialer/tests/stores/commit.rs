@@ -30,7 +30,7 @@ async fn a_commit_on_a_head_that_moved_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_commit_advances_every_head_and_writes_attempt_placement_decision_and_audit() {
+async fn a_commit_advances_every_head_and_writes_attempt_placement_and_audit() {
     let mut world = World::new().await;
     let contact = world.contact(None).await;
     let placed = world.place(contact, 1).await;
@@ -41,7 +41,7 @@ async fn a_commit_advances_every_head_and_writes_attempt_placement_decision_and_
     for (table, rows) in [
         ("SELECT count(*) FROM attempt", 1),
         ("SELECT count(*) FROM placement", 1),
-        ("SELECT count(*) FROM decision WHERE verdict = 'permit' AND rules = '{}'", 1),
+        ("SELECT count(*) FROM decision", 0),
         ("SELECT count(*) FROM audit_entry", 2),
     ] {
         assert_eq!(world.count(table).await, rows, "{table}");
