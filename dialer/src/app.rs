@@ -32,7 +32,7 @@ use crate::{
     rtp,
     scheduler::{Loads, Scheduler},
     store::{
-        PATIENCE, Stores, audit, commit, facts, heads, lease, ledger, node, partitions, postgres,
+        PATIENCE, Stores, audit, commits, facts, heads, lease, ledgers, node, partitions, postgres,
         reap, redis::Redis, reserve, shares, subscribe, trunk_state,
     },
     supply,
@@ -172,9 +172,9 @@ struct Queues {
     heads: mpsc::Receiver<heads::Wish>,
     facts: mpsc::Receiver<dialer_types::AttemptId>,
     reserve: mpsc::Receiver<reserve::Wish>,
-    commit: mpsc::Receiver<commit::Wish>,
+    commit: mpsc::Receiver<commits::Wish>,
     forget: mpsc::Receiver<Vec<dialer_types::SubjectId>>,
-    ledger: mpsc::Receiver<ledger::Item>,
+    ledger: mpsc::Receiver<ledgers::Item>,
 }
 
 fn outbox(
@@ -189,7 +189,7 @@ fn outbox(
     let (reserve, reserve_queue) = mpsc::channel(WISH_ROOM);
     let (commit, commit_queue) = mpsc::channel(COMMIT_ROOM);
     let (forget, forget_queue) = mpsc::channel(WISH_ROOM);
-    let (ledger, ledger_queue) = mpsc::channel(ledger::ROOM);
+    let (ledger, ledger_queue) = mpsc::channel(ledgers::ROOM);
     let outbox = Outbox {
         heads,
         facts,
@@ -296,8 +296,8 @@ fn work(
         inbox.clone(),
         tasks.clone(),
     ));
-    tasks.spawn(commit::serve(stores(), queues.commit, inbox.clone(), tasks.clone()));
-    tasks.spawn(ledger::serve(stores(), queues.ledger, tokens.give_up.clone()));
+    tasks.spawn(commits::serve(stores(), queues.commit, inbox.clone(), tasks.clone()));
+    tasks.spawn(ledgers::serve(stores(), queues.ledger, tokens.give_up.clone()));
     tasks.spawn(forget(stores(), queues.forget));
     tasks.spawn(scheduler.run(tokens.taking.clone()));
     tokens.service.spawn(lists::watch(folder, stores(), tokens.stop.clone()));

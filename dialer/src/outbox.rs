@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
     rtp,
     scheduler::Loads,
-    store::{commit, heads, ledger::Item, reserve},
+    store::{commits, heads, ledgers::Item, reserve},
     trunks::Shares,
 };
 
@@ -28,7 +28,7 @@ pub struct Outbox {
     /// Takes slots and reserves.
     pub reserve: mpsc::Sender<reserve::Wish>,
     /// Commits.
-    pub commit: mpsc::Sender<commit::Wish>,
+    pub commit: mpsc::Sender<commits::Wish>,
     /// Drops stale copies.
     pub forget: mpsc::Sender<Vec<SubjectId>>,
     /// Writes down.
@@ -125,7 +125,7 @@ impl Outbox {
 
     fn commit(&self, commitment: dialer_engine::Commitment) -> Handed {
         let placement = commitment.demand.placement();
-        let wish = commit::Wish { commitment, since: self.clock.now().mono };
+        let wish = commits::Wish { commitment, since: self.clock.now().mono };
         if self.commit.try_send(wish).is_err() {
             return Handed::Refused(Input::Committed(placement, Answer::Unavailable));
         }
@@ -187,7 +187,7 @@ pub struct Pressure {
     heads: mpsc::Sender<heads::Wish>,
     facts: mpsc::Sender<AttemptId>,
     reserve: mpsc::Sender<reserve::Wish>,
-    commit: mpsc::Sender<commit::Wish>,
+    commit: mpsc::Sender<commits::Wish>,
 }
 
 impl Pressure {

@@ -22,7 +22,7 @@ use crate::{
     outbox::Pressure,
     store::{
         Stores,
-        ledger::Item,
+        ledgers::Item,
         take::{Take, Taken},
     },
     trunks::Shares,

@@ -2,23 +2,20 @@
 //! bound; late, failed and unreadable are one answer, `Answer::Unavailable` (G5).
 
 pub mod audit;
-pub mod commit;
-pub mod deny;
+pub mod commits;
 pub mod export;
 pub mod facts;
 pub mod flights;
 pub mod heads;
 pub mod lease;
-pub mod ledger;
+pub mod ledgers;
 pub mod node;
 pub mod partitions;
 pub mod postgres;
 pub mod reap;
 pub mod redis;
-pub mod release;
 pub mod reserve;
 pub mod rules;
-pub mod settle;
 pub mod shares;
 pub mod subscribe;
 pub mod take;
@@ -31,6 +28,7 @@ use std::{
 
 use dialer_facts::FactsError;
 use dialer_limiter::Token;
+use dialer_stores::WriteError;
 use dialer_types::{Mint, NodeId, SubjectId, UnixMillis};
 use schema::{heads::HeadsError, numbers::NumberKeys, rows::RowsError};
 use sqlx::PgPool;
@@ -92,6 +90,16 @@ impl From<FactsError> for StoreError {
         match error {
             FactsError::Sql(error) => Self::Sql(error),
             FactsError::Row { table, what } => Self::Row { table, what },
+        }
+    }
+}
+
+impl From<WriteError> for StoreError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Sql(error) => Self::Sql(error),
+            WriteError::Heads(error) => error.into(),
+            WriteError::Rows(error) => error.into(),
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use dialer_audit::{Receipt, Record};
-use dialer_judge::ContactFacts;
+use dialer_judge::{ContactFacts, Order};
 use dialer_limiter::{Demand, Head, Reservation};
 use dialer_sip::CallId;
 use dialer_types::{E164, PlacementId, SubjectId, TrunkId, UnixMillis};
 
-use crate::{clearance::Judged, terms::Order};
+use crate::clearance::Judged;
 
 use crate::trunk::Epoch;
 

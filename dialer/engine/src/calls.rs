@@ -1,5 +1,6 @@
 //! What the SIP core says of a placed call, and what is done with it.
 
+use dialer_judge::Spoken;
 use dialer_media::Answer;
 use dialer_sip::{By, CallId, Ended, Ending, Event, ProbeId, Probed};
 use dialer_types::{AttemptId, CampaignId, Disposition, Now, PlacementId, SubjectId};
@@ -9,7 +10,7 @@ use crate::{
     attempt::{Calling, Doom, State},
     engine::Engine,
     fences::Fences,
-    output::{MediaStart, Output, Spoken},
+    output::{MediaStart, Output},
     place::End,
     trunk::Evidence,
 };

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dialer_judge::Order;
 use dialer_media::Offer;
 use dialer_policy::Ruleset;
 use dialer_sip::{CallId, Endpoint, Transmit};
@@ -17,7 +18,6 @@ use crate::{
     fences::{AllFences, Fences},
     input::{Answer, Input},
     output::Output,
-    terms::Order,
     trunk::Trunks,
 };
 

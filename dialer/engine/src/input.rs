@@ -8,9 +8,9 @@ use dialer_policy::Ruleset;
 use dialer_sip::CallId;
 use dialer_types::{AttemptId, CampaignId, PlacementId, Purpose, SellerNo, SubjectId, TrunkId};
 
-use dialer_judge::ContactFacts;
+use dialer_judge::{ContactFacts, Order};
 
-use crate::terms::{Order, Trunk};
+use crate::terms::Trunk;
 
 /// What a store said. Late, failed and unreadable are the same answer (G5).
 #[derive(Debug)]

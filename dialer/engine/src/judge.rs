@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use dialer_audit::Record;
-use dialer_judge::{ContactFacts, HORIZON, Next, NumberFacts, Outlook, judge};
+use dialer_judge::{
+    ContactFacts, Denied, HORIZON, Next, NumberFacts, Order, Outlook, Scene, decision, judge,
+};
 use dialer_limiter::{Demand, Entry, Head};
 use dialer_policy::Verdict;
 use dialer_types::{Now, Outcome, PlacementId, SubjectId, TrunkId, UnixMillis};
@@ -13,9 +15,7 @@ use crate::{
     clearance::Judged,
     engine::Engine,
     fences::Fences,
-    output::{Denied, Output},
-    record::{Scene, decision},
-    terms::Order,
+    output::Output,
 };
 
 /// Judgements of one attempt that may lose their race before the contact goes back into `due`.

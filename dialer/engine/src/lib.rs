@@ -22,8 +22,6 @@ mod judge;
 mod lease;
 mod output;
 mod place;
-mod record;
-mod retry;
 mod terms;
 mod trunk;
 
@@ -31,13 +29,16 @@ pub use clearance::{Clearance, ClearanceError};
 pub use engine::{Config, Engine, Gauges};
 pub use fences::{AllFences, Fences};
 pub use input::{Answer, Conflict, Input, Lent, OptOut};
-pub use output::{Commitment, Denied, MediaStart, Output, Released, Returned, Settlement, Spoken};
-pub use retry::{OtherNumbers, RetryRules};
-pub use terms::{Campaign, Order, Trunk};
+pub use output::{MediaStart, Output};
+pub use terms::Trunk;
 pub use trunk::{Admits, BUDGET, Standing};
 
-/// What is known and what is judged: shared with everybody who asks why.
-pub use dialer_judge::{Checks, ContactFacts, Next, NumberFacts, Supplied};
+/// What is known, what is judged and what is written down: shared with everybody who asks why, and
+/// with the gate as a service.
+pub use dialer_judge::{
+    Campaign, Checks, Commitment, ContactFacts, Denied, Next, NumberFacts, Order, OtherNumbers,
+    Released, RetryRules, Returned, Settlement, Spoken, Supplied,
+};
 
 /// What the driver sends and where: the SIP core stays behind this crate.
 pub use dialer_sip::{CallId, Config as SipConfig, Credentials, Timers, Transmit, TransmitKind};

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use dialer_audit::Receipt;
+use dialer_judge::{
+    Commitment, Order, OtherNumbers, Permitted, Released, Returned, Settlement, Spoken, ending,
+    intent,
+};
 use dialer_limiter::Reservation;
 use dialer_sip::{CallId, Invite, InviteError};
 use dialer_types::{AttemptId, Disposition, Now, PlacementId};
@@ -15,9 +19,7 @@ use crate::{
     input::{Answer, Conflict},
     judge::MAX_ROUNDS,
     lease::LOOK_AGAIN,
-    output::{Commitment, Output, Released, Returned, Settlement, Spoken},
-    record::{ending, intent},
-    terms::Order,
+    output::Output,
 };
 
 impl<F: Fences> Engine<F> {
@@ -62,10 +64,17 @@ impl<F: Fences> Engine<F> {
             return;
         }
         let clock_bound = u32::try_from(self.config.clock_bound.as_millis()).unwrap_or(u32::MAX);
+        let permitted = Permitted {
+            placement,
+            trunk: chosen.trunk,
+            demand: &chosen.demand,
+            not_after: chosen.judged.not_after,
+            sip_call_id: &chosen.sip_call_id,
+        };
         let intent = intent(
             self.config.node,
             &attempt.order,
-            &chosen,
+            &permitted,
             clock_bound,
             self.config.clock_offset_ms,
             now.wall,
@@ -444,6 +453,6 @@ fn following(order: &Order, position: u8) -> u8 {
 }
 
 /// Whether numbers of the contact are left that have not been tried yet.
-fn remaining(order: &Order, made: u16) -> crate::retry::OtherNumbers {
-    crate::retry::OtherNumbers(usize::from(made) < order.numbers.len())
+fn remaining(order: &Order, made: u16) -> OtherNumbers {
+    OtherNumbers(usize::from(made) < order.numbers.len())
 }

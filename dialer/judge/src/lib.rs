@@ -7,14 +7,22 @@
 
 mod abilities;
 mod known;
+mod ledger;
+mod order;
 mod outlook;
+mod record;
+mod retry;
 mod supplied;
 mod terms;
 mod walk;
 
 pub use abilities::abilities;
 pub use known::{ContactFacts, Entry, NumberFacts};
+pub use ledger::{Commitment, Denied, Released, Returned, Settlement, Spoken};
+pub use order::{Campaign, Order};
 pub use outlook::{Next, Outlook, blocking, cause};
+pub use record::{Permitted, Scene, decision, ending, intent};
+pub use retry::{OtherNumbers, RetryRules};
 pub use supplied::{Checks, Supplied};
 pub use terms::{
     CLOCK_BOUND, CallTerms, CampaignTerms, GUARD, HORIZON, PERMIT_LIFE, has_room, judge,

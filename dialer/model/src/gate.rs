@@ -237,7 +237,7 @@ impl Gate {
         marked || keys.len() >= self.setup.cap
     }
 
-    /// `store/ledger.rs`: a denial that rests on other tokens than Postgres has is judged again.
+    /// `stores/src/ledger.rs`: a denial that rests on other tokens than Postgres has is judged again.
     fn denied(&self, world: &mut World, hand: u8, heads: &[(SubjectId, Head)]) {
         let stands = heads.iter().all(|(subject, head)| {
             world.truth.read(*subject).is_some_and(|held| held.token() == head.token())

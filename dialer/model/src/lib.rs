@@ -13,12 +13,12 @@
 //! | [`Action::Facts`] | `engine.rs`, `gathered`: facts after heads |
 //! | (within the last read) | `engine/judge.rs`: permit or denial, token, demand |
 //! | [`Action::Reserve`] | `heads.lua`, `rf1_reserve`; in a cluster slot by slot |
-//! | [`Action::Commit`] | `store/commit.rs`, one transaction; its answer is heard or lost |
+//! | [`Action::Commit`] | `stores/src/commit.rs`, one transaction; its answer is heard or lost |
 //! | [`Action::Impatient`] | `engine.rs`, `expire`: no answer within patience |
-//! | [`Action::Release`] | `store/release.rs`: bars the try, settles what was committed |
+//! | [`Action::Release`] | `stores/src/release.rs`: bars the try, settles what was committed |
 //! | [`Action::GiveUp`] | `engine/place.rs`, `unsent`: no trunk, no port, lapsed, doomed |
 //! | [`Action::HandOver`], [`Action::Send`] | the engine's output taken by the driver; its last look, and the socket |
-//! | [`Action::Settle`] | `store/settle.rs`: outcome once, heads; then `rf1_follow`, or nobody is told |
+//! | [`Action::Settle`] | `stores/src/settle.rs`: outcome once, heads; then `rf1_follow`, or nobody is told |
 //! | [`Action::Reap`] | `store/reap.rs`: what the dead left is unknown, their contacts are due |
 //! | [`Action::Stop`], [`Action::Merge`] | an event of the API: `schema/heads.rs`, `move_heads`; Redis told or not |
 //! | [`Action::PollBegin`] to [`Action::PollEnd`], [`Action::Answer`] | send leases: a poll of Postgres, its rows, its lease; the API's answer |

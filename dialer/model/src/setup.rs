@@ -26,7 +26,7 @@ pub enum Redis {
 /// Fences, each of which may be taken out.
 #[derive(Debug, Clone, Copy)]
 pub struct Fences {
-    /// Postgres commits only on the tokens that were judged (`store/commit.rs`, `lock_heads`).
+    /// Postgres commits only on the tokens that were judged (`stores/src/commit.rs`, `lock_heads`).
     pub compare: bool,
     /// What a token is (`engine/judge.rs`, `FRESH_TOKEN`).
     pub minting: Minting,
@@ -44,7 +44,7 @@ pub struct Fences {
     pub horizon_covers_guard: bool,
     /// Nothing leaves once the permit's life is over (`driver.rs`, `send_before`).
     pub not_after: bool,
-    /// A release bars its try, so that a commit under way fails (`store/release.rs`).
+    /// A release bars its try, so that a commit under way fails (`stores/src/release.rs`).
     pub release_bars: bool,
     /// A try is committed once (`attempt`'s primary key).
     pub attempt_once: bool,
@@ -66,7 +66,7 @@ pub struct Fences {
     pub merge_unites: bool,
     /// What the driver holds is never called not sent (`engine/calls.rs`, `doom_where`).
     pub handed_may_leave: bool,
-    /// Settling keeps what was sent in the head (`store/settle.rs`).
+    /// Settling keeps what was sent in the head (`stores/src/settle.rs`).
     pub settle_keeps: bool,
     /// An INVITE leaves only under a send lease.
     pub lease: bool,

@@ -23,7 +23,7 @@ use crate::{
     outbox::{Handed, Outbox},
     rtp,
     scheduler::Loads,
-    store::{PATIENCE, Stores, commit, facts, heads, reserve},
+    store::{PATIENCE, Stores, commits, facts, heads, reserve},
     trunks::{Shares, Trunks},
 };
 
@@ -74,7 +74,7 @@ impl Lab {
         tasks.spawn(facts::serve(of(), facts_queue, folder.lists(), inbox.clone(), tasks.clone()));
         let line = (reserve_queue, shares.clone());
         tasks.spawn(reserve::serve(of(), line.0, line.1, inbox.clone(), tasks.clone()));
-        tasks.spawn(commit::serve(of(), commit_queue, inbox.clone(), tasks.clone()));
+        tasks.spawn(commits::serve(of(), commit_queue, inbox.clone(), tasks.clone()));
         let (media, _) = rtp::spawn(
             BTreeMap::new(),
             &config.dialer.prompts,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     StoreError, Stores,
-    ledger::Item,
+    ledgers::Item,
     node::{BEAT, DEAD_AFTER, dead_after},
 };
 use crate::{campaigns, gate::Need};
@@ -122,7 +122,7 @@ impl Stores {
                  WHERE id = $1 AND try_no = $2 AND (node IS NULL OR node <> $3)",
             )
             .bind(Uuid::from_u128(settlement.attempt.contact.0))
-            .bind(super::commit::try_no(settlement.attempt))
+            .bind(dialer_stores::try_no(settlement.attempt))
             .bind(Uuid::from_u128(self.node.0))
             .execute(&self.pool)
             .await?;

@@ -165,15 +165,11 @@ impl Stores {
     /// Reserves in Redis.
     pub async fn reserve(&self, demand: &Demand) -> Answer<Result<Reservation, Conflict>> {
         let timer = self.metrics.step("reserve");
-        let answer = self.redis(self.redis.reserve(demand)).await;
+        let answer = self.redis(dialer_stores::reserve(&self.redis, demand)).await;
         drop(timer);
         match answer {
-            Ok(true) => {
-                #[expect(clippy::disallowed_methods, reason = "this store reserved just now")]
-                let reservation = Reservation::assertion(demand.placement());
-                Answer::Given(Ok(reservation))
-            }
-            Ok(false) => {
+            Ok(Some(reservation)) => Answer::Given(Ok(reservation)),
+            Ok(None) => {
                 self.metrics.reserve_conflicts.inc();
                 Answer::Given(Err(Conflict))
             }

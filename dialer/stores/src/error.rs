@@ -2,7 +2,7 @@
 
 use dialer_limiter::LIBRARY;
 use redis::ErrorKind;
-use schema::config::Place;
+use schema::{config::Place, heads::HeadsError, rows::RowsError};
 
 use crate::PATIENCE;
 
@@ -140,4 +140,18 @@ impl RedisError {
                 | Self::ForeignKeys(_)
         )
     }
+}
+
+/// Why Postgres did not write something down.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// It said no, or the way to it is broken.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// A head is missing or cannot be read.
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
+    /// A record has no canonical bytes, or a row was lost.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
 }

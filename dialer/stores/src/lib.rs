@@ -8,6 +8,9 @@
 //! done. Here a command is repeated only where that is harmless, goes only to a server that said it
 //! is the master, and to one that a majority of the Sentinels named within the last second.
 //!
+//! **Postgres** is where a placement becomes durable: [`commit`] makes it so and [`write`] ends it,
+//! for the dialers and for the gate as a service.
+//!
 //! Whatever Redis loses, forgets or holds twice wastes work and permits nothing: every commit compares
 //! with Postgres.
 #![warn(missing_docs)]
@@ -15,18 +18,27 @@
 mod check;
 mod clock;
 mod cluster;
+mod commit;
 mod copies;
+mod deny;
 mod error;
+mod ledger;
 mod messages;
 mod node;
 pub mod postgres;
 mod redis;
+mod release;
+mod reserve;
 mod sentinel;
+mod settle;
 
 pub use check::{Figures, LAPSE, RIGHTS};
-pub use error::RedisError;
+pub use commit::{Committed, commit, try_no};
+pub use error::{RedisError, WriteError};
+pub use ledger::{Before, By, Item, write};
 pub use messages::CAMPAIGN;
 pub use redis::Redis;
+pub use reserve::reserve;
 
 use std::time::Duration;
 

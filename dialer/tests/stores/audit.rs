@@ -162,7 +162,7 @@ async fn a_wait_for_records_is_no_reason_to_lose_one() {
         sip_call_id: placed.sip_call_id.clone(),
     };
     let record = Record::new(Some(world.stores.node), sent.into(), NOW);
-    let items = [dialer::store::ledger::Item::Record(Box::new(record))];
+    let items = [dialer::store::ledgers::Item::Record(Box::new(record))];
     world.stores.write(world.stores.node, &items).await.unwrap();
     let found = "SELECT count(*) FROM audit_entry WHERE kind = 3 AND placement IS NOT NULL";
     assert_eq!(world.count(found).await, 1);
@@ -287,7 +287,7 @@ async fn the_page_of_an_attempt_tells_all_of_it() {
     let record = Record::new(Some(world.stores.node), sent.into(), NOW);
     let next = Next::Finished { why: "no_answer".into() };
     let items = [
-        dialer::store::ledger::Item::Record(Box::new(record)),
+        dialer::store::ledgers::Item::Record(Box::new(record)),
         world.ended(&placed, Disposition::NoAnswer, next),
     ];
     world.stores.write(world.stores.node, &items).await.unwrap();

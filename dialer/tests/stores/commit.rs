@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dialer::{clock::Clock, inbox::inbox, store::commit};
+use dialer::{clock::Clock, inbox::inbox, store::commits};
 use dialer_engine::{Answer, Input};
 use dialer_limiter::Token;
 use tokio::sync::mpsc;
@@ -99,7 +99,7 @@ async fn of_two_commitments_on_one_head_in_the_queue_one_stands() {
     let (sender, queue) = mpsc::channel(8);
     let (inbox, mut inputs) = inbox();
     let tasks = TaskTracker::new();
-    tasks.spawn(commit::serve(Arc::clone(&world.stores), queue, inbox, tasks.clone()));
+    tasks.spawn(commits::serve(Arc::clone(&world.stores), queue, inbox, tasks.clone()));
     let now = Clock::default().now();
     late.not_after = now.wall;
     let too_late = late.demand.placement();
@@ -107,7 +107,7 @@ async fn of_two_commitments_on_one_head_in_the_queue_one_stands() {
         if commitment.demand.placement() != too_late {
             commitment.not_after = now.wall.after(Duration::from_secs(60));
         }
-        sender.send(commit::Wish { commitment, since: now.mono }).await.unwrap();
+        sender.send(commits::Wish { commitment, since: now.mono }).await.unwrap();
     }
     let mut stood = 0;
     for _ in 0..3 {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dialer::store::{Stores, ledger::Item};
+use dialer::store::{Stores, ledgers::Item};
 use dialer_engine::{Answer, Commitment, Denied, Next, Released};
 use dialer_limiter::{
     Demand, Head, Mark, Token,

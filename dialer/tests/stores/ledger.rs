@@ -1,6 +1,6 @@
 //! Settling, denying, giving back and releasing.
 
-use dialer::store::{ledger::Item, take::Take};
+use dialer::store::{ledgers::Item, take::Take};
 use dialer_engine::{Denied, Next, Released, Returned};
 use dialer_limiter::{Head, Token, redis_key};
 use dialer_types::{AttemptId, Disposition, Outcome, RuleId};

@@ -92,7 +92,7 @@ async fn the_story_of_an_attempt_tells_a_change_between_two_of_its_records_and_n
     };
     let later = world.stores.clock.now().wall.after(Duration::from_secs(1));
     let record = dialer_audit::Record::new(Some(node), ended.into(), later);
-    let item = [dialer::store::ledger::Item::Record(Box::new(record))];
+    let item = [dialer::store::ledgers::Item::Record(Box::new(record))];
     world.stores.write(node, &item).await.unwrap();
     let told = page(&world).await;
     assert_eq!(told.matches("Rule packs changed").count(), 1, "{told}");
@@ -112,7 +112,7 @@ async fn deny(world: &World, contact: Contact, next: Next) {
         records: Vec::new(),
         rules: vec![RuleId::new("house.min_gap")],
     };
-    let item = [dialer::store::ledger::Item::Deny(Box::new(denied))];
+    let item = [dialer::store::ledgers::Item::Deny(Box::new(denied))];
     world.stores.write(world.stores.node, &item).await.unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! Licences and counters: a withdrawal is a fence of its own, and what waits for one is woken.
 
-use dialer::store::ledger::Item;
+use dialer::store::ledgers::Item;
 use dialer_engine::{Denied, Next};
 use dialer_types::{AttemptId, RuleId, UnixMillis};
 

@@ -6,7 +6,7 @@ use dialer::{
     clock::Clock,
     gate::Gate,
     metrics::Metrics,
-    store::{Stores, commit::Answers, ledger::Item, redis::Redis},
+    store::{Stores, commits::Answers, ledgers::Item, redis::Redis},
 };
 use dialer_audit::{
     Hash, Record,

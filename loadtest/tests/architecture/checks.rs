@@ -13,7 +13,12 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
     ("dialer-types", Kind::Pure, &[]),
     ("dialer-policy", Kind::Pure, &["dialer-types"]),
     ("dialer-limiter", Kind::Pure, &["dialer-types"]),
-    ("dialer-judge", Kind::Pure, &["dialer-types", "dialer-policy", "dialer-limiter"]),
+    // What a judgement is and what is written of it: `audit` has the records.
+    (
+        "dialer-judge",
+        Kind::Pure,
+        &["dialer-types", "dialer-policy", "dialer-limiter", "dialer-audit"],
+    ),
     ("dialer-lists", Kind::Other, &["dialer-types"]),
     (
         "dialer-facts",
@@ -27,8 +32,13 @@ pub(crate) const MEMBERS: &[(&str, Kind, &[&str])] = &[
             "schema",
         ],
     ),
-    // Where both processes find the stores; the schema has the configuration and what a moved head is.
-    ("dialer-stores", Kind::Other, &["dialer-types", "dialer-limiter", "schema"]),
+    // Where both processes find the stores, and what makes a placement durable there; the schema has
+    // the configuration and what a moved head is.
+    (
+        "dialer-stores",
+        Kind::Other,
+        &["dialer-types", "dialer-limiter", "dialer-judge", "dialer-audit", "schema"],
+    ),
     ("dialer-sip", Kind::Pure, &[]),
     ("dialer-media", Kind::Pure, &["dialer-types"]),
     ("dialer-pacing", Kind::Pure, &["dialer-types"]),

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use dialer_audit::{Record, record::NotSent};
-use dialer_engine::{Released, Spoken};
+use dialer_judge::{Released, Spoken};
 use dialer_types::{Disposition, NodeId, PlacementId};
 use schema::rows::AuditEntry;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    StoreError,
+use crate::{
+    WriteError,
     commit::try_no,
     ledger::Item,
     settle::{Ending, entry},
@@ -52,7 +52,7 @@ pub(crate) async fn fence<'a>(
     connection: &mut PgConnection,
     node: NodeId,
     batch: &'a [Item],
-) -> Result<Fenced<'a>, StoreError> {
+) -> Result<Fenced<'a>, WriteError> {
     let releases: BTreeMap<PlacementId, &Released> = batch
         .iter()
         .filter_map(|item| match item {

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use dialer_judge::Next;
 use dialer_types::{Disposition, UnixMillis};
+
+use crate::Next;
 
 /// Longest delay a campaign may ask for: 400 days, longer than any horizon of the packs.
 const MAX_DELAY: Duration = Duration::from_secs(400 * 24 * 3600);

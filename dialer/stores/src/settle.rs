@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dialer_audit::{Body, Record};
-use dialer_engine::{Settlement, Spoken};
+use dialer_judge::{Settlement, Spoken};
 use dialer_limiter::{Head, Token};
 use dialer_types::{
     AttemptId, CampaignId, Disposition, NodeId, PlacementId, SubjectId, UnixMillis,
@@ -12,7 +12,7 @@ use schema::{heads::Moved, rows::AuditEntry};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::StoreError;
+use crate::WriteError;
 
 /// A placement that ended.
 #[derive(Debug, Clone, Copy)]
@@ -142,7 +142,7 @@ pub(crate) async fn insert_outcomes(
     connection: &mut PgConnection,
     endings: &[Ending<'_>],
     node: NodeId,
-) -> Result<Fresh, StoreError> {
+) -> Result<Fresh, WriteError> {
     if endings.is_empty() {
         return Ok(Fresh::default());
     }
@@ -185,7 +185,7 @@ async fn insert(
     connection: &mut PgConnection,
     endings: &[(&Ending<'_>, i16)],
     node: NodeId,
-) -> Result<BTreeSet<PlacementId>, StoreError> {
+) -> Result<BTreeSet<PlacementId>, WriteError> {
     if endings.is_empty() {
         return Ok(BTreeSet::new());
     }

@@ -7,29 +7,34 @@ use dialer_audit::{
         Token, Verdict as Said,
     },
 };
-use dialer_judge::{NumberFacts, Supplied};
+use dialer_limiter::Demand;
 use dialer_policy::{Evidence, RulesetVersion, Verdict};
-use dialer_types::{Disposition, LineType, NodeId, PlacementId, SubjectId, UnixMillis};
+use dialer_types::{Disposition, LineType, NodeId, PlacementId, SubjectId, TrunkId, UnixMillis};
 
-use crate::{attempt::Chosen, output::Spoken, terms::Order};
+use crate::{NumberFacts, Order, Spoken, Supplied};
 
 /// What every record of one judgement shares.
-pub(crate) struct Scene<'a> {
-    pub(crate) node: NodeId,
-    pub(crate) order: &'a Order,
-    pub(crate) subjects: Vec<SubjectId>,
-    pub(crate) number: &'a NumberFacts,
-    pub(crate) supplied: &'a Supplied,
-    pub(crate) ruleset: RulesetVersion,
-    pub(crate) now: UnixMillis,
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// Who judged.
+    pub node: NodeId,
+    /// Whom to call for what.
+    pub order: &'a Order,
+    /// Whose heads were judged.
+    pub subjects: Vec<SubjectId>,
+    /// What is known of the number.
+    pub number: &'a NumberFacts,
+    /// What was written down of the person, and of campaign and seller.
+    pub supplied: &'a Supplied,
+    /// By which rules.
+    pub ruleset: RulesetVersion,
+    /// When.
+    pub now: UnixMillis,
 }
 
 /// The decision about one number.
-pub(crate) fn decision(
-    scene: &Scene<'_>,
-    verdict: &Verdict,
-    placement: Option<PlacementId>,
-) -> Record {
+#[must_use]
+pub fn decision(scene: &Scene<'_>, verdict: &Verdict, placement: Option<PlacementId>) -> Record {
     let (said, until, obligations) = match verdict {
         Verdict::Permit(permit) => (
             Said::Permit,
@@ -145,16 +150,32 @@ fn lists(evidence: &Evidence, number: &NumberFacts) -> Vec<ListSeen> {
         .collect()
 }
 
+/// A permitted placement, as its intent tells of it.
+#[derive(Debug)]
+pub struct Permitted<'a> {
+    /// Which.
+    pub placement: PlacementId,
+    /// By which trunk.
+    pub trunk: TrunkId,
+    /// The heads it advances.
+    pub demand: &'a Demand,
+    /// Until when the INVITE may leave.
+    pub not_after: UnixMillis,
+    /// Its Call-ID.
+    pub sip_call_id: &'a str,
+}
+
 /// The intent: written in the transaction that commits the placement.
-pub(crate) fn intent(
+#[must_use]
+pub fn intent(
     node: NodeId,
     order: &Order,
-    chosen: &Chosen,
+    chosen: &Permitted<'_>,
     clock_bound_ms: u32,
     clock_offset_ms: i64,
     now: UnixMillis,
 ) -> Record {
-    let placement = chosen.judged.placement;
+    let placement = chosen.placement;
     let intent = Intent {
         placement,
         attempt: order.attempt,
@@ -169,16 +190,17 @@ pub(crate) fn intent(
                 token: Token(placement.0),
             })
             .collect(),
-        not_after: chosen.judged.not_after,
+        not_after: chosen.not_after,
         clock_bound_ms,
         clock_offset_ms,
-        sip_call_id: chosen.sip_call_id.clone(),
+        sip_call_id: chosen.sip_call_id.to_owned(),
     };
     Record::new(Some(node), intent.into(), now)
 }
 
 /// How a placement ended, or that it never left.
-pub(crate) fn ending(
+#[must_use]
+pub fn ending(
     node: NodeId,
     order: &Order,
     placement: PlacementId,

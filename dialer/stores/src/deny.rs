@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use dialer_engine::{Denied, Next, Released, Returned, Settlement};
+use dialer_judge::{Denied, Next, Released, Returned, Settlement};
 use dialer_types::{AttemptId, CampaignId, ContactId, Disposition, NodeId, RuleId, UnixMillis};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, commit::try_no};
+use crate::{WriteError, commit::try_no};
 
 /// `contact.state`.
 const DUE: i16 = 2;
@@ -108,7 +108,7 @@ pub(crate) async fn move_contacts(
     connection: &mut PgConnection,
     owner: NodeId,
     moves: &[Move<'_>],
-) -> Result<BTreeSet<ContactId>, StoreError> {
+) -> Result<BTreeSet<ContactId>, WriteError> {
     if moves.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -156,7 +156,7 @@ pub(crate) async fn move_contacts(
 async fn insert_due<'a>(
     connection: &mut PgConnection,
     moves: impl Iterator<Item = &'a Move<'a>>,
-) -> Result<(), StoreError> {
+) -> Result<(), WriteError> {
     let (mut ids, mut campaigns, mut at, mut because) = (vec![], vec![], vec![], vec![]);
     let mut judged = Vec::new();
     for moved in moves {
@@ -189,7 +189,7 @@ async fn insert_due<'a>(
 async fn insert_parked<'a>(
     connection: &mut PgConnection,
     moves: impl Iterator<Item = &'a Move<'a>>,
-) -> Result<(), StoreError> {
+) -> Result<(), WriteError> {
     let (mut ids, mut campaigns, mut causes, mut rules) = (vec![], vec![], vec![], vec![]);
     let mut since = Vec::new();
     for moved in moves {
