@@ -1,17 +1,22 @@
-//! `dialer measure`: how many placements a second these stores judge, reserve, commit and clear, and how
-//! long one takes. The engine, the queues and the stores are those of `dialer run`; contacts come
-//! from a made list instead of the scheduler, and the INVITE of a cleared placement is not sent.
+//! `dialer measure`: what the gate costs on these stores, and how fast it is. The engine, the queues and
+//! the stores are those of `dialer run`; contacts come from a made list instead of the scheduler, and the
+//! INVITE of a cleared placement is not sent.
 
+mod cpu;
 mod fill;
 mod lab;
+mod limiter;
+mod refusals;
+mod report;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use dialer_types::{Mint, NodeId};
-use schema::config::Config;
-use serde::Serialize;
+pub use report::Measured;
+use report::{Emptied, Whole};
+use schema::config::{Config, RedisWay};
 use sqlx::Row;
 use tokio_util::task::TaskTracker;
 
@@ -29,60 +34,27 @@ pub struct Measure {
     #[arg(long)]
     config: PathBuf,
     /// How many people to make.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     persons: u32,
     /// How long each part takes, seconds.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Contacts in the gate at once.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1_024)]
     at_once: u16,
+    /// Placements a second of the part that tells how long one takes; half of what goes, without it.
+    #[arg(long)]
+    rate: Option<u64>,
     /// Writes the result as JSON, too.
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
-/// What was measured.
-#[derive(Debug, Clone, Serialize)]
-pub struct Measured {
-    /// People in the database.
-    pub persons: u32,
-    /// Contacts in the gate at once in the first part.
-    pub at_once: u16,
-    /// Placements judged, reserved, committed and cleared a second, as many as go.
-    pub clearances_per_second: u64,
-    /// What the second part was run at: half of that.
-    pub half_rate: u64,
-    /// Milliseconds from taken to cleared at half rate: the median.
-    pub p50_ms: f64,
-    /// The same, of a hundred the slowest.
-    pub p99_ms: f64,
-    /// Contacts that were given back or denied, over both parts.
-    pub not_cleared: u64,
-    /// Of those cleared: canonical bytes of decision and intent.
-    pub evidence_bytes: u64,
-    /// What a placement adds to the database, indexes and all, in bytes.
-    pub postgres_bytes: u64,
-    /// Milliseconds of each step, on the average over both parts: of a batch, but for slot and reserve.
-    pub steps_ms: BTreeMap<&'static str, f64>,
-}
-
-impl fmt::Display for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} people, {} contacts in the gate at once", self.persons, self.at_once)?;
-        writeln!(f, "  clearances    {} a second", self.clearances_per_second)?;
-        let (half, p50, p99) = (self.half_rate, self.p50_ms, self.p99_ms);
-        writeln!(f, "  at half rate  {half} a second: p50 {p50:.2} ms, p99 {p99:.2} ms")?;
-        writeln!(f, "  not cleared   {}", self.not_cleared)?;
-        let (evidence, postgres) = (self.evidence_bytes, self.postgres_bytes);
-        writeln!(
-            f,
-            "  a placement   {evidence} bytes of evidence, {postgres} bytes in PostgreSQL"
-        )?;
-        let steps = self.steps_ms.iter().map(|(step, ms)| format!("{step} {ms:.2} ms"));
-        writeln!(f, "  steps         {}", steps.collect::<Vec<_>>().join(", "))
-    }
-}
+/// Heads are copied to Redis before they are measured, for so many people at most: a part of some
+/// seconds meets no more.
+const PRELOADED: u32 = 600_000;
+/// Seconds in which a rate is looked for again after Redis was emptied.
+const AGAIN_WITHIN: u32 = 60;
 
 /// Fills the stores and measures.
 ///
@@ -90,41 +62,99 @@ impl fmt::Display for Measured {
 /// If the stores cannot be used, or there are campaigns already.
 pub async fn measure(args: &Measure) -> Result<Measured> {
     let config = Config::load(&args.config)?;
+    let RedisWay::Single(url) = &config.redis.way else {
+        anyhow::bail!("[redis]: processor time is read from one server: name it by its url");
+    };
+    let redis = redis::Client::open(url.expose()).context("[redis]")?;
     let stores = stores(&config).await?;
     let campaigns: i64 =
         sqlx::query_scalar("SELECT count(*) FROM campaign").fetch_one(&stores.pool).await?;
     ensure!(campaigns == 0, "there are campaigns in this database: measure on one without");
     let mut mint = Mint::new(seed()?);
     let people = fill::people(&stores, &mut mint, args.persons).await.context("making people")?;
-    let before = size(&stores).await?;
-    let tasks = TaskTracker::new();
-    let lab = lab::Lab::new(Arc::clone(&stores), &config, people, args.at_once, &tasks).await?;
     let length = Duration::from_secs(args.seconds);
-    let measured = tokio::task::spawn_blocking(move || lab.run(length)).await??;
+    let limiter = limiter::measure(&stores, &redis, &mut mint, length).await.context("limiter")?;
+    let tasks = TaskTracker::new();
+    let mut lab = lab::Lab::new(Arc::clone(&stores), &config, people, args.at_once, &tasks).await?;
+    let rules = lab::rules()?;
+    let by = (&rules, &lab.campaign());
+    let refusals = refusals::measure(&stores, &redis, by, people, &mut mint, length).await;
+    let refusals = refusals.context("refusals")?;
+
+    let warm = (people.count / 10 * 7).min(PRELOADED);
+    for begin in (0..warm).step_by(500) {
+        let these = begin..warm.min(begin + 500);
+        let subjects = these.flat_map(|index| {
+            let person = people.at(index);
+            [person.person, person.number]
+        });
+        stores.read_heads(&subjects.collect::<Vec<_>>()).await.context("copying heads to Redis")?;
+    }
+    let size_before = size(&stores).await?;
+    // Connections, plans and pages of the first moments are not what is asked about.
+    let (back, _) = run(lab, 0..warm / 10, length / 4, None).await?;
+    lab = back;
+    let spent = cpu::spent(&stores.pool, &redis).await?;
+    let (back, most) = run(lab, warm / 10..warm / 2, length, None).await?;
+    let spent = cpu::spent(&stores.pool, &redis).await?.since(spent);
+    let rate = args.rate.unwrap_or(most.per_second() / 2);
+    let (mut lab, half) = run(back, warm / 2..warm, length, Some(rate)).await?;
+
+    let mut connection = redis.get_multiplexed_async_connection().await?;
+    let mut flush = redis::cmd("FLUSHDB");
+    let () = flush.arg("ASYNC").query_async(&mut connection).await.context("FLUSHDB")?;
+    let mut emptied = Emptied { seconds: None, per_second: Vec::new() };
+    let mut next = warm;
+    for second in 1..=AGAIN_WITHIN {
+        let (back, part) = run(lab, next..people.count, Duration::from_secs(1), None).await?;
+        lab = back;
+        next = people.count - lab.left();
+        emptied.per_second.push(part.per_second());
+        if emptied.seconds.is_none() && part.per_second() * 10 >= most.per_second() * 9 {
+            emptied.seconds = Some(second);
+        }
+        if lab.left() == 0 || (emptied.seconds.is_some() && u64::from(second) >= args.seconds / 2) {
+            break;
+        }
+    }
+    drop(lab);
     tasks.close();
     tasks.wait().await;
-    let (cleared, evidence) = evidence(&stores).await?;
-    let grown = size(&stores).await?.saturating_sub(before);
-    let each = |bytes: i64| u64::try_from(bytes).unwrap_or(0) / cleared.max(1);
+    let (placements, evidence) = evidence(&stores).await?;
+    let grown = size(&stores).await?.saturating_sub(size_before);
+    let grown = u64::try_from(grown).unwrap_or(0) / placements.max(1);
     let measured = Measured {
         persons: args.persons,
         at_once: args.at_once,
-        clearances_per_second: measured.per_second,
-        half_rate: measured.half_rate,
-        p50_ms: measured.p50.as_secs_f64() * 1e3,
-        p99_ms: measured.p99.as_secs_f64() * 1e3,
-        not_cleared: measured.not_cleared,
-        evidence_bytes: each(evidence),
-        postgres_bytes: each(grown),
-        steps_ms: ["heads", "facts", "slot", "reserve", "commit"]
-            .map(|it| (it, step(&stores, it)))
-            .into(),
+        limiter,
+        refusals,
+        whole: Whole::of(&stores, most, half, rate, spent),
+        emptied,
+        evidence_bytes: u64::try_from(evidence).unwrap_or(0) / placements.max(1),
+        postgres_bytes: grown,
     };
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&measured)?;
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     Ok(measured)
+}
+
+/// A part, on a thread that may be kept busy.
+async fn run(
+    mut lab: lab::Lab,
+    people: std::ops::Range<u32>,
+    length: Duration,
+    rate: Option<u64>,
+) -> Result<(lab::Lab, lab::Part)> {
+    let part = move || lab.run(people, length, rate).map(|part| (lab, part));
+    tokio::task::spawn_blocking(part).await?
+}
+
+/// Of sorted durations the one that so many in a thousand do not exceed.
+fn percentile(sorted: &[Duration], thousandths: usize) -> Duration {
+    let place = sorted.len().saturating_sub(1) * thousandths / 1_000;
+    sorted.get(place).copied().unwrap_or_default()
 }
 
 async fn stores(config: &Config) -> Result<Arc<Stores>> {
@@ -141,18 +171,12 @@ async fn stores(config: &Config) -> Result<Arc<Stores>> {
     Ok(Arc::new(stores))
 }
 
-fn step(stores: &Stores, step: &str) -> f64 {
-    let times = stores.metrics.step_seconds.with_label_values(&[step]);
-    let count = u32::try_from(times.get_sample_count()).unwrap_or(u32::MAX).max(1);
-    times.get_sample_sum() * 1e3 / f64::from(count)
-}
-
 /// Bytes of the tables that placements are written to.
 async fn size(stores: &Stores) -> Result<i64> {
     Ok(sqlx::query_scalar(
         "SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c
-         WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace
-           AND c.relname ~ '^(attempt|placement|decision|audit_entry|subject_head)'",
+         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+           AND c.relname ~ '^(attempt|placement|decision|audit_entry|outcome|subject_head)'",
     )
     .fetch_one(&stores.pool)
     .await?)

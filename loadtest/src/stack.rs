@@ -51,6 +51,7 @@ pub struct Builder {
     lists: Option<PathBuf>,
     house: Option<String>,
     dialers: Option<NonZeroUsize>,
+    postgres: Vec<String>,
     stop: Stop,
 }
 
@@ -105,6 +106,13 @@ impl Builder {
         self
     }
 
+    /// Settings of PostgreSQL, `name=value` each.
+    #[must_use]
+    pub fn postgres_settings(mut self, settings: &[&str]) -> Self {
+        self.postgres = settings.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// Ends every wait of the stack when raised.
     #[must_use]
     pub fn stop(mut self, stop: &Stop) -> Self {
@@ -126,7 +134,7 @@ impl Builder {
             folder: Some(folder.path().join("pg")),
             keep: self.keep,
             fsync: true,
-            ..PostgresOptions::default()
+            settings: self.postgres,
         })?;
         folder.watch(postgres.pid());
         self.stop.check()?;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use schema::config::Config;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{fill::Person, seed};
+use super::{fill::People, percentile, seed};
 use crate::{
     inbox::inbox,
     outbox::{Handed, Outbox},
@@ -36,7 +37,9 @@ pub(super) struct Lab {
     inputs: mpsc::Receiver<Input<'static>>,
     stores: Arc<Stores>,
     campaign: Arc<Campaign>,
-    people: VecDeque<Person>,
+    people: People,
+    /// Who is still to be called in this part.
+    left: Range<u32>,
     at_once: usize,
     /// When those in the gate were taken.
     taken: BTreeMap<AttemptId, Instant>,
@@ -44,19 +47,28 @@ pub(super) struct Lab {
     not_cleared: u64,
 }
 
-pub(super) struct Found {
-    pub(super) per_second: u64,
-    pub(super) half_rate: u64,
+/// What one part came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part {
+    pub(super) cleared: u64,
+    pub(super) lasted: Duration,
     pub(super) p50: Duration,
     pub(super) p99: Duration,
     pub(super) not_cleared: u64,
+}
+
+impl Part {
+    pub(super) fn per_second(&self) -> u64 {
+        let millis = u64::try_from(self.lasted.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.cleared * 1_000 / millis
+    }
 }
 
 impl Lab {
     pub(super) async fn new(
         stores: Arc<Stores>,
         config: &Config,
-        people: Vec<Person>,
+        people: People,
         at_once: u16,
         tasks: &TaskTracker,
     ) -> Result<Self> {
@@ -106,7 +118,8 @@ impl Lab {
             inputs,
             campaign: Arc::clone(&campaign.terms),
             stores,
-            people: people.into(),
+            people,
+            left: 0..0,
             at_once: usize::from(at_once),
             taken: BTreeMap::new(),
             took: Vec::new(),
@@ -114,52 +127,58 @@ impl Lab {
         })
     }
 
-    /// As many as go; then half as many, evenly.
-    pub(super) fn run(mut self, length: Duration) -> Result<Found> {
+    /// These people, for so long at most: as many as go, or so many a second, evenly.
+    pub(super) fn run(
+        &mut self,
+        people: Range<u32>,
+        length: Duration,
+        rate: Option<u64>,
+    ) -> Result<Part> {
+        self.left = people;
+        (self.took, self.not_cleared) = (Vec::new(), 0);
         let begun = self.now().mono;
-        while self.now().mono < begun + length && !self.people.is_empty() {
-            while self.taken.len() < self.at_once && self.take(self.now().mono) {}
-            self.turn()?;
-        }
-        let (cleared, lasted) = (self.took.len(), self.now().mono - begun);
-        let per_second = rate(cleared, lasted);
-        self.finish()?;
-        self.took.clear();
-        let half_rate = per_second / 2;
-        let between = Duration::from_secs(1) / u32::try_from(half_rate.max(1)).unwrap_or(1);
-        let begun = self.now().mono;
+        let between = rate
+            .map(|rate| Duration::from_secs(1) / u32::try_from(rate.max(1)).unwrap_or(u32::MAX));
         let mut next = begun;
-        while self.now().mono < begun + length && !self.people.is_empty() {
-            // Counted from when it was to be taken, so that falling behind shows.
-            while next <= self.now().mono && self.take(next) {
-                next += between;
+        while self.now().mono < begun + length && !self.left.is_empty() {
+            match between {
+                None => while self.taken.len() < self.at_once && self.take(self.now().mono) {},
+                // Counted from when it was to be taken, so that falling behind shows.
+                Some(between) => {
+                    while next <= self.now().mono && self.take(next) {
+                        next += between;
+                    }
+                }
             }
             self.turn()?;
         }
-        self.finish()?;
+        let (cleared, lasted) = (self.took.len(), self.now().mono - begun);
+        while !self.taken.is_empty() {
+            self.turn()?;
+        }
         self.took.sort_unstable();
-        let of = |part: usize| {
-            let place = self.took.len().saturating_sub(1) * part / 100;
-            self.took.get(place).copied().unwrap_or_default()
-        };
-        let (p50, p99) = (of(50), of(99));
-        Ok(Found { per_second, half_rate, p50, p99, not_cleared: self.not_cleared })
+        let (p50, p99) = (percentile(&self.took, 500), percentile(&self.took, 990));
+        let cleared = u64::try_from(cleared).unwrap_or(0);
+        Ok(Part { cleared, lasted, p50, p99, not_cleared: self.not_cleared })
+    }
+
+    /// How many people of the last part were not taken.
+    pub(super) fn left(&self) -> u32 {
+        self.left.end - self.left.start
+    }
+
+    pub(super) fn campaign(&self) -> Arc<Campaign> {
+        Arc::clone(&self.campaign)
     }
 
     fn now(&self) -> Now {
         self.stores.clock.now()
     }
 
-    fn finish(&mut self) -> Result<()> {
-        while !self.taken.is_empty() {
-            self.turn()?;
-        }
-        Ok(())
-    }
-
     /// Takes somebody; `false` where nobody is left.
     fn take(&mut self, at: Instant) -> bool {
-        let Some(person) = self.people.pop_front() else { return false };
+        let Some(index) = self.left.next() else { return false };
+        let person = self.people.at(index);
         let attempt = AttemptId { contact: person.contact, try_no: 1 };
         self.taken.insert(attempt, at);
         let order = Order {
@@ -260,8 +279,7 @@ fn engine(
         clock_offset_ms: stores.clock.offset_ms(),
         campaign_header: false,
     };
-    let rules = Ruleset::shipped(Options { house: true }).map_err(crate::cli::faults)?;
-    let mut engine = Engine::new(engine, Arc::new(rules), seed()?);
+    let mut engine = Engine::new(engine, Arc::new(rules()?), seed()?);
     let now = stores.clock.now();
     let until = now.mono + Duration::from_secs(24 * 3600);
     let lent: Vec<_> = trunks.iter().map(|trunk| (trunk.id, 1_000_000)).collect();
@@ -272,7 +290,7 @@ fn engine(
     Ok(engine)
 }
 
-fn rate(count: usize, lasted: Duration) -> u64 {
-    let millis = lasted.as_millis().max(1);
-    u64::try_from(u128::try_from(count).unwrap_or(0) * 1_000 / millis).unwrap_or(0)
+/// The packs that ship.
+pub(super) fn rules() -> Result<Ruleset> {
+    Ruleset::shipped(Options { house: true }).map_err(crate::cli::faults)
 }

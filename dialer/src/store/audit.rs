@@ -112,11 +112,23 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Reads the tree of what is there.
+    /// Reads the tree of what is there; of a long log the last two million leaves.
     ///
     /// # Errors
     /// If Postgres fails, or the leaves are not dense: then somebody has tampered with them.
     pub async fn restore(connection: &mut PgConnection, origin: &str) -> Result<Self, StoreError> {
+        Self::restore_reading(connection, origin, READ_BACK).await
+    }
+
+    /// The same, with at least so many leaves read.
+    ///
+    /// # Errors
+    /// As [`Sequencer::restore`].
+    pub async fn restore_reading(
+        connection: &mut PgConnection,
+        origin: &str,
+        leaves: i64,
+    ) -> Result<Self, StoreError> {
         let signed: Option<(i64, Vec<u8>)> =
             sqlx::query("SELECT size, root FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
                 .fetch_optional(&mut *connection)
@@ -124,7 +136,7 @@ impl Sequencer {
                 .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?)))
                 .transpose()?;
         let signed = signed.and_then(|(size, root)| Some((u64::try_from(size).ok()?, root)));
-        let mut tree = begin(connection, READ_BACK).await?;
+        let mut tree = begin(connection, leaves).await?;
         let mut last_id: i64 =
             sqlx::query_scalar("SELECT coalesce(max(entry_id), 0) FROM audit_leaf")
                 .fetch_one(&mut *connection)
@@ -158,6 +170,12 @@ impl Sequencer {
         }
         let origin = origin.to_owned();
         Ok(Self { tree, origin, last_id, gaps: BTreeMap::new(), looked: None, signed: None })
+    }
+
+    /// The tree so far.
+    #[must_use]
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// Its size.

@@ -152,6 +152,42 @@ async fn a_tree_that_is_not_the_signed_one_is_refused_and_told_as_a_broken_promi
 }
 
 #[tokio::test]
+async fn a_sequencer_begins_at_a_checkpoint_and_grows_the_tree_of_one_that_read_everything() {
+    let mut world = World::new().await;
+    for _ in 0..2 {
+        some_calls(&mut world, 2).await;
+        sign(&world).await;
+    }
+    some_calls(&mut world, 1).await;
+    let url = world.postgres.app_url(&world.database);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let now = world.stores.clock.now();
+    let mut whole = Sequencer::restore(&mut connection, ORIGIN).await.unwrap();
+    whole.sequence(&mut connection, now).await.unwrap();
+    for leaves in [0, 1, 6, 7] {
+        let again = Sequencer::restore_reading(&mut connection, ORIGIN, leaves).await.unwrap();
+        assert_eq!(again.tree(), whole.tree(), "{leaves} leaves read");
+    }
+    // A leaf before the newest checkpoint is read by who goes back so far.
+    for sql in [
+        "ALTER TABLE audit_leaf DISABLE TRIGGER append_only",
+        "UPDATE audit_leaf SET leaf_hash = sha256('another') WHERE index = 7",
+    ] {
+        sqlx::query(sql).execute(&world.owner).await.unwrap();
+    }
+    assert!(Sequencer::restore_reading(&mut connection, ORIGIN, 0).await.is_ok());
+    assert!(Sequencer::restore_reading(&mut connection, ORIGIN, 6).await.is_err());
+    // Peaks that do not come to the signed root are not believed: everything is read.
+    for sql in [
+        "ALTER TABLE audit_checkpoint DISABLE TRIGGER append_only",
+        "UPDATE audit_checkpoint SET peaks = sha256('x') || sha256('y') WHERE peaks IS NOT NULL",
+    ] {
+        sqlx::query(sql).execute(&world.owner).await.unwrap();
+    }
+    assert!(Sequencer::restore_reading(&mut connection, ORIGIN, 0).await.is_err(), "leaf 7");
+}
+
+#[tokio::test]
 async fn a_wait_for_records_is_no_reason_to_lose_one() {
     let mut world = World::new().await;
     let contact = world.contact(None).await;
