@@ -753,6 +753,8 @@ CREATE INDEX audit_entry_at_idx ON public.audit_entry USING btree (at) WHERE (ki
 
 CREATE INDEX audit_entry_contact_id_try_no_idx ON public.audit_entry USING btree (contact_id, try_no);
 
+CREATE INDEX audit_entry_grounds ON public.audit_entry USING btree (sha256(('\x00'::bytea || leaf))) WHERE (kind = 14);
+
 CREATE INDEX audit_entry_placement_idx ON public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
 
 CREATE INDEX consent_event_lifts_idx ON public.consent_event USING gin (lifts) WHERE (lifts <> '{}'::uuid[]);
@@ -1067,4 +1069,4 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.wish_event TO ringfence_app;
 
 INSERT INTO public.deployment DEFAULT VALUES;
-INSERT INTO public.schema_version (version, oldest) VALUES (10, 10);
+INSERT INTO public.schema_version (version, oldest) VALUES (11, 10);

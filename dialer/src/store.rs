@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod commit;
 pub mod deny;
+pub(crate) mod evidence;
 pub mod export;
 pub mod facts;
 pub mod flights;
@@ -157,6 +158,8 @@ pub struct Stores {
     pub keys: NumberKeys,
     /// Reads of heads under way.
     pub(crate) flights: flights::Flights,
+    /// Grounds of permits that this process has made durable.
+    pub(crate) grounds: evidence::Known,
     mint: Mutex<Mint>,
 }
 
@@ -174,7 +177,9 @@ impl Stores {
         seed: Mint,
     ) -> Self {
         let flights = flights::Flights::new();
-        Self { pool, redis, clock, gate, metrics, node, keys, flights, mint: Mutex::new(seed) }
+        let grounds = evidence::Known::new();
+        let mint = Mutex::new(seed);
+        Self { pool, redis, clock, gate, metrics, node, keys, flights, grounds, mint }
     }
 
     /// A token nobody has used.

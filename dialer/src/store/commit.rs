@@ -12,17 +12,17 @@ use std::{
 use dialer_audit::{Body, Receipt, Record, record::Verdict};
 use dialer_engine::{Answer, Commitment, Conflict, Input};
 use dialer_judge::CLOCK_BOUND;
-use dialer_types::{AttemptId, CampaignId, Now, PlacementId, SubjectId};
+use dialer_types::{AttemptId, CampaignId, Now, PlacementId, SubjectId, UnixMillis};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
-    rows::{AuditEntry, append_audit},
+    rows::{AuditEntry, RowsError, append_audit},
 };
 use sqlx::{PgConnection, Row};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{PATIENCE, StoreError, Stores};
+use super::{PATIENCE, StoreError, Stores, postgres::connections};
 use crate::{batch, inbox::Inbox};
 
 /// Transactions under way at once.
@@ -184,20 +184,11 @@ impl Stores {
             .collect();
         store_heads(&mut tx, &moved).await?;
         insert_placements(&mut tx, &standing, self.node.0).await?;
-        let mut entries = Vec::new();
-        for commitment in &standing {
-            // Copied: a batch that is refused is tried again one by one.
-            for record in &commitment.records {
-                entries.push(AuditEntry {
-                    record: record.clone(),
-                    campaign: Some(commitment.campaign),
-                    attempt: Some(commitment.attempt),
-                    placement: Some(commitment.demand.placement()),
-                });
-            }
-        }
+        let (entries, news) =
+            self.grounds.entries(&standing, connections()).map_err(RowsError::from)?;
         append_decided(&mut tx, &entries).await?;
         tx.commit().await?;
+        self.grounds.learn(news);
         Ok(standing.iter().map(|commitment| commitment.demand.placement()).collect())
     }
 }
@@ -299,20 +290,43 @@ struct Decisions {
 
 impl Decisions {
     fn add(&mut self, record: &Record, campaign: Option<CampaignId>, entry: i64) {
-        let Body::Decision(decision) = &record.body else { return };
-        let campaign = campaign.unwrap_or(decision.campaign);
-        self.contacts.push(Uuid::from_u128(decision.attempt.contact.0));
-        self.tries.push(try_no(decision.attempt));
-        self.campaigns.push(Some(Uuid::from_u128(campaign.0)));
-        self.at.push(record.at.0);
-        self.verdicts.push(match decision.verdict {
-            Verdict::Permit => "permit",
-            Verdict::Defer => "defer",
-            Verdict::Refuse => "refuse",
-        });
-        self.until.push(decision.until.map(|until| until.0));
-        let rules: Vec<_> = decision.denied_by.iter().map(|denial| denial.rule.as_str()).collect();
-        self.rules.push(rules.join(","));
+        match &record.body {
+            Body::Decision(decision) => {
+                let campaign = Some(campaign.unwrap_or(decision.campaign));
+                self.judged(decision.attempt, campaign, record.at, entry);
+                self.verdicts.push(match decision.verdict {
+                    Verdict::Permit => "permit",
+                    Verdict::Defer => "defer",
+                    Verdict::Refuse => "refuse",
+                });
+                self.until.push(decision.until.map(|until| until.0));
+                let rules: Vec<_> =
+                    decision.denied_by.iter().map(|denial| denial.rule.as_str()).collect();
+                self.rules.push(rules.join(","));
+            }
+            // No rule denied it.
+            Body::Permit(permit) => {
+                let judged = record.at.before(Duration::from_millis(permit.judged_ms.into()));
+                self.judged(permit.attempt, campaign, judged, entry);
+                self.verdicts.push("permit");
+                self.until.push(None);
+                self.rules.push(String::new());
+            }
+            _ => {}
+        }
+    }
+
+    fn judged(
+        &mut self,
+        attempt: AttemptId,
+        campaign: Option<CampaignId>,
+        at: UnixMillis,
+        entry: i64,
+    ) {
+        self.contacts.push(Uuid::from_u128(attempt.contact.0));
+        self.tries.push(try_no(attempt));
+        self.campaigns.push(campaign.map(|campaign| Uuid::from_u128(campaign.0)));
+        self.at.push(at.0);
         self.entries.push(entry);
     }
 

@@ -1,6 +1,10 @@
 //! Connecting to Postgres. What it has to be stands in `dialer-stores`.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 pub use dialer_stores::postgres::{PostgresError, check, check_durable, probe};
 use schema::config;
@@ -10,6 +14,15 @@ use sqlx::{
 };
 
 use super::PATIENCE;
+
+/// Connections that this process has opened.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+/// How many connections this process has opened: a number that a failover always changes before
+/// anything is written to the new primary.
+pub(crate) fn connections() -> u64 {
+    CONNECTIONS.load(Ordering::SeqCst)
+}
 
 /// Opens the pool. Statements, locks and idle transactions are bounded on the server, too, so that
 /// nothing that was given up here goes on for long there.
@@ -30,6 +43,10 @@ pub async fn connect(settings: &config::Postgres) -> Result<PgPool, PostgresErro
         .max_connections(settings.max_connections.max(6))
         .min_connections(2)
         .acquire_timeout(PATIENCE + Duration::from_secs(1))
+        .after_connect(|_, _| {
+            CONNECTIONS.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async { Ok(()) })
+        })
         .connect_with(options)
         .await
         .map_err(unreachable)
