@@ -185,7 +185,7 @@ async fn size(stores: &Stores) -> Result<i64> {
 async fn evidence(stores: &Stores) -> Result<(u64, i64)> {
     let row = sqlx::query(
         "SELECT (SELECT count(*) FROM placement), coalesce(sum(length(leaf)), 0)::bigint
-         FROM audit_entry WHERE placement IS NOT NULL",
+         FROM audit_entry WHERE placement IS NOT NULL OR kind = 14",
     )
     .fetch_one(&stores.pool)
     .await?;

@@ -166,6 +166,8 @@ pub struct Stores {
     pub keys: NumberKeys,
     /// Reads of heads under way.
     pub(crate) flights: flights::Flights,
+    /// Grounds of permits that this process has made durable.
+    pub(crate) grounds: dialer_stores::Grounds,
     mint: Mutex<Mint>,
 }
 
@@ -183,7 +185,9 @@ impl Stores {
         seed: Mint,
     ) -> Self {
         let flights = flights::Flights::new();
-        Self { pool, redis, clock, gate, metrics, node, keys, flights, mint: Mutex::new(seed) }
+        let grounds = dialer_stores::Grounds::new();
+        let mint = Mutex::new(seed);
+        Self { pool, redis, clock, gate, metrics, node, keys, flights, grounds, mint }
     }
 
     /// A token nobody has used.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dialer_audit::{
-    Body, Hash, canonical,
+    Body, Hash, Record, canonical,
     page::{Covered, OnFile, Story, Told},
 };
 use dialer_types::{
@@ -13,7 +13,7 @@ use dialer_types::{
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::{numbers::NumberKeys, trail::TrailError};
+use crate::{grounds, numbers::NumberKeys, trail::TrailError};
 
 /// Rows of one kind that a page lists; older ones are left out of the page, never of the audit.
 const MOST: i64 = 200;
@@ -140,9 +140,23 @@ async fn records(
     .bind(Uuid::from_u128(attempt.contact.0))
     .bind(i16::try_from(attempt.try_no).unwrap_or(i16::MAX))
     .bind(MOST)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    rows.iter().map(told).collect()
+    let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    let named: BTreeSet<Hash> = entries
+        .iter()
+        .filter_map(|(_, record)| match &record.body {
+            Body::Permit(permit) => Some(permit.grounds),
+            _ => None,
+        })
+        .collect();
+    let under = grounds::read(connection, &named.into_iter().collect::<Vec<_>>()).await?;
+    let mut all = Vec::with_capacity(entries.len());
+    for (index, record) in entries {
+        let (records, grounds) = grounds::told(record, &under)?;
+        all.extend(records.into_iter().map(|record| Told { index, grounds, record }));
+    }
+    Ok(all)
 }
 
 /// The changes of the rules of the processes that judged it, from its first record to its last.
@@ -161,17 +175,19 @@ async fn changed_rules(
     .bind(MOST)
     .fetch_all(connection)
     .await?;
-    let mut changes = rows.iter().map(told).collect::<Result<Vec<Told>, TrailError>>()?;
+    let changes = rows.iter().map(entry).collect::<Result<Vec<_>, TrailError>>()?;
+    let told = |(index, record)| Told { index, grounds: None, record };
+    let mut changes: Vec<Told> = changes.into_iter().map(told).collect();
     changes.retain(|told| told.record.node.is_some_and(|node| nodes.contains(&node)));
     Ok(changes)
 }
 
-/// A leaf and its index.
-fn told(row: &PgRow) -> Result<Told, TrailError> {
+/// A record and its index.
+fn entry(row: &PgRow) -> Result<(Option<u64>, Record), TrailError> {
     let (index, leaf): (Option<i64>, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
     let record =
         canonical::decode(&leaf).map_err(|fault| TrailError::Leaf(index.unwrap_or(-1), fault))?;
-    Ok(Told { index: index.and_then(|index| u64::try_from(index).ok()), record })
+    Ok((index.and_then(|index| u64::try_from(index).ok()), record))
 }
 
 /// As it happened: writers of the wire's records follow after those of the outcome at times.

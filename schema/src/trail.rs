@@ -4,18 +4,21 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::ControlFlow,
+    sync::Arc,
 };
 
 use dialer_audit::{
-    Body, Hash, Record,
+    Body, Hash, Misfit, Record,
     canonical::{self, CanonicalError},
+    export::Source,
+    leaf_hash,
     proof::{Prover, Survey},
 };
 use dialer_types::{CampaignId, E164, RuleId, SubjectId, UnixMillis};
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
-use crate::numbers::NumberKeys;
+use crate::{grounds, numbers::NumberKeys};
 
 /// Leaves read at once: what an export holds in memory, whatever its length.
 const AT_ONCE: i64 = 500;
@@ -36,6 +39,14 @@ pub enum TrailError {
         "the leaves in the database do not give the root that was signed for {0} leaves: somebody has changed them"
     )]
     Tampered(i64),
+    /// A permit that cannot be read: what it rests on is gone.
+    #[error(
+        "the grounds of a permit, the record with the leaf hash {0}, are not in the database: somebody has removed them"
+    )]
+    NoGrounds(Hash),
+    /// A permit that its grounds do not fit.
+    #[error("a permit does not fit its grounds: {0}")]
+    Misfit(#[from] Misfit),
 }
 
 /// Which records. All conditions must hold; without any the export is whole.
@@ -151,9 +162,23 @@ pub struct Leaf {
     pub leaf: Vec<u8>,
     /// In a part: the proof that it is there.
     pub path: Option<Vec<Hash>>,
+    /// Of a permit: what it rests on.
+    pub grounds: Option<Arc<Record>>,
+    /// In a part: whether it stands there only because the permit after it rests on it.
+    pub beside: bool,
 }
 
-/// Reads the leaves that a filter lets through, in their order.
+impl Leaf {
+    /// What its row is written from.
+    #[must_use]
+    pub fn source(&self) -> Source<'_> {
+        let (grounds, path) = (self.grounds.as_deref(), self.path.as_deref());
+        Source { index: self.index, leaf: &self.leaf, grounds, path }
+    }
+}
+
+/// Reads the leaves that a filter lets through, in their order. The grounds of their permits come along:
+/// in a part before the first permit that rests on them, whatever their own place.
 #[derive(Debug)]
 pub struct Trail {
     pool: PgPool,
@@ -164,6 +189,8 @@ pub struct Trail {
     next: i64,
     prover: Option<Prover>,
     ready: VecDeque<Leaf>,
+    /// Grounds that were handed out: a kilobyte or two each, and few beside the permits.
+    known: BTreeMap<Hash, Arc<Record>>,
 }
 
 impl Trail {
@@ -201,8 +228,8 @@ impl Trail {
             Some(survey.into_prover())
         };
         let (size, pool) = (signed.size, pool.clone());
-        let ready = VecDeque::new();
-        Ok(Self { pool, filter, number, persons, size, next: 0, prover, ready })
+        let (ready, known) = (VecDeque::new(), BTreeMap::new());
+        Ok(Self { pool, filter, number, persons, size, next: 0, prover, ready, known })
     }
 
     /// What the manifest says of the filter: people as surrogate ids, numbers masked.
@@ -263,11 +290,20 @@ impl Trail {
         for row in &rows {
             let (index, leaf): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
             self.next = index + 1;
+            let record =
+                canonical::decode(&leaf).map_err(|fault| TrailError::Leaf(index, fault))?;
+            let grounds = match &record.body {
+                Body::Permit(permit) => Some(permit.grounds),
+                _ => None,
+            };
             let path = match &mut self.prover {
-                None => None,
+                None => {
+                    if matches!(record.body, Body::Grounds(_)) {
+                        self.known.insert(leaf_hash(&leaf), Arc::new(record));
+                    }
+                    None
+                }
                 Some(prover) => {
-                    let record =
-                        canonical::decode(&leaf).map_err(|fault| TrailError::Leaf(index, fault))?;
                     let wanted = Wanted {
                         rule: self.filter.rule.as_ref(),
                         number: self.number,
@@ -279,9 +315,38 @@ impl Trail {
                     Some(prove(&mut connection, prover, index, self.size).await?)
                 }
             };
-            self.ready.push_back(Leaf { index: u64::try_from(index).unwrap_or(0), leaf, path });
+            let grounds = match grounds {
+                Some(hash) => Some(self.under(&mut connection, hash).await?),
+                None => None,
+            };
+            let index = u64::try_from(index).unwrap_or(0);
+            self.ready.push_back(Leaf { index, leaf, path, grounds, beside: false });
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// The grounds with this leaf hash; in a part they are handed out when they are first asked for.
+    async fn under(
+        &mut self,
+        connection: &mut PgConnection,
+        hash: Hash,
+    ) -> Result<Arc<Record>, TrailError> {
+        if let Some(known) = self.known.get(&hash) {
+            return Ok(Arc::clone(known));
+        }
+        let found = grounds::read(connection, &[hash]).await?.remove(&hash);
+        // Whole logs have had them before their permit.
+        let (Some(found), Some(prover)) = (found, &mut self.prover) else {
+            return Err(TrailError::NoGrounds(hash));
+        };
+        let index = found.index.and_then(|index| i64::try_from(index).ok());
+        let index = index.filter(|index| *index < self.size).ok_or(TrailError::NoGrounds(hash))?;
+        let path = Some(prove(connection, prover, index, self.size).await?);
+        let index = u64::try_from(index).unwrap_or(0);
+        self.ready.push_back(Leaf { index, leaf: found.leaf, path, grounds: None, beside: true });
+        let record = Arc::new(found.record);
+        self.known.insert(hash, Arc::clone(&record));
+        Ok(record)
     }
 
     /// The next rows that may fit. What a placement tells of its subjects is exact here; what only
@@ -300,7 +365,7 @@ impl Trail {
                     (SELECT FROM placement p WHERE p.id = e.placement AND p.number_subject = $6))
                AND ($7::bigint[] IS NULL OR e.kind IN (1, 6, 7, 8, 9, 12) OR EXISTS
                     (SELECT FROM placement p WHERE p.id = e.placement AND p.person_subject = ANY($7)))
-               AND (NOT $8 OR e.kind = 1)
+               AND (NOT $8 OR e.kind = 1) AND ($10 OR e.kind <> 14)
              ORDER BY l.index LIMIT $9",
         )
         .bind(self.next)
@@ -312,6 +377,8 @@ impl Trail {
         .bind(self.persons.clone())
         .bind(self.filter.rule.is_some())
         .bind(AT_ONCE)
+        // In a part grounds come with their permits and never for themselves.
+        .bind(self.prover.is_none())
         .fetch_all(connection)
         .await
     }
@@ -424,7 +491,9 @@ fn subjects_of(record: &Record) -> Option<BTreeSet<SubjectId>> {
         // Of nobody in particular: in exports of everybody only.
         Body::Rules(_) => return Some(BTreeSet::new()),
         Body::Fact(body) => &body.subjects,
-        Body::Intent(_)
+        Body::Permit(_)
+        | Body::Grounds(_)
+        | Body::Intent(_)
         | Body::Sent(_)
         | Body::NotSent(_)
         | Body::Outcome(_)

@@ -275,13 +275,13 @@ async fn decisions(
              WHERE contact_id = $1 AND try_no = $2
              UNION ALL
              SELECT at, 'permit', NULL, '{}', id FROM audit_entry e
-             WHERE contact_id = $1 AND try_no = $2 AND kind = $3 AND placement IS NOT NULL
+             WHERE contact_id = $1 AND try_no = $2 AND kind = ANY($3) AND placement IS NOT NULL
                AND NOT EXISTS (SELECT FROM decision o WHERE o.contact_id = $1 AND o.entry_id = e.id)
          ) d LEFT JOIN audit_leaf l ON l.entry_id = d.entry_id ORDER BY d.entry_id",
     )
     .bind(Uuid::from_u128(id.contact.0))
     .bind(try_of(id))
-    .bind(i16::from(Kind::Decision.code()))
+    .bind([Kind::Decision, Kind::Permit].map(|kind| i16::from(kind.code())))
     .fetch_all(connection)
     .await?;
     rows.iter()

@@ -11,7 +11,7 @@ use axum::{
 use dialer_audit::{Tree, dictionary as meanings, export};
 use dialer_types::{E164, Language, RuleId, Say, say};
 use futures_util::stream;
-use schema::trail::{self, Filter, Leaf, Signed, Slip, Trail, TrailError};
+use schema::trail::{self, Filter, Signed, Slip, Trail, TrailError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -116,7 +116,8 @@ fn unread(error: TrailError) -> Problem {
     }
 }
 
-/// The leaves in their order, up to the latest checkpoint. The header `x-ringfence-filter` of a part
+/// The leaves in their order, up to the latest checkpoint. In a part the grounds of a permit stand before
+/// the first permit that rests on them, beside what was asked for. The header `x-ringfence-filter` of a part
 /// is what its manifest says of the filter, as JSON: surrogate ids, numbers masked.
 #[utoipa::path(get, path = "/v1/audit/export", tag = "audit", params(Which),
     responses((status = 200, description = "rows, one a leaf", body = String),
@@ -192,7 +193,7 @@ enum ExportError {
     #[error("{0}")]
     Trail(#[from] TrailError),
     #[error("leaf {0}: {1}")]
-    Leaf(u64, dialer_audit::CanonicalError),
+    Leaf(u64, export::RowError),
     #[error("{0}")]
     Csv(#[from] csv::Error),
 }
@@ -209,23 +210,17 @@ impl Source {
             return Ok(None);
         }
         let mut chunk = Vec::new();
-        for Leaf { index, leaf, path } in &leaves {
-            let broken = |error| ExportError::Leaf(*index, error);
+        for leaf in &leaves {
+            let broken = |error| ExportError::Leaf(leaf.index, error);
             match self.format {
                 Format::Jsonl => {
-                    let line = match path {
-                        Some(path) => export::json_part_line(*index, leaf, path),
-                        None => export::json_line(*index, leaf),
-                    };
-                    chunk.extend_from_slice(line.map_err(broken)?.as_bytes());
+                    let line = export::json_line(&leaf.source()).map_err(broken)?;
+                    chunk.extend_from_slice(line.as_bytes());
                     chunk.push(b'\n');
                 }
                 Format::Csv => {
-                    let cells = match path {
-                        Some(path) => export::csv_part_row(*index, leaf, path),
-                        None => export::csv_row(*index, leaf),
-                    };
-                    chunk.extend(csv_line(&cells.map_err(broken)?)?);
+                    let cells = export::csv_row(&leaf.source()).map_err(broken)?;
+                    chunk.extend(csv_line(&cells)?);
                 }
             }
         }

@@ -6,15 +6,18 @@ use std::fmt::Write as _;
 use dialer_types::{Disposition, LineType, Outcome, Purpose, Technology};
 
 use crate::{
-    export::{COLUMNS, PROOF},
+    export::{COLUMNS, PROOF, members},
     record::{
-        Action, Advance, Body, Counter, Denial, FactKind, ImportedKind, Input, Kind, Lifted,
-        ListSeen, Place, Verdict,
+        Action, Advance, Asked, Base, Cap, Counter, Denial, FactKind, ImportedKind, Input, Kind,
+        Lifted, ListSeen, Place, Verdict, ZonePlace,
     },
 };
 
-/// Key, name, type and meaning of each field of a map.
-pub(crate) type Layout = &'static [(u64, &'static str, &'static str, &'static str)];
+/// Key, name, type and meaning of a field of a map.
+pub(crate) type Member = (u64, &'static str, &'static str, &'static str);
+
+/// The fields of a map.
+pub(crate) type Layout = &'static [Member];
 
 /// One line of the dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,19 +53,19 @@ const WHERE: &str = "yes: where the person may be";
 pub fn entries() -> Vec<Entry> {
     let mut all: Vec<Entry> = COLUMNS.iter().chain([&PROOF]).map(column).collect();
     let fixed = ["index", "version", "kind", "at", "node", "leaf_hash", "leaf", PROOF.0];
-    let members: Vec<_> = all
+    let heads: Vec<_> = all
         .iter()
         .filter(|entry| fixed.contains(&entry.name.as_str()))
         .map(|entry| Entry { file: "audit.jsonl", ..entry.clone() })
         .collect();
-    all.extend(members);
+    all.extend(heads);
     for kind in Kind::ALL {
-        members_of(&mut all, kind.as_str(), "", Body::layout(*kind));
+        members_of(&mut all, kind.as_str(), "", &members(*kind));
     }
     all
 }
 
-fn members_of(all: &mut Vec<Entry>, kind: &'static str, before: &str, layout: Layout) {
+fn members_of(all: &mut Vec<Entry>, kind: &'static str, before: &str, layout: &[Member]) {
     for (_, field, of, meaning) in layout {
         let name = format!("{before}{field}");
         all.push(Entry {
@@ -81,10 +84,8 @@ fn members_of(all: &mut Vec<Entry>, kind: &'static str, before: &str, layout: La
 }
 
 fn column((name, meaning): &(&'static str, &'static str)) -> Entry {
-    let field = Kind::ALL
-        .iter()
-        .flat_map(|kind| Body::layout(*kind))
-        .find(|(_, field, _, _)| field == name);
+    let field =
+        Kind::ALL.iter().flat_map(|kind| members(*kind)).find(|(_, field, _, _)| field == name);
     let of = match (*name, field) {
         ("denied_by", _) => "Vec<RuleId>",
         (_, Some((_, _, of, _))) => of,
@@ -99,7 +100,7 @@ fn column((name, meaning): &(&'static str, &'static str)) -> Entry {
     };
     let kinds: Vec<&str> = Kind::ALL
         .iter()
-        .filter(|kind| Body::layout(**kind).iter().any(|(_, field, _, _)| field == name))
+        .filter(|kind| members(**kind).iter().any(|(_, field, _, _)| field == name))
         .map(|kind| kind.as_str())
         .collect();
     let mut meaning = sentence(meaning);
@@ -135,6 +136,10 @@ fn nested(of: &'static str) -> Option<Layout> {
         "Lifted" => Lifted::LAYOUT,
         "Input" => Input::LAYOUT,
         "Advance" => Advance::LAYOUT,
+        "ZonePlace" => ZonePlace::LAYOUT,
+        "Cap" => Cap::LAYOUT,
+        "Asked" => Asked::LAYOUT,
+        "Base" => Base::LAYOUT,
         _ => return None,
     })
 }
@@ -179,6 +184,7 @@ fn unit(name: &str, of: &'static str) -> &'static str {
     match (inner(of), name) {
         ("UnixMillis", _) => "RFC 3339, UTC, to the millisecond",
         (_, name) if name.ends_with("_ms") => "milliseconds",
+        (_, "offset_minutes") => "minutes",
         (_, "count" | "cap") => "placements",
         (_, "rules_asked") => "rules",
         (_, "sip_code") => "SIP status",
@@ -195,8 +201,8 @@ fn personal(name: &str, of: &'static str) -> &'static str {
     match (inner(of), name) {
         ("String", _) => text_personal(name).unwrap_or(FREE),
         ("Json", _) | (_, "leaf") => "as its fields",
-        ("SubjectId" | "AttemptId" | "PlacementId" | "Token" | "Advance", _) => PSEUDONYM,
-        ("Denial" | "Input" | "ListSeen" | "Place", _) => "as its members",
+        ("SubjectId" | "AttemptId" | "PlacementId" | "Token" | "Advance" | "Base", _) => PSEUDONYM,
+        ("Denial" | "Input" | "ListSeen" | "Place" | "ZonePlace" | "Asked", _) => "as its members",
         _ => NO,
     }
 }
@@ -205,11 +211,11 @@ fn personal(name: &str, of: &'static str) -> &'static str {
 fn text_personal(name: &str) -> Option<&'static str> {
     Some(match name {
         "citation" | "relies_on" | "about" | "list" | "version" | "as_of" | "form"
-        | "obligations" | "name" => NO,
+        | "obligations" | "name" | "call_id_end" => NO,
         "jurisdiction" | "zone" | "local_time" => WHERE,
         "sip_call_id" => PSEUDONYM,
         "actor" => USER,
-        "why" | "value" => "possibly: what a rule looked at, without numbers and names",
+        "why" | "value" | "values" => "possibly: what a rule looked at, without numbers and names",
         "reason" | "source" | "evidence" | "wording" | "channel" => FREE,
         "said" => "yes: when a person wants no calls, or what a look-up said",
         _ => return None,
@@ -284,6 +290,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::record::Body;
 
     #[test]
     fn every_column_of_the_csv_has_one_entry() {

@@ -1,15 +1,18 @@
 //! Rows of an export: JSON Lines and CSV, each with the leaf and its readable fields.
 //!
-//! A row is a function of index and leaf alone, byte for byte, so a verifier rebuilds and compares
-//! it. The shell writes one row a line (JSON) or through a CSV writer (cells).
+//! A row is a function of index and leaf alone, that of a permit of its grounds too, byte for byte, so
+//! a verifier rebuilds and compares it. The shell writes one row a line (JSON) or through a CSV writer
+//! (cells). A permit's row tells the decision and the intent that it stands for.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     canonical::{self, CanonicalError},
+    dictionary::Member,
     field::{Field, rfc3339},
+    fold::{self, Misfit},
     proof,
-    record::{Body, Record},
+    record::{Body, Kind, Record},
     shown::Shown,
     tree::{Hash, leaf_hash},
 };
@@ -19,7 +22,10 @@ use crate::{
 pub const COLUMNS: &[(&str, &str)] = &[
     ("index", "place in the tree, from 0, without gaps"),
     ("version", "layout version of the leaf"),
-    ("kind", "what the record is: decision, intent, sent, not_sent, outcome, correction, ..."),
+    (
+        "kind",
+        "what the record is: decision, permit, grounds, sent, not_sent, outcome, correction, ...",
+    ),
     ("at", "when it was recorded, RFC 3339, UTC"),
     ("node", "the dialer process that recorded it, ULID; empty for the API"),
     ("attempt", "the business try: contact ULID, '-', number of the try"),
@@ -65,46 +71,112 @@ pub fn csv_part_header() -> impl Iterator<Item = &'static str> {
     csv_header().chain([PROOF.0])
 }
 
-/// The line of the leaf at `index`, without a newline.
-///
-/// # Errors
-/// If the bytes are no leaf.
-pub fn json_line(index: u64, leaf: &[u8]) -> Result<String, CanonicalError> {
-    Ok(json_row(index, leaf, &canonical::decode(leaf)?, None).json())
+/// What a row is written from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Place in the tree.
+    pub index: u64,
+    /// The leaf there.
+    pub leaf: &'a [u8],
+    /// Of a permit: the record that it names as its grounds.
+    pub grounds: Option<&'a Record>,
+    /// In a part: the proof that the leaf is at `index`.
+    pub path: Option<&'a [Hash]>,
 }
 
-/// [`json_line`] of a part: with the proof that the leaf is at `index`.
-///
-/// # Errors
-/// If the bytes are no leaf.
-pub fn json_part_line(index: u64, leaf: &[u8], path: &[Hash]) -> Result<String, CanonicalError> {
-    Ok(json_row(index, leaf, &canonical::decode(leaf)?, Some(path)).json())
+impl<'a> Source<'a> {
+    /// Of a record that rests on no other, in a whole export.
+    #[must_use]
+    pub const fn of(index: u64, leaf: &'a [u8]) -> Self {
+        Self { index, leaf, grounds: None, path: None }
+    }
 }
 
-/// The cells of the leaf at `index`, in the order of [`COLUMNS`]. A cell that a spreadsheet would
-/// read as a formula starts with an apostrophe.
-///
-/// # Errors
-/// If the bytes are no leaf.
-pub fn csv_row(index: u64, leaf: &[u8]) -> Result<Vec<String>, CanonicalError> {
-    Ok(csv_cells(index, leaf, &canonical::decode(leaf)?, None))
+/// Why there is no row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// The bytes are no leaf.
+    #[error(transparent)]
+    Leaf(#[from] CanonicalError),
+    /// A permit without its grounds.
+    #[error("a permit cannot be told without its grounds, the record with the leaf hash {0}")]
+    NoGrounds(Hash),
+    /// A permit with grounds that are not its own.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
 }
 
-/// [`csv_row`] of a part: with the proof that the leaf is at `index`.
+/// The line of a leaf, without a newline.
 ///
 /// # Errors
-/// If the bytes are no leaf.
-pub fn csv_part_row(index: u64, leaf: &[u8], path: &[Hash]) -> Result<Vec<String>, CanonicalError> {
-    Ok(csv_cells(index, leaf, &canonical::decode(leaf)?, Some(path)))
+/// See [`RowError`].
+pub fn json_line(source: &Source<'_>) -> Result<String, RowError> {
+    json_row(source, &canonical::decode(source.leaf)?).map(|row| row.json())
 }
 
-fn head(index: u64, record: &Record) -> Vec<(&'static str, Shown)> {
+/// The cells of a leaf, in the order of [`COLUMNS`]. A cell that a spreadsheet would read as a
+/// formula starts with an apostrophe.
+///
+/// # Errors
+/// See [`RowError`].
+pub fn csv_row(source: &Source<'_>) -> Result<Vec<String>, RowError> {
+    csv_cells(source, &canonical::decode(source.leaf)?)
+}
+
+/// What a row tells of a record: its node and its fields. A permit tells its decision and its intent.
+fn told(source: &Source<'_>, record: &Record) -> Result<(Shown, Shown), RowError> {
+    let Body::Permit(permit) = &record.body else {
+        return Ok((record.node.show(), record.body.show()));
+    };
+    let grounds = source.grounds.ok_or(RowError::NoGrounds(permit.grounds))?;
+    let (decision, intent) = fold::unfold(grounds, record)?;
+    let (Shown::Object(mut fields), Shown::Object(more)) =
+        (decision.body.show(), intent.body.show())
+    else {
+        return Err(Misfit::Kind.into());
+    };
+    for (name, value) in more {
+        if fields.iter().all(|(known, _)| *known != name) {
+            fields.push((name, value));
+        }
+    }
+    fields.push((JUDGED_AT.1, decision.at.show()));
+    fields.push((GROUNDS.1, permit.grounds.show()));
+    Ok((grounds.node.show(), Shown::Object(fields)))
+}
+
+/// Members of a permit's row beside those of its decision and its intent, as a layout has them.
+const JUDGED_AT: Member =
+    (0, "judged_at", "UnixMillis", "When it was judged; it was committed at `at`.");
+const GROUNDS: Member = (
+    0,
+    "grounds",
+    "Hash",
+    "The leaf hash of its grounds: an earlier row, which says what many permits have in common.",
+);
+
+/// Key, name, type and meaning of each member that rows of a kind have between head and leaf.
+pub(crate) fn members(kind: Kind) -> Vec<Member> {
+    if kind != Kind::Permit {
+        return Body::layout(kind).to_vec();
+    }
+    let mut members = Body::layout(Kind::Decision).to_vec();
+    for more in Body::layout(Kind::Intent) {
+        if members.iter().all(|known| known.1 != more.1) {
+            members.push(*more);
+        }
+    }
+    members.extend([JUDGED_AT, GROUNDS]);
+    members
+}
+
+fn head(index: u64, record: &Record, node: Shown) -> Vec<(&'static str, Shown)> {
     vec![
         ("index", Shown::Int(i64::try_from(index).unwrap_or(i64::MAX))),
         ("version", record.version.show()),
         ("kind", Shown::Text(record.body.kind().as_str().to_owned())),
         ("at", Shown::Text(rfc3339(record.at))),
-        ("node", record.node.show()),
+        ("node", node),
     ]
 }
 
@@ -115,25 +187,21 @@ fn tail(leaf: &[u8]) -> [(&'static str, Shown); 2] {
     ]
 }
 
-pub(crate) fn json_row(index: u64, leaf: &[u8], record: &Record, path: Option<&[Hash]>) -> Shown {
-    let mut members = head(index, record);
-    if let Shown::Object(fields) = record.body.show() {
+pub(crate) fn json_row(source: &Source<'_>, record: &Record) -> Result<Shown, RowError> {
+    let (node, fields) = told(source, record)?;
+    let mut members = head(source.index, record, node);
+    if let Shown::Object(fields) = fields {
         members.extend(fields);
     }
-    members.extend(tail(leaf));
-    members.extend(path.map(|path| (PROOF.0, Shown::Text(proof::write(path)))));
-    Shown::Object(members)
+    members.extend(tail(source.leaf));
+    members.extend(source.path.map(|path| (PROOF.0, Shown::Text(proof::write(path)))));
+    Ok(Shown::Object(members))
 }
 
-pub(crate) fn csv_cells(
-    index: u64,
-    leaf: &[u8],
-    record: &Record,
-    path: Option<&[Hash]>,
-) -> Vec<String> {
-    let fields = record.body.show();
-    let mut ends = head(index, record);
-    ends.extend(tail(leaf));
+pub(crate) fn csv_cells(source: &Source<'_>, record: &Record) -> Result<Vec<String>, RowError> {
+    let (node, fields) = told(source, record)?;
+    let mut ends = head(source.index, record, node);
+    ends.extend(tail(source.leaf));
     let ends = Shown::Object(ends);
     let cell = |name| match (name, &record.body) {
         ("fields", _) => fields.json(),
@@ -150,7 +218,8 @@ pub(crate) fn csv_cells(
             value => value.cell(),
         },
     };
-    csv_header().map(cell).chain(path.map(proof::write)).map(spreadsheet_safe).collect()
+    let cells = csv_header().map(cell).chain(source.path.map(proof::write));
+    Ok(cells.map(spreadsheet_safe).collect())
 }
 
 fn spreadsheet_safe(cell: String) -> String {

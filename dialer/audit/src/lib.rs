@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod dictionary;
 pub mod export;
 mod field;
+pub mod fold;
 pub mod manifest;
 pub mod page;
 pub mod proof;
@@ -24,6 +25,7 @@ pub mod verify;
 
 pub use canonical::CanonicalError;
 pub use checkpoint::{Checkpoint, CheckpointError, Signer, VerifierKey};
+pub use fold::{Folded, Misfit, fold, unfold};
 pub use receipt::Receipt;
 pub use record::{Body, Kind, Record};
 pub use tree::{Hash, Tree, leaf_hash};

@@ -36,8 +36,11 @@ pub struct Manifest {
 /// What the manifest says of an export that is not whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// How many rows.
+    /// How many rows the filter let through.
     pub rows: u64,
+    /// How many rows stand beside them: grounds that permits among them rest on.
+    #[serde(default)]
+    pub grounds: u64,
     /// The filter, by name; telephone numbers masked.
     pub filter: BTreeMap<String, String>,
     /// What the rows prove and what they do not.
@@ -45,10 +48,10 @@ pub struct Part {
 }
 
 impl Part {
-    /// Of so many rows that this filter let through.
+    /// Of so many rows that this filter let through, and so many grounds beside them.
     #[must_use]
-    pub fn new(rows: u64, filter: BTreeMap<String, String>) -> Self {
-        Self { rows, filter, proves: PART_PROVES.to_owned() }
+    pub fn new(rows: u64, grounds: u64, filter: BTreeMap<String, String>) -> Self {
+        Self { rows, grounds, filter, proves: PART_PROVES.to_owned() }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Pure: whoever reads the rows (`schema::story`) hands them over, this writes them down, so that
 //! the command and the API tell the same story word for word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dialer_types::{AttemptId, SubjectId, TrunkId, UnixMillis};
 
@@ -54,11 +54,14 @@ pub struct OnFile {
     pub what: String,
 }
 
-/// A record and its place in the log, once the tree has it.
+/// A record and its place in the log, once the tree has it. A permit is told as its decision and its
+/// intent, both with its place.
 #[derive(Debug, Clone)]
 pub struct Told {
     /// Its index.
     pub index: Option<u64>,
+    /// The index of what it rests on besides: of a permit, its grounds.
+    pub grounds: Option<u64>,
     /// What it says.
     pub record: Record,
 }
@@ -141,11 +144,16 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Revocation(_)
         | Body::Imported(_)
         | Body::Fact(_)
-        | Body::Campaign(_) => return,
+        | Body::Campaign(_)
+        // Told as what they stand for.
+        | Body::Grounds(_)
+        | Body::Permit(_) => return,
     };
-    let index = told
-        .index
-        .map_or_else(|| "not in the tree yet".to_owned(), |index| format!("audit record {index}"));
+    let index = match (told.index, told.grounds) {
+        (Some(index), Some(grounds)) => format!("audit records {grounds} and {index}"),
+        (Some(index), None) => format!("audit record {index}"),
+        (None, _) => "not in the tree yet".to_owned(),
+    };
     page.title(&format!("{}  {title}  ({index})", time(told.record.at)));
     match &told.record.body {
         Body::Decision(body) => decision(page, body),
@@ -166,7 +174,9 @@ fn record(page: &mut Page, story: &Story, told: &Told) {
         | Body::Revocation(_)
         | Body::Imported(_)
         | Body::Fact(_)
-        | Body::Campaign(_) => {}
+        | Body::Campaign(_)
+        | Body::Grounds(_)
+        | Body::Permit(_) => {}
     }
 }
 
@@ -297,8 +307,9 @@ fn end(page: &mut Page, story: &Story) {
     let placed = story.records.iter().any(|told| matches!(told.record.body, Body::Intent(_)));
     let open = if placed { "under way" } else { "no call was placed" };
     page.line(2, "outcome", stands.unwrap_or(open));
-    let indexes: Vec<_> =
-        story.records.iter().filter_map(|told| told.index).map(|index| index.to_string()).collect();
+    let indexes: BTreeSet<u64> =
+        story.records.iter().flat_map(|told| [told.index, told.grounds]).flatten().collect();
+    let indexes: Vec<String> = indexes.iter().map(u64::to_string).collect();
     page.line(2, "audit records", if indexes.is_empty() { "none yet" } else { "" });
     if !indexes.is_empty() {
         page.line(4, "", &indexes.join(", "));

@@ -4,10 +4,14 @@
 //! meaning. A record is written in the oldest version that has all its fields ([`Body::version`]), so
 //! that an older build reads all it can. `schema/audit/README.md` lists them.
 
+mod permit;
+
 use dialer_types::{
     AttemptId, CampaignId, Disposition, LineType, NodeId, Outcome, PlacementId, Purpose, RuleId,
     SellerId, SubjectId, Technology, TrunkId, UnixMillis,
 };
+
+pub use permit::{Asked, Base, Cap, Grounds, Permit, ZonePlace};
 
 use crate::{
     canonical::{CanonicalError, Reader, Writer},
@@ -18,7 +22,7 @@ use crate::{
 };
 
 /// The newest layout version that this build writes and reads; it reads all older ones too.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 
 /// One leaf of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -543,6 +547,10 @@ bodies! {
     Rules(RulesChanged) = 12, "rules";
     /// A fact that rules ask for was recorded.
     Fact(FactRecorded) = 13, "fact";
+    /// What the permits of many placements rest on alike.
+    Grounds(Grounds) = 14, "grounds";
+    /// A placement was permitted and committed.
+    Permit(Permit) = 15, "permit";
 }
 
 impl Body {
@@ -566,6 +574,7 @@ impl Kind {
     #[must_use]
     pub const fn since(self) -> u8 {
         match self {
+            Self::Grounds | Self::Permit => 6,
             Self::Rules | Self::Fact => 5,
             Self::Correction => 2,
             Self::Decision

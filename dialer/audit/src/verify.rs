@@ -6,6 +6,7 @@
 //! what the operator himself recorded against the promises ([`Story`]). Not found, because no log
 //! can tell: calls made outside the dialer, and records newer than the checkpoint.
 
+mod known;
 mod part;
 mod report;
 mod story;
@@ -13,6 +14,7 @@ mod story;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
+use known::Known;
 pub use part::{PartReport, PartVerifier};
 pub use report::Report;
 use story::Story;
@@ -21,7 +23,8 @@ pub use story::StoryFault;
 use crate::{
     canonical::{self, CanonicalError},
     checkpoint::{Checkpoint, CheckpointError, VerifierKey},
-    export,
+    export::{self, RowError, Source},
+    fold::Misfit,
     record::Record,
     tree::{Hash, Tree, leaf_hash},
 };
@@ -110,9 +113,29 @@ pub enum Fault {
     /// Rows of a part that do not ascend.
     #[error("it follows record {0}: a row is doubled or out of place")]
     Order(u64),
+    /// A permit whose evidence is incomplete: what it rests on is not on record before it.
+    #[error("it rests on the grounds with the leaf hash {0}, and no record before it is those")]
+    NoGrounds(Hash),
+    /// A permit that its grounds do not fit.
+    #[error("it does not fit the grounds that it names: {0}")]
+    Misfit(#[from] Misfit),
+    /// Grounds in a part that nobody asked for: the next row is no permit that rests on them, or they
+    /// were told before.
+    #[error("a part holds grounds once, directly before the first permit that rests on them")]
+    GroundsOutOfPlace,
     /// The records contradict the promises.
     #[error(transparent)]
     Story(#[from] StoryFault),
+}
+
+impl From<RowError> for Fault {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Leaf(error) => error.into(),
+            RowError::NoGrounds(hash) => Self::NoGrounds(hash),
+            RowError::Misfit(misfit) => misfit.into(),
+        }
+    }
 }
 
 impl Break {
@@ -121,12 +144,13 @@ impl Break {
     }
 }
 
-/// Verifies rows as they are read, in memory that grows with placements, not with bytes.
+/// Verifies rows as they are read, in memory that grows with placements and grounds, not with bytes.
 #[derive(Debug)]
 pub struct Verifier {
     checkpoint: Checkpoint,
     earlier: Vec<Checkpoint>,
     tree: Tree,
+    known: Known,
     story: Story,
 }
 
@@ -137,8 +161,8 @@ impl Verifier {
     /// If it is not signed by `key`.
     pub fn new(checkpoint: &str, key: &VerifierKey) -> Result<Self, Break> {
         let checkpoint = Checkpoint::open(checkpoint, key).map_err(Break::whole)?;
-        let story = Story::default();
-        Ok(Self { checkpoint, earlier: Vec::new(), tree: Tree::new(), story })
+        let (known, story) = (Known::default(), Story::default());
+        Ok(Self { checkpoint, earlier: Vec::new(), tree: Tree::new(), known, story })
     }
 
     /// Also requires that the log extends an earlier checkpoint, kept by the reader perhaps. To be
@@ -191,9 +215,12 @@ impl Verifier {
         }
         let leaf = STANDARD.decode(&head.leaf).map_err(|error| Fault::Row(error.to_string()))?;
         let record = canonical::decode(&leaf)?;
-        rebuilt(row, index, &leaf, &record, None)?;
-        self.story.tell(&record)?;
-        self.tree.append(leaf_hash(&leaf));
+        let grounds = self.known.under(index, &record)?;
+        rebuilt(row, &Source { grounds, ..Source::of(index, &leaf) }, &record)?;
+        self.story.tell(&record, grounds)?;
+        let hash = leaf_hash(&leaf);
+        self.tree.append(hash);
+        self.known.note(index, hash, record);
         Ok(())
     }
 
@@ -235,22 +262,16 @@ pub fn verify(
 }
 
 /// Writes the row again from its leaf and compares.
-fn rebuilt(
-    row: &Row,
-    index: u64,
-    leaf: &[u8],
-    record: &Record,
-    path: Option<&[Hash]>,
-) -> Result<(), Fault> {
+fn rebuilt(row: &Row, source: &Source<'_>, record: &Record) -> Result<(), Fault> {
     match row {
         Row::Json(line) => {
-            let expected = export::json_row(index, leaf, record, path).json();
+            let expected = export::json_row(source, record)?.json();
             if *line != expected {
                 return Err(differing_member(line, &expected));
             }
         }
         Row::Csv(cells) => {
-            let expected = export::csv_cells(index, leaf, record, path);
+            let expected = export::csv_cells(source, record)?;
             if *cells != expected {
                 return Err(differing_cell(cells, &expected));
             }

@@ -92,7 +92,7 @@ pub async fn audit_export(config: &Path, which: Which, out: &Path) -> Result<Str
     };
     export::refuse_slips(&pool, packs.as_ref(), &filter).await?;
     let written = export::write(&pool, keys, &signer, filter, out).await?;
-    let export::Written { checkpoint, rows, part, nobody } = written;
+    let export::Written { checkpoint, rows, grounds, part, nobody } = written;
     for condition in nobody {
         let erased = "erased, or never called";
         writeln!(std::io::stderr(), "dialer: --{condition}: {NOBODY_KNOWN} ({erased})").ok();
@@ -100,8 +100,12 @@ pub async fn audit_export(config: &Path, which: Which, out: &Path) -> Result<Str
     let folder = out.display();
     if part {
         let of = checkpoint.size;
+        let beside = match grounds {
+            0 => String::new(),
+            grounds => format!(" and {grounds} grounds that permits among them rest on,"),
+        };
         return Ok(format!(
-            "{rows} of {of} records, each with the proof of its place, in {folder}"
+            "{rows} of {of} records,{beside} each with the proof of its place, in {folder}"
         ));
     }
     Ok(format!("{rows} records, root {}, in {folder}", checkpoint.root))
@@ -269,9 +273,14 @@ impl Folder {
         for name in ["audit.jsonl", "audit.csv"] {
             let mut verifier = verifier()?;
             self.rows(name, rows::csv_part_header().collect(), |row| verifier.row(row))?;
-            let report = verifier.finish();
+            let report = verifier.finish().with_context(|| name.to_owned())?;
             let found = report.counts.records;
             ensure!(found == part.rows, "{name} has {found} rows; the manifest says {}", part.rows);
+            let (found, said) = (report.beside.grounds, part.grounds);
+            ensure!(
+                found == said,
+                "{name} has {found} grounds beside its rows; the manifest says {said}"
+            );
             reports.push(report);
         }
         ensure!(reports.first() == reports.last(), "the two files do not hold the same records");

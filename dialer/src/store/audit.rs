@@ -3,12 +3,16 @@
 //! One process at a time, by an advisory lock on a connection of its own: that connection also
 //! writes the leaves, so who has lost the lock writes none.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use dialer_audit::{Checkpoint, Hash, Signer, Tree, leaf_hash};
+use dialer_audit::{Checkpoint, Hash, Signer, Tree, canonical::grounds_of, leaf_hash};
 use dialer_types::Now;
 use futures_util::TryStreamExt;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 use tokio_util::sync::CancellationToken;
 
 use super::{StoreError, Stores};
@@ -98,6 +102,17 @@ async fn elected(
     }
 }
 
+/// Grounds remembered as being in the tree, 32 bytes each; others are asked for again.
+const GROUNDS: usize = 100_000;
+
+/// An entry that is not in the tree.
+struct Entry {
+    id: i64,
+    hash: Hash,
+    /// What it rests on.
+    grounds: Option<Hash>,
+}
+
 /// The tree and what has been put into it.
 #[derive(Debug)]
 pub struct Sequencer {
@@ -107,6 +122,8 @@ pub struct Sequencer {
     last_id: i64,
     /// Ids below it that were not there, and when that was seen.
     gaps: BTreeMap<i64, Now>,
+    /// Grounds that are in the tree, as far as they were asked for.
+    grounds: HashSet<Hash>,
     looked: Option<Now>,
     signed: Option<(u64, Now)>,
 }
@@ -169,7 +186,8 @@ impl Sequencer {
             ));
         }
         let origin = origin.to_owned();
-        Ok(Self { tree, origin, last_id, gaps: BTreeMap::new(), looked: None, signed: None })
+        let (gaps, grounds) = (BTreeMap::new(), HashSet::new());
+        Ok(Self { tree, origin, last_id, gaps, grounds, looked: None, signed: None })
     }
 
     /// The tree so far.
@@ -199,36 +217,23 @@ impl Sequencer {
             .looked
             .is_none_or(|looked| now.mono.saturating_duration_since(looked.mono) >= GAP_LIFE);
         let mut tx = connection.begin().await?;
-        let rows = if full {
-            sqlx::query(
-                "SELECT e.id, e.leaf FROM audit_entry e
-                 WHERE e.id > $1 AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.entry_id = e.id)
-                 ORDER BY e.id LIMIT $2",
-            )
-            .bind(self.last_id.saturating_sub(LOOK_BACK))
-            .bind(AT_ONCE)
-            .fetch_all(&mut *tx)
-            .await?
-        } else {
-            sqlx::query(
-                "SELECT e.id, e.leaf FROM audit_entry e WHERE e.id > $1 OR e.id = ANY($2)
-                 ORDER BY e.id LIMIT $3",
-            )
-            .bind(self.last_id)
-            .bind(self.gaps.keys().copied().collect::<Vec<_>>())
-            .bind(AT_ONCE)
-            .fetch_all(&mut *tx)
-            .await?
-        };
+        let mut entries = self.look(&mut tx, full).await?;
+        let mut lacking = self.lack_grounds(&mut tx, &entries).await?;
+        let full = full || lacking;
+        if lacking {
+            entries = self.look(&mut tx, full).await?;
+            lacking = self.lack_grounds(&mut tx, &entries).await?;
+        }
+        if lacking {
+            tracing::error!("the grounds of a permit are not in the database: no export verifies");
+        }
         let mut tree = self.tree.clone();
         let (mut indexes, mut ids, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-        for row in &rows {
-            let leaf: &[u8] = row.try_get(1)?;
-            let hash = leaf_hash(leaf);
+        for entry in &entries {
             indexes.push(i64::try_from(tree.size()).unwrap_or(i64::MAX));
-            ids.push(row.try_get::<i64, _>(0)?);
-            hashes.push(hash.0.to_vec());
-            tree.append(hash);
+            ids.push(entry.id);
+            hashes.push(entry.hash.0.to_vec());
+            tree.append(entry.hash);
         }
         if !ids.is_empty() {
             sqlx::query(
@@ -248,6 +253,78 @@ impl Sequencer {
         }
         self.remember(&ids, now);
         Ok(ids.len())
+    }
+
+    /// Entries that are not in the tree, in id order: of those that may be, or of the last million.
+    async fn look(
+        &self,
+        connection: &mut PgConnection,
+        full: bool,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let rows = if full {
+            sqlx::query(
+                "SELECT e.id, e.leaf FROM audit_entry e
+                 WHERE e.id > $1 AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.entry_id = e.id)
+                 ORDER BY e.id LIMIT $2",
+            )
+            .bind(self.last_id.saturating_sub(LOOK_BACK))
+            .bind(AT_ONCE)
+            .fetch_all(connection)
+            .await?
+        } else {
+            sqlx::query(
+                "SELECT e.id, e.leaf FROM audit_entry e WHERE e.id > $1 OR e.id = ANY($2)
+                 ORDER BY e.id LIMIT $3",
+            )
+            .bind(self.last_id)
+            .bind(self.gaps.keys().copied().collect::<Vec<_>>())
+            .bind(AT_ONCE)
+            .fetch_all(connection)
+            .await?
+        };
+        let entry = |row: &PgRow| {
+            let leaf: &[u8] = row.try_get(1)?;
+            Ok(Entry { id: row.try_get(0)?, hash: leaf_hash(leaf), grounds: grounds_of(leaf) })
+        };
+        rows.iter().map(entry).collect()
+    }
+
+    /// Whether one of these permits rests on grounds that are neither in the tree nor before it here.
+    /// They are in the database, with a smaller id (`evidence.rs`), so that only an id which was given
+    /// up can be missing; a permit must never get its index before them, or no export verifies again.
+    async fn lack_grounds(
+        &mut self,
+        connection: &mut PgConnection,
+        entries: &[Entry],
+    ) -> Result<bool, StoreError> {
+        let (mut before, mut wanted) = (HashSet::new(), BTreeSet::new());
+        for entry in entries {
+            match entry.grounds {
+                Some(grounds) if self.grounds.contains(&grounds) || before.contains(&grounds) => {}
+                Some(grounds) => drop(wanted.insert(grounds)),
+                None => drop(before.insert(entry.hash)),
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let found: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT sha256('\\x00'::bytea || e.leaf) FROM audit_entry e
+             WHERE e.kind = 14 AND sha256('\\x00'::bytea || e.leaf) = ANY($1)
+               AND EXISTS (SELECT FROM audit_leaf l WHERE l.entry_id = e.id)",
+        )
+        .bind(wanted.iter().map(|hash| hash.0.to_vec()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+        if self.grounds.len() + found.len() > GROUNDS {
+            self.grounds.clear();
+        }
+        for hash in found {
+            let hash = hash.try_into().map_err(|_| StoreError::row("audit_entry", "leaf"))?;
+            self.grounds.insert(Hash(hash));
+            wanted.remove(&Hash(hash));
+        }
+        Ok(!wanted.is_empty())
     }
 
     /// Notes which ids were skipped.

@@ -137,6 +137,6 @@ impl Stores {
     }
 
     async fn try_commit(&self, batch: &[Commitment]) -> Result<Committed, StoreError> {
-        Ok(dialer_stores::commit(&self.pool, self.node, batch).await?)
+        Ok(dialer_stores::commit(&self.pool, self.node, batch, &self.grounds).await?)
     }
 }

@@ -57,8 +57,10 @@ impl Write for Hashed {
 pub struct Written {
     /// The signed state it reaches up to.
     pub checkpoint: Checkpoint,
-    /// How many rows.
+    /// How many rows: in a part those that the filter let through.
     pub rows: u64,
+    /// In a part: how many rows of grounds stand beside them.
+    pub grounds: u64,
     /// Whether a filter left some out.
     pub part: bool,
     /// Conditions of the filter that name somebody who is on no record: `number`, `person`.
@@ -145,15 +147,15 @@ pub async fn write(
         tree.size(),
         tree.root()
     );
-    let rows = files.rows;
+    let (rows, grounds) = (files.rows, files.grounds);
     let mut manifest = Manifest::new(&checkpoint);
-    manifest.part = part.then(|| Part::new(rows, trail.said()));
+    manifest.part = part.then(|| Part::new(rows, grounds, trail.said()));
     files.finish(&mut manifest)?;
     write_dictionary(folder, &mut manifest)?;
     fs::write(folder.join("checkpoint"), &signed.note)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
     fs::write(folder.join("key.pub"), format!("{key}\n"))?;
-    Ok(Written { checkpoint, rows, part, nobody: trail.nobody() })
+    Ok(Written { checkpoint, rows, grounds, part, nobody: trail.nobody() })
 }
 
 /// The two files of rows.
@@ -161,6 +163,7 @@ struct Files {
     json: Hashed,
     cells: csv::Writer<Hashed>,
     rows: u64,
+    grounds: u64,
 }
 
 impl Files {
@@ -172,21 +175,18 @@ impl Files {
         } else {
             cells.write_record(export::csv_header())?;
         }
-        Ok(Self { json, cells, rows: 0 })
+        Ok(Self { json, cells, rows: 0, grounds: 0 })
     }
 
     fn row(&mut self, leaf: &Leaf) -> Result<()> {
-        let Leaf { index, leaf, path } = leaf;
-        let (line, cells) = match path {
-            Some(path) => (
-                export::json_part_line(*index, leaf, path)?,
-                export::csv_part_row(*index, leaf, path)?,
-            ),
-            None => (export::json_line(*index, leaf)?, export::csv_row(*index, leaf)?),
-        };
-        writeln!(self.json, "{line}")?;
-        self.cells.write_record(cells)?;
-        self.rows += 1;
+        let source = leaf.source();
+        writeln!(self.json, "{}", export::json_line(&source)?)?;
+        self.cells.write_record(export::csv_row(&source)?)?;
+        if leaf.beside {
+            self.grounds += 1;
+        } else {
+            self.rows += 1;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
+use dialer_stores::postgres::counted;
 pub use dialer_stores::postgres::{PostgresError, check, check_durable, probe};
 use schema::config;
 use sqlx::{
@@ -30,7 +31,7 @@ pub async fn connect(settings: &config::Postgres) -> Result<PgPool, PostgresErro
             ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
         ]);
-    PgPoolOptions::new()
+    counted(PgPoolOptions::new())
         .max_connections(settings.max_connections.max(6))
         .min_connections(2)
         .acquire_timeout(PATIENCE + Duration::from_secs(1))

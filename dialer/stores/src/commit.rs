@@ -13,12 +13,12 @@ use dialer_judge::{CLOCK_BOUND, Commitment};
 use dialer_types::{AttemptId, CampaignId, NodeId, PlacementId};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
-    rows::{AuditEntry, append_audit},
+    rows::{AuditEntry, RowsError, append_audit},
 };
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
-use crate::{PATIENCE, WriteError};
+use crate::{Grounds, PATIENCE, WriteError, postgres::connections};
 
 /// The placements of a batch that are durable now.
 #[derive(Debug, Default)]
@@ -38,6 +38,7 @@ impl Committed {
 
 /// One transaction, for a node that is alive; commitments that share a subject must not come in one
 /// batch. Gives the placements that are durable now; the others' heads were not those judged.
+/// `grounds`: those of this process, whose pools are all [`crate::postgres::counted`].
 ///
 /// # Errors
 /// If Postgres refuses, is late or not there: nothing is committed, or nobody knows.
@@ -45,6 +46,7 @@ pub async fn commit(
     pool: &PgPool,
     node: NodeId,
     batch: &[Commitment],
+    grounds: &Grounds,
 ) -> Result<Committed, WriteError> {
     let mut tx = pool.begin().await?;
     let subjects: Vec<_> =
@@ -74,20 +76,10 @@ pub async fn commit(
         .collect();
     store_heads(&mut tx, &moved).await?;
     insert_placements(&mut tx, &standing, node.0).await?;
-    let mut entries = Vec::new();
-    for commitment in &standing {
-        // Copied: a batch that is refused is tried again one by one.
-        for record in &commitment.records {
-            entries.push(AuditEntry {
-                record: record.clone(),
-                campaign: Some(commitment.campaign),
-                attempt: Some(commitment.attempt),
-                placement: Some(commitment.demand.placement()),
-            });
-        }
-    }
+    let (entries, news) = grounds.entries(&standing, connections()).map_err(RowsError::from)?;
     append_decided(&mut tx, &entries).await?;
     tx.commit().await?;
+    grounds.learn(news);
     Ok(Committed(standing.iter().map(|commitment| commitment.demand.placement()).collect()))
 }
 

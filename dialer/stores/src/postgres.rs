@@ -1,7 +1,26 @@
 //! What Postgres has to be for anything to rest on it, asked at a start by every process.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use schema::config::StoreUrl;
-use sqlx::{PgPool, Row};
+use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+
+/// Connections that this process has opened.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
+/// How many connections this process has opened in pools that are [`counted`]: a number that a failover
+/// always changes before anything is written to the new primary.
+pub(crate) fn connections() -> u64 {
+    CONNECTIONS.load(Ordering::SeqCst)
+}
+
+/// A pool whose connections are counted: every pool that placements are committed with.
+pub fn counted(options: PgPoolOptions) -> PgPoolOptions {
+    options.after_connect(|_, _| {
+        CONNECTIONS.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(()) })
+    })
+}
 
 /// Why Postgres cannot be used.
 #[derive(Debug, thiserror::Error)]

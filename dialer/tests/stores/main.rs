@@ -5,6 +5,7 @@ mod audit;
 mod commit;
 mod diff;
 mod differential;
+mod evidence;
 mod leases;
 mod ledger;
 mod nodes;

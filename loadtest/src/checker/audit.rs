@@ -55,7 +55,8 @@ impl Export {
             let call_id = text(&row, "sip_call_id");
             let placement = text(&row, "placement");
             match text(&row, "kind").as_deref() {
-                Some("intent") => {
+                // A permit's row tells the intent that it stands for.
+                Some("intent" | "permit") => {
                     let Some(call_id) = call_id else { continue };
                     let at = find(&row, "at").and_then(moment).unwrap_or(i64::MIN);
                     export.intents.entry(call_id.clone()).or_default().push(at);

@@ -366,6 +366,8 @@ fn invites_without_an_intent_before_them_are_found() {
     for (rows, unaudited) in [
         (format!(r#"{{"kind":"intent","at":{noon},"sip_call_id":"call-1"}}"#), 0),
         (format!(r#"{{"record":{{"kind":"intent","sip_call_id":"call-1"}},"at":{noon}}}"#), 0),
+        (format!(r#"{{"kind":"permit","at":{noon},"sip_call_id":"call-1"}}"#), 0),
+        (format!(r#"{{"kind":"permit","at":{},"sip_call_id":"call-1"}}"#, noon + 60), 1),
         (r#"{"kind":"intent","at":"2026-12-01T15:00:00Z","sip_call_id":"call-1"}"#.to_owned(), 0),
         (format!(r#"{{"kind":"intent","at":{},"sip_call_id":"call-1"}}"#, noon + 60), 1),
         (format!(r#"{{"kind":"sent","at":{noon},"sip_call_id":"call-1"}}"#), 1),
@@ -380,7 +382,7 @@ fn invites_without_an_intent_before_them_are_found() {
 
 #[test]
 fn a_second_placement_for_the_same_attempt_is_found_unless_the_first_was_never_sent() {
-    let two = r#"{"kind":"intent","attempt":"C-1","sip_call_id":"call-1","at":1}
+    let two = r#"{"kind":"permit","attempt":"C-1","sip_call_id":"call-1","at":1}
         {"kind":"intent","attempt":"C-1","placement":"P0","sip_call_id":"call-0","at":1}"#;
     let wire = Wire::default().call(NOON, MIAMI, 486);
     let report = judge_with(&miami(), &wire, NOON, Some(&export(two)));

@@ -68,7 +68,7 @@ fn an_opt_out_binds_its_purpose_and_a_consent_that_lifts_it_brings_the_person_ba
     let consent = common::text(&said, "event");
     for told in [format!("{entry} lifted by consent {consent}"), "1 about other purposes".into()] {
         let sql = format!(
-            "SELECT count(*) FROM audit_entry WHERE kind = 1 AND position('{told}'::bytea IN leaf) > 0"
+            "SELECT count(*) FROM audit_entry WHERE kind IN (1, 15) AND position('{told}'::bytea IN leaf) > 0"
         );
         assert_ne!(stack.sql(&sql).unwrap(), "0", "{told}");
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
     thread,
     time::Duration,
@@ -113,7 +113,10 @@ fn save(desk: &Desk, folder: &Path, filter: &[(&str, Option<&str>)]) -> Result<(
     let mut manifest = manifest(&begun.note, files);
     let nobody = begun.filter.as_ref().is_some_and(names_nobody);
     if let Some(filter) = begun.filter {
-        manifest["part"] = json!({ "rows": rows, "filter": filter, "proves": PART_PROVES });
+        let grounds = grounds_in(&folder.join("audit.jsonl"))?;
+        rows -= grounds;
+        manifest["part"] = json!({ "rows": rows, "grounds": grounds, "filter": filter,
+                                   "proves": PART_PROVES });
     }
     write("manifest.json", &manifest.to_string())?;
     let shown = folder.display().to_string();
@@ -172,6 +175,23 @@ fn names_nobody(filter: &Value) -> bool {
     let said = ["number_subject", "person_subjects"].map(|name| filter[name].as_str());
     said.into_iter().flatten().any(|said| said.starts_with("nobody"))
 }
+
+/// How many rows of a part are there only because permits among the others rest on them.
+fn grounds_in(path: &Path) -> Result<u64, Trouble> {
+    let file = File::open(path).map_err(|error| config::trouble(path, &error))?;
+    let mut count = 0;
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line.map_err(|error| config::trouble(path, &error))?;
+        // The third member; before it stand two numbers.
+        let head = line.get(..HEAD).unwrap_or(&line);
+        count += u64::from(head.windows(GROUNDS.len()).any(|bytes| bytes == GROUNDS));
+    }
+    Ok(count)
+}
+
+/// Index, version and kind of a row are within so many bytes.
+const HEAD: usize = 80;
+const GROUNDS: &[u8] = b"\"kind\":\"grounds\"";
 
 /// As `ringfence audit export` writes it.
 const PART_PROVES: &str = "Each row is proven to stand at its index of the signed log, unchanged. That no other record \

@@ -11,13 +11,13 @@ fn leaf(body: impl Into<Body>) -> Vec<u8> {
 
 fn cell(leaf: &[u8], name: &str) -> String {
     let at = csv_header().position(|column| column == name).unwrap();
-    csv_row(3, leaf).unwrap()[at].clone()
+    csv_row(&Source::of(3, leaf)).unwrap()[at].clone()
 }
 
 #[test]
 fn a_json_line_has_the_head_then_the_fields_then_the_leaf() {
     let leaf = leaf(NotSent { placement: PlacementId(5), reason: "a \"late\" one".into() });
-    let line = json_line(3, &leaf).unwrap();
+    let line = json_line(&Source::of(3, &leaf)).unwrap();
     let start = "{\"index\":3,\"version\":1,\"kind\":\"not_sent\",\"at\":\"2025-11-24T16:00:00.123Z\",\
         \"node\":null,\"placement\":\"00000000000000000000000005\",\"reason\":\"a \\\"late\\\" one\",\
         \"leaf_hash\":\"";
@@ -59,10 +59,10 @@ fn column_names_are_unique_and_rows_have_a_cell_for_each() {
         reason: Some("lunch".into()),
     };
     let leaf = leaf(action);
-    assert_eq!(csv_row(0, &leaf).unwrap().len(), COLUMNS.len());
+    assert_eq!(csv_row(&Source::of(0, &leaf)).unwrap().len(), COLUMNS.len());
     assert_eq!(cell(&leaf, "reason"), "lunch");
     assert_eq!(cell(&leaf, "index"), "3");
-    assert_eq!(csv_row(0, b"no leaf").ok(), None);
+    assert_eq!(csv_row(&Source::of(0, b"no leaf")).ok(), None);
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn story() -> Story {
     ];
     let told = |(index, (millis, body))| Told {
         index: Some(index),
+        grounds: None,
         record: Record::new(None, body, at(millis)),
     };
     Story {
@@ -188,4 +189,24 @@ fn what_was_recorded_after_the_first_judgement_is_told_apart() {
     let later = page.find("recorded later").unwrap();
     assert!(page.find("prior_express_written").unwrap() < later);
     assert!(page.find("suppression for every seller").unwrap() > later);
+}
+
+#[test]
+fn a_permit_is_told_as_decision_and_intent_with_both_of_its_records() {
+    let mut permit = story();
+    for told in &mut permit.records {
+        if matches!(told.record.body, Body::Decision(_) | Body::Intent(_)) {
+            (told.index, told.grounds) = (Some(41), Some(7));
+        }
+    }
+    let page = write(&permit);
+    for title in
+        ["Judged: may be called (audit records 7 and 41)", "committed (audit records 7 and 41)"]
+    {
+        assert!(page.contains(title), "{page}");
+    }
+    let listed =
+        page.lines().skip_while(|line| !line.starts_with("  audit records")).nth(1).unwrap();
+    assert_eq!(listed.matches("41").count(), 1, "{page}");
+    assert!(listed.trim_start().starts_with("7, "), "{page}");
 }

@@ -26,7 +26,7 @@ pub struct Counts {
     pub records: u64,
     /// By kind.
     pub kinds: BTreeMap<Kind, u64>,
-    /// Decisions that permit.
+    /// Decisions that permit, those in permits too.
     pub permits: u64,
     /// Decisions that defer.
     pub deferrals: u64,
@@ -59,15 +59,21 @@ impl Counts {
         *self.kinds.entry(record.body.kind()).or_default() += 1;
         let (first, last) = self.between.unwrap_or((record.at, record.at));
         self.between = Some((first.min(record.at), last.max(record.at)));
-        if let Body::Decision(decision) = &record.body {
-            match decision.verdict {
-                Verdict::Permit => self.permits += 1,
-                Verdict::Defer => self.deferrals += 1,
-                Verdict::Refuse => self.refusals += 1,
+        let decision = match &record.body {
+            Body::Decision(decision) => decision,
+            Body::Permit(_) => {
+                self.permits += 1;
+                return;
             }
-            for denial in &decision.denied_by {
-                *self.denied_by.entry(denial.rule.clone()).or_default() += 1;
-            }
+            _ => return,
+        };
+        match decision.verdict {
+            Verdict::Permit => self.permits += 1,
+            Verdict::Defer => self.deferrals += 1,
+            Verdict::Refuse => self.refusals += 1,
+        }
+        for denial in &decision.denied_by {
+            *self.denied_by.entry(denial.rule.clone()).or_default() += 1;
         }
     }
 }

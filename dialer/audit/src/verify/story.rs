@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dialer_types::{AttemptId, Disposition, PlacementId, RuleId, SubjectId, UnixMillis};
 
-use super::report::{Counts, Report};
+use super::{
+    Fault,
+    report::{Counts, Report},
+};
 use crate::{
     checkpoint::Checkpoint,
     field::rfc3339,
+    fold,
     record::{Body, Corrected, Decision, Ended, Intent, NotSent, Record, Sent, Token, Verdict},
     tree::Hash,
 };
@@ -143,10 +147,22 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// The next record.
-    pub(super) fn tell(&mut self, record: &Record) -> Result<(), StoryFault> {
+    /// The next record, and what it rests on. A permit is a decision and its intent.
+    pub(super) fn tell(&mut self, record: &Record, grounds: Option<&Record>) -> Result<(), Fault> {
         self.counts.count(record);
-        match &record.body {
+        match grounds {
+            Some(grounds) => {
+                let (decision, intent) = fold::unfold(grounds, record)?;
+                self.told(&decision.body)?;
+                self.told(&intent.body)?;
+            }
+            None => self.told(&record.body)?,
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, body: &Body) -> Result<(), StoryFault> {
+        match body {
             Body::Decision(decision) => self.decided(decision),
             Body::Intent(intent) => self.intended(intent),
             Body::Sent(sent) => self.sent(sent),
@@ -159,7 +175,10 @@ impl Story {
             | Body::Imported(_)
             | Body::Fact(_)
             | Body::Campaign(_)
-            | Body::Rules(_) => Ok(()),
+            | Body::Rules(_)
+            | Body::Grounds(_)
+            // Told as what it stands for.
+            | Body::Permit(_) => Ok(()),
         }
     }
 
@@ -310,12 +329,19 @@ impl Course {
     }
 }
 
-/// Whether a record alone contradicts the promises.
-pub(super) fn lone(record: &Record) -> Result<(), StoryFault> {
-    match &record.body {
-        Body::Decision(decision) => consistent_decision(decision),
-        _ => Ok(()),
+/// Whether a record alone, with what it rests on, contradicts the promises.
+pub(super) fn lone(record: &Record, grounds: Option<&Record>) -> Result<(), Fault> {
+    match (&record.body, grounds) {
+        (Body::Decision(decision), _) => consistent_decision(decision)?,
+        (_, Some(grounds)) => {
+            let (decision, intent) = fold::unfold(grounds, record)?;
+            let mut alone = Story::default();
+            alone.told(&decision.body)?;
+            alone.told(&intent.body)?;
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 /// Whether the evidence of a decision fits its verdict.

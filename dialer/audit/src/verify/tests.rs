@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod parts;
+mod permits;
 mod promises;
 
 const START: i64 = 1_764_000_000_000;
@@ -145,11 +146,24 @@ fn checkpoint(leaves: &[Vec<u8>]) -> String {
 }
 
 fn json(leaves: &[Vec<u8>]) -> Vec<Row> {
-    (0..).zip(leaves).map(|(i, leaf)| Row::Json(export::json_line(i, leaf).unwrap())).collect()
+    (0..).zip(leaves).map(|(i, leaf)| row_of(&Source::of(i, leaf), leaves, false)).collect()
 }
 
 fn csv(leaves: &[Vec<u8>]) -> Vec<Row> {
-    (0..).zip(leaves).map(|(i, leaf)| Row::Csv(export::csv_row(i, leaf).unwrap())).collect()
+    (0..).zip(leaves).map(|(i, leaf)| row_of(&Source::of(i, leaf), leaves, true)).collect()
+}
+
+/// The row of a leaf; a permit's with its grounds out of `log`, wherever they are.
+fn row_of(source: &Source<'_>, log: &[Vec<u8>], csv_row: bool) -> Row {
+    let wanted = canonical::grounds_of(source.leaf);
+    let grounds = log.iter().find(|leaf| Some(leaf_hash(leaf)) == wanted);
+    let grounds = grounds.map(|leaf| canonical::decode(leaf).unwrap());
+    let source = Source { grounds: grounds.as_ref(), ..*source };
+    if csv_row {
+        Row::Csv(export::csv_row(&source).unwrap())
+    } else {
+        Row::Json(export::json_line(&source).unwrap())
+    }
 }
 
 fn check(rows: Vec<Row>, checkpoint: &str) -> Result<Report, Break> {

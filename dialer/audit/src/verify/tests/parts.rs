@@ -4,7 +4,7 @@ use super::*;
 use crate::proof::Survey;
 
 /// The rows of these indexes, as a part of the log writes them.
-fn part(leaves: &[Vec<u8>], indexes: &[usize], csv_rows: bool) -> Vec<Row> {
+pub(super) fn part(leaves: &[Vec<u8>], indexes: &[usize], csv_rows: bool) -> Vec<Row> {
     let mut survey = Survey::default();
     leaves.iter().for_each(|leaf| survey.append(leaf_hash(leaf)));
     let mut prover = survey.into_prover();
@@ -14,19 +14,15 @@ fn part(leaves: &[Vec<u8>], indexes: &[usize], csv_rows: bool) -> Vec<Row> {
         .map(|at| {
             let (index, leaf) = (u64::try_from(*at).unwrap(), &leaves[*at]);
             let path = prover.prove(index).unwrap();
-            if csv_rows {
-                Row::Csv(export::csv_part_row(index, leaf, &path).unwrap())
-            } else {
-                Row::Json(export::json_part_line(index, leaf, &path).unwrap())
-            }
+            row_of(&Source { path: Some(&path), ..Source::of(index, leaf) }, leaves, csv_rows)
         })
         .collect()
 }
 
-fn check_part(rows: &[Row], checkpoint: &str) -> Result<PartReport, Break> {
+pub(super) fn check_part(rows: &[Row], checkpoint: &str) -> Result<PartReport, Break> {
     let mut verifier = PartVerifier::new(checkpoint, &signer().verifier())?;
     rows.iter().try_for_each(|row| verifier.row(row))?;
-    Ok(verifier.finish())
+    verifier.finish()
 }
 
 #[test]
