@@ -24,15 +24,15 @@ const PIECE: usize = 16 * 1024;
 
 /// How it is between a program and its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Weather {
+pub(crate) struct Weather {
     /// The server. Connections to another one are reset when it changes.
-    pub(super) target: SocketAddr,
+    pub(crate) target: SocketAddr,
     /// Everything comes so much later, either way.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
     /// Nothing arrives, and nobody is told.
-    pub(super) hold: bool,
+    pub(crate) hold: bool,
     /// Connections of an earlier number are reset.
-    pub(super) resets: u64,
+    pub(crate) resets: u64,
 }
 
 impl Weather {
@@ -49,9 +49,9 @@ impl Weather {
 
 /// A proxy on loopback. It ends with the process.
 #[derive(Debug, Clone)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
 }
 
@@ -60,7 +60,7 @@ impl Proxy {
     ///
     /// # Errors
     /// If no port is free or no thread can be started.
-    pub(super) fn start(target: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn start(target: SocketAddr) -> anyhow::Result<Self> {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free TCP port")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -77,17 +77,17 @@ impl Proxy {
     }
 
     /// Changes the weather.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Weather)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Weather)) {
         self.weather.send_modify(change);
     }
 
     /// Resets every connection.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.change(|weather| weather.resets += 1);
     }
 
     /// Leads to this server from now on; does nothing where it does so already.
-    pub(super) fn lead_to(&self, target: SocketAddr) {
+    pub(crate) fn lead_to(&self, target: SocketAddr) {
         self.weather.send_if_modified(|weather| {
             let moved = weather.target != target;
             weather.target = target;
@@ -96,7 +96,7 @@ impl Proxy {
     }
 
     /// Nothing is late or held any more.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.change(|weather| {
             weather.delay = Duration::ZERO;
             weather.hold = false;
