@@ -236,11 +236,11 @@ impl<'a> Storm<'a> {
         let Some(ways) = self.network.dialers.get(fault.target) else { return false };
         let late = Duration::from_millis(fault.by.unsigned_abs());
         match kind {
-            Kind::RedisReset => ways.redis.reset(),
+            Kind::RedisReset => ways.reset_redis(),
             Kind::PostgresReset => ways.postgres.reset(),
-            Kind::RedisDelay => ways.redis.change(|weather| weather.delay = late),
+            Kind::RedisDelay => ways.change_redis(|weather| weather.delay = late),
             Kind::PostgresDelay => ways.postgres.change(|weather| weather.delay = late),
-            Kind::RedisHold => ways.redis.change(|weather| weather.hold = true),
+            Kind::RedisHold => ways.change_redis(|weather| weather.hold = true),
             Kind::PostgresHold => ways.postgres.change(|weather| weather.hold = true),
             _ => return false,
         }
@@ -262,8 +262,7 @@ impl<'a> Storm<'a> {
             Kind::ClockStep => self.step_clock(0)?,
             Kind::RedisDelay | Kind::PostgresDelay | Kind::RedisHold | Kind::PostgresHold => {
                 if let Some(ways) = self.network.dialers.get(fault.target) {
-                    ways.redis.clear();
-                    ways.postgres.clear();
+                    ways.clear();
                 }
             }
             Kind::SentinelKill | Kind::SentinelPause => {
