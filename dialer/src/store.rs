@@ -24,7 +24,7 @@ pub mod take;
 pub mod trunk_state;
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -157,6 +157,8 @@ pub struct Stores {
     pub keys: NumberKeys,
     /// Reads of heads under way.
     pub(crate) flights: flights::Flights,
+    /// Batches of the ledger that were numbered.
+    pub(crate) batches: AtomicI64,
     mint: Mutex<Mint>,
 }
 
@@ -174,7 +176,9 @@ impl Stores {
         seed: Mint,
     ) -> Self {
         let flights = flights::Flights::new();
-        Self { pool, redis, clock, gate, metrics, node, keys, flights, mint: Mutex::new(seed) }
+        let batches = AtomicI64::new(0);
+        let mint = Mutex::new(seed);
+        Self { pool, redis, clock, gate, metrics, node, keys, flights, batches, mint }
     }
 
     /// A token nobody has used.

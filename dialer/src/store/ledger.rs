@@ -3,18 +3,22 @@
 //!
 //! Lock order of a transaction: heads in subject order, attempts, contacts; the same as a commit's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use dialer_audit::{Body, Record, canonical};
+use dialer_audit::{Body, Record};
 use dialer_engine::{Denied, Released, Returned, Settlement};
 use dialer_types::{NodeId, PlacementId, SubjectId};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
-    rows::{AuditEntry, RowsError},
+    rows::AuditEntry,
 };
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     StoreError, Stores,
@@ -71,14 +75,18 @@ pub async fn serve(
 impl Stores {
     /// Returns whether it was written.
     async fn write_until_done(&self, batch: &[Item], give_up: &CancellationToken) -> bool {
-        let (mut pause, mut before) = (PAUSE.0, None);
+        let (mut pause, mut number) = (PAUSE.0, None);
         loop {
-            let error = match self.write_after(self.node, batch, &mut before).await {
+            let error = match self.write_numbered(self.node, batch, &mut number).await {
                 Ok(()) => return true,
                 Err(error) => error,
             };
             if !error.is_passing() {
-                return self.write_one_by_one(batch, give_up).await;
+                let [item] = batch else { return self.write_one_by_one(batch, give_up).await };
+                // It is said loudly and left to the reaper.
+                self.metrics.ledger_lost.inc();
+                tracing::error!(%error, item = item.word(), "postgres refuses to write this down");
+                return true;
             }
             tokio::select! {
                 () = give_up.cancelled() => return false,
@@ -87,19 +95,8 @@ impl Stores {
         }
     }
 
-    /// One item of a batch is refused for good: it is said loudly and left to the reaper, and the
-    /// others are written.
+    /// One item of a batch is refused for good: the others are written.
     async fn write_one_by_one(&self, batch: &[Item], give_up: &CancellationToken) -> bool {
-        if let [item] = batch {
-            let refused = self.write(self.node, std::slice::from_ref(item)).await;
-            let Err(error) = refused else { return true };
-            if error.is_passing() {
-                return Box::pin(self.write_until_done(batch, give_up)).await;
-            }
-            self.metrics.ledger_lost.inc();
-            tracing::error!(%error, item = item.word(), "postgres refuses to write this down");
-            return true;
-        }
         for item in batch {
             if !Box::pin(self.write_until_done(std::slice::from_ref(item), give_up)).await {
                 return false;
@@ -114,21 +111,32 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses, is late or not there. Writing the same again is safe.
     pub async fn write(&self, owner: NodeId, batch: &[Item]) -> Result<(), StoreError> {
-        self.write_after(owner, batch, &mut None).await
+        self.write_moves(owner, batch, None).await
     }
 
-    /// Writes a batch that may have been written already by a transaction whose answer never came.
-    /// `before` is kept between the tries of one batch.
+    /// The same for a batch that may be tried again after a commit whose answer never came: it is
+    /// written once. `number` is kept between the tries of one batch.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub async fn write_after(
+    pub async fn write_numbered(
         &self,
         owner: NodeId,
         batch: &[Item],
-        before: &mut Option<Before>,
+        number: &mut Option<Number>,
     ) -> Result<(), StoreError> {
-        let (moved, stale) = self.postgres(self.write_postgres(owner, batch, before)).await?;
+        let next = || Number(self.batches.fetch_add(1, Ordering::AcqRel) + 1);
+        let number = *number.get_or_insert_with(next);
+        self.write_moves(owner, batch, Some(number)).await
+    }
+
+    async fn write_moves(
+        &self,
+        owner: NodeId,
+        batch: &[Item],
+        number: Option<Number>,
+    ) -> Result<(), StoreError> {
+        let (moved, stale) = self.postgres(self.write_postgres(owner, batch, number)).await?;
         // The contacts that were denied on these are judged again: on what Postgres has.
         self.redis(self.redis.forget(&stale)).await.ok();
         // A copy that does not follow is stale: it wastes a judgement and permits nothing.
@@ -142,11 +150,13 @@ impl Stores {
         &self,
         owner: NodeId,
         batch: &[Item],
-        before: &mut Option<Before>,
+        number: Option<Number>,
     ) -> Result<(Vec<Moved>, Vec<SubjectId>), StoreError> {
         let mut tx = self.pool.begin().await?;
         let subjects: Vec<SubjectId> = batch.iter().flat_map(Item::subjects).collect();
-        if self.is_written(&mut tx, batch, before).await? {
+        if let Some(number) = number
+            && !self.mark(&mut tx, number).await?
+        {
             // Where its copies stand nobody knows: they are read anew.
             return Ok((Vec::new(), subjects));
         }
@@ -215,59 +225,33 @@ impl Stores {
     }
 }
 
-/// What was in the audit before the first try of a batch: the largest entry id.
+/// The number of a batch among those of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before(i64);
+pub struct Number(i64);
 
 impl Stores {
-    /// Whether an earlier try of this batch was committed. A batch is one transaction, so any of its
-    /// audit entries shows it. Tries of one node wait for each other, and entries of the batch have
-    /// larger ids than all that were there before its first.
-    async fn is_written(
+    /// Marks the batch as written, in its own transaction; `false`: an earlier try was committed.
+    /// Waits for one that is still under way. Batches of a node are written one after the other, so
+    /// the newest number tells of all.
+    async fn mark(
         &self,
         connection: &mut PgConnection,
-        batch: &[Item],
-        before: &mut Option<Before>,
+        Number(number): Number,
     ) -> Result<bool, StoreError> {
-        let [.., a, b, c, d, e, f, g, h] = self.node.0.to_be_bytes();
-        let last: i64 = sqlx::query_scalar(
-            "SELECT COALESCE((SELECT max(id) FROM audit_entry), 0) FROM pg_advisory_xact_lock($1)",
+        let marked = sqlx::query(
+            "INSERT INTO ledger_mark (node, batch) VALUES ($1, $2)
+             ON CONFLICT (node) DO UPDATE SET batch = excluded.batch
+             WHERE ledger_mark.batch < excluded.batch",
         )
-        .bind(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        .fetch_one(&mut *connection)
+        .bind(Uuid::from_u128(self.node.0))
+        .bind(number)
+        .execute(connection)
         .await?;
-        let Some(Before(first)) = *before else {
-            *before = Some(Before(last));
-            return Ok(false);
-        };
-        let leaves: Vec<Vec<u8>> = batch
-            .iter()
-            .flat_map(Item::records)
-            .map(|record| canonical::encode(record).map_err(RowsError::from))
-            .collect::<Result<_, _>>()?;
-        // A statement of its own: it sees what the lock has waited for.
-        let written: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM audit_entry WHERE id > $1 AND leaf = ANY($2))",
-        )
-        .bind(first)
-        .bind(leaves)
-        .fetch_one(connection)
-        .await?;
-        Ok(written)
+        Ok(marked.rows_affected() == 1)
     }
 }
 
 impl Item {
-    /// The audit records that come with it.
-    fn records(&self) -> &[Record] {
-        match self {
-            Self::Settle(settlement) => std::slice::from_ref(&settlement.record),
-            Self::Deny(denied) => &denied.records,
-            Self::Record(record) => std::slice::from_ref(record),
-            Self::Return(_) | Self::Release(_) => &[],
-        }
-    }
-
     fn subjects(&self) -> Vec<SubjectId> {
         match self {
             Self::Settle(settlement) => settlement.subjects.clone(),
