@@ -6,6 +6,7 @@ pub mod config;
 pub mod heads;
 pub mod numbers;
 pub mod opt_outs;
+pub mod releases;
 pub mod rows;
 pub mod story;
 #[cfg(feature = "testing")]

@@ -12,8 +12,9 @@
 //! with Postgres.
 #![warn(missing_docs)]
 
+mod away;
 mod check;
-mod clock;
+pub mod clock;
 mod cluster;
 mod copies;
 mod error;
@@ -23,9 +24,11 @@ pub mod postgres;
 mod redis;
 mod sentinel;
 
+pub use away::{Store, patiently};
 pub use check::{Figures, LAPSE, RIGHTS};
 pub use error::RedisError;
 pub use messages::CAMPAIGN;
+pub use postgres::PostgresError;
 pub use redis::Redis;
 
 use std::time::Duration;

@@ -1,7 +1,9 @@
 //! What Postgres has to be for anything to rest on it, asked at a start by every process.
 
 use schema::config::StoreUrl;
-use sqlx::{PgPool, Row};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, Row, postgres::PgConnectOptions};
+
+use crate::PATIENCE;
 
 /// Why Postgres cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,18 @@ pub enum PostgresError {
         /// This one.
         ours: i32,
     },
+}
+
+/// Whether it lets somebody in. A pool tries for a while, and does not say then what was in its way.
+///
+/// # Errors
+/// What was.
+pub async fn reach(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    let connection = tokio::time::timeout(PATIENCE, options.connect()).await.map_err(late)??;
+    // It was let in; how it leaves is of no matter.
+    connection.close().await.ok();
+    Ok(())
 }
 
 /// Refuses a server that takes no writes, or whose tables this release does not know.
