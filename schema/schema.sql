@@ -417,6 +417,13 @@ CREATE TABLE public.earlier_contact (
     recorded_at bigint NOT NULL
 );
 
+CREATE TABLE public.ledger_mark (
+    node uuid NOT NULL,
+    batch bigint NOT NULL,
+    CONSTRAINT ledger_mark_batch_check CHECK ((batch > 0))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.licence_event (
     id bigint NOT NULL,
     seller_id uuid NOT NULL,
@@ -828,6 +835,9 @@ ALTER TABLE ONLY public.due
 ALTER TABLE ONLY public.earlier_contact
     ADD CONSTRAINT earlier_contact_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ledger_mark
+    ADD CONSTRAINT ledger_mark_pkey PRIMARY KEY (node);
+
 ALTER TABLE ONLY public.licence_event
     ADD CONSTRAINT licence_event_pkey PRIMARY KEY (id);
 
@@ -1226,6 +1236,8 @@ GRANT SELECT ON TABLE public.deployment TO ringfence_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.due TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.earlier_contact TO ringfence_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ledger_mark TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.licence_event TO ringfence_app;
 

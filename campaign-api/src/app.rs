@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use dialer_audit::Signer;
-use dialer_stores::{Redis, postgres};
+use dialer_stores::{Redis, Store, patiently, postgres};
 use dialer_types::{Mint, UnixMillis};
-use schema::config::Config;
+use schema::{config::Config, releases};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     StartError,
     clock::Clock,
+    http::error::Problem,
     judging::{Judging, LOOK_EVERY},
     metrics::{Metrics, PACK},
+    standing::{ASK_EVERY, Standing, Unfit},
 };
 
 /// How long a request waits for a Postgres connection before it is told to come back.
@@ -38,6 +40,8 @@ pub struct App {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether this process may record and judge.
+    pub standing: Standing,
     /// The gate's judgement.
     pub(crate) judging: Judging,
     mint: Mutex<Mint>,
@@ -68,16 +72,52 @@ impl App {
         redis.check().await.map_err(unfit)?;
         let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)
             .map_err(|error| StartError::Keys(format!("the audit signing key: {error}")))?;
+        let (clock, standing) = (Clock::new(offset), Standing::default());
+        standing.ask(&pool, clock).await.map_err(|reason| StartError::Postgres {
+            place: config.postgres.url.to_string(),
+            reason,
+        })?;
         Ok(Self {
             pool,
             redis,
             keys: config.keys.numbers.clone(),
             verifier: signer.verifier().to_string(),
-            clock: Clock::new(offset),
+            clock,
+            standing,
             metrics: Metrics::new().map_err(|error| StartError::Keys(error.to_string()))?,
             judging: Judging::load(&config.dialer)?,
             mint: Mutex::new(new_mint()?),
         })
+    }
+
+    /// The same, and waits for stores that are away: `waiting` hears for which.
+    ///
+    /// # Errors
+    /// See [`StartError`]: what no waiting mends.
+    pub async fn start_patiently(
+        config: &Config,
+        waiting: impl Fn(Option<Store>),
+    ) -> Result<Self, StartError> {
+        patiently(StartError::away, waiting, async || Self::start(config).await).await
+    }
+
+    /// Asks Postgres until the end whether this process may record and judge. Logs when that changes.
+    pub async fn watch_standing(&self, stop: CancellationToken) {
+        let mut before = Ok(());
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(ASK_EVERY) => {}
+            }
+            if let Err(error) = self.standing.ask(&self.pool, self.clock).await {
+                tracing::debug!(%error, "Postgres does not tell its time");
+            }
+            let now = self.standing.check(self.clock);
+            if now.is_ok() != before.is_ok() {
+                tell(now);
+            }
+            before = now;
+        }
     }
 
     /// Looks once at the rule packs: a change is in force after two looks, and a faulty one never.
@@ -99,6 +139,14 @@ impl App {
                 () = tokio::time::sleep(LOOK_EVERY) => self.look_at_packs().await,
             }
         }
+    }
+
+    /// Whether this process may record and judge now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn fit(&self) -> Result<(), Problem> {
+        self.standing.check(self.clock).map_err(Problem::unfit)
     }
 
     /// Now.
@@ -123,6 +171,23 @@ impl App {
     }
 }
 
+/// Logs that something may be recorded and judged again, or why it may not any more.
+fn tell(now: Result<(), Unfit>) {
+    match now {
+        Ok(()) => tracing::info!("recording and judging again"),
+        Err(Unfit::Clock(apart)) => tracing::error!(
+            apart_ms = apart.as_millis(),
+            "this process's clock is not Postgres's: nothing is recorded or judged until they agree; see to NTP on both"
+        ),
+        Err(Unfit::Retired(oldest)) => tracing::error!(
+            oldest,
+            ours = schema::VERSION,
+            "a migration has retired this release: start a newer one"
+        ),
+        Err(Unfit::Unasked) => {}
+    }
+}
+
 /// A pool that has reached Postgres once.
 ///
 /// # Errors
@@ -130,10 +195,11 @@ impl App {
 pub async fn connect(config: &Config) -> Result<PgPool, StartError> {
     let failed = |reason| StartError::Postgres { place: config.postgres.url.to_string(), reason };
     let options: PgConnectOptions = config.postgres.url.expose().parse().map_err(failed)?;
+    postgres::reach(&options).await.map_err(failed)?;
     PgPoolOptions::new()
         .max_connections(config.postgres.max_connections)
         .acquire_timeout(PATIENCE)
-        .connect_with(options.application_name("campaign-api"))
+        .connect_with(options.application_name(&releases::application_name(releases::API, "")))
         .await
         .map_err(failed)
 }

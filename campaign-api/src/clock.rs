@@ -19,11 +19,16 @@ impl Clock {
 
     /// Now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
     pub fn now(&self) -> UnixMillis {
+        UnixMillis(self.unmoved().0.saturating_add(self.offset_ms))
+    }
+
+    /// Now, without the offset: what other machines' clocks are compared with.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+    pub fn unmoved(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        UnixMillis(millis.saturating_add(self.offset_ms))
+        UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod consents;
 pub mod contacts;
 pub mod corrections;
 pub mod counts;
+pub mod door;
 pub mod earlier;
 pub mod eligibility;
 pub mod error;
@@ -146,6 +147,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(|| std::future::ready(Problem::not_found("no such address")))
         .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), door::fit))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), auth::require_key))
         .route("/healthz", get(health::healthz))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), measure))

@@ -8,6 +8,7 @@ pub mod http;
 mod import;
 mod judging;
 pub mod metrics;
+pub mod standing;
 pub mod users;
 pub mod words;
 
@@ -35,6 +36,19 @@ pub enum StartError {
         place: String,
         /// Why not.
         reason: sqlx::migrate::MigrateError,
+    },
+    /// The migrations would close what runs.
+    #[error(
+        "migrating retires every release for a schema before {oldest}, and these run: {}; stop them, or \
+         replace them by a release for schema {oldest} or later, or say --retire: then dialers among \
+         them place nothing from the next second on, and nothing more is recorded",
+        .running.join(", ")
+    )]
+    Retires {
+        /// The oldest that may run then.
+        oldest: i32,
+        /// What runs, each by what it calls itself, and from where.
+        running: Vec<String>,
     },
     /// Redis does not answer.
     #[error("Redis at {place}: {reason}")]
@@ -64,4 +78,16 @@ pub enum StartError {
     /// The operating system gives no random bytes, or a key is unusable.
     #[error("{0}")]
     Keys(String),
+}
+
+impl StartError {
+    /// Which store is away, if that is all that is wrong.
+    #[must_use]
+    pub fn away(&self) -> Option<dialer_stores::Store> {
+        match self {
+            Self::Postgres { reason, .. } => dialer_stores::Store::away(reason),
+            Self::Redis { reason, .. } => dialer_stores::Store::away(reason),
+            other => dialer_stores::Store::away(other),
+        }
+    }
 }

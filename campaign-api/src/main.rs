@@ -6,11 +6,14 @@ use campaign_api::{
     StartError,
     app::{self, App},
     clock::Clock,
-    http,
+    http::{self, door::Door},
     users::{self, Role},
 };
 use clap::{Parser, Subcommand};
-use schema::config::{Config, StoreUrl};
+use schema::{
+    config::{Config, StoreUrl},
+    releases,
+};
 use sqlx::{Connection, PgConnection};
 use tokio::{net::TcpListener, signal::unix};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +31,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Applies the migrations, as the owner of the database.
+    /// Applies the migrations, as the owner of the database. Refuses while processes run that they
+    /// would retire.
     Migrate {
+        /// Retire what runs, if the migrations do.
+        #[arg(long)]
+        retire: bool,
         /// postgres://owner:password@host:port/database
         #[arg(long, env = "RINGFENCE_OWNER_URL", hide_env_values = true)]
         owner_url: String,
@@ -74,7 +81,9 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.task {
-        Some(Task::Migrate { owner_url }) => Ok(migrate(&StoreUrl::new(owner_url)).await?),
+        Some(Task::Migrate { retire, owner_url }) => {
+            Ok(migrate(&StoreUrl::new(owner_url), retire).await?)
+        }
         Some(Task::Key { task: KeyTask::Create { name, role } }) => {
             create_key(&Config::load(&arguments.config)?, &name, role).await
         }
@@ -82,11 +91,20 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
 }
 
-async fn migrate(owner: &StoreUrl) -> Result<(), StartError> {
+async fn migrate(owner: &StoreUrl, retire: bool) -> Result<(), StartError> {
     let place = owner.to_string();
     let mut connection = PgConnection::connect(owner.expose())
         .await
         .map_err(|reason| StartError::Postgres { place: place.clone(), reason })?;
+    let failed = |reason| StartError::Postgres { place: place.clone(), reason };
+    let retired = releases::retired_by_migrating(&mut connection).await.map_err(failed)?;
+    let running: Vec<String> =
+        retired.iter().map(|it| format!("{} (at {})", it.name, it.from)).collect();
+    match (running.is_empty(), retire) {
+        (true, _) => {}
+        (false, true) => tracing::warn!(?running, "retired by this migration"),
+        (false, false) => return Err(StartError::Retires { oldest: releases::OLDEST, running }),
+    }
     schema::MIGRATOR
         .run_direct(None, &mut connection, false)
         .await
@@ -109,22 +127,44 @@ async fn create_key(config: &Config, name: &str, role: Role) -> anyhow::Result<(
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    let app = Arc::new(App::start(config).await?);
-    let api = listen(config.api.listen).await?;
-    let admin = listen(config.api.admin).await?;
-    tracing::info!(api = %config.api.listen, admin = %config.api.admin, "answering");
+    let (api, admin) = (listen(config.api.listen).await?, listen(config.api.admin).await?);
+    let (api_door, admin_door) = (Arc::<Door>::default(), Arc::<Door>::default());
     let stop = CancellationToken::new();
-    let signals = until_told_to_stop(stop.clone());
-    let watching = app.watch_packs(stop.clone());
-    let api = axum::serve(api, http::router(Arc::clone(&app)))
+    let api = axum::serve(api, Arc::clone(&api_door).router())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let admin = axum::serve(admin, http::admin_router(Arc::clone(&app)))
-        .with_graceful_shutdown(stop.cancelled_owned());
-    let (signals, api, admin, ()) = tokio::join!(signals, api, admin, watching);
+    let admin = axum::serve(admin, Arc::clone(&admin_door).router())
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let work = async {
+        let done = work(config, &api_door, &admin_door, &stop).await;
+        stop.cancel();
+        done
+    };
+    let signals = until_told_to_stop(stop.clone());
+    let (signals, api, admin, work) = tokio::join!(signals, api, admin, work);
+    work?;
     signals?;
     api?;
     admin?;
     tracing::info!("every request is answered; goodbye");
+    Ok(())
+}
+
+/// Reaches the stores, however long that takes, opens the doors, and watches what has to be watched.
+async fn work(
+    config: &Config,
+    api: &Door,
+    admin: &Door,
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    let waiting = |store| [api, admin].into_iter().for_each(|door| door.wait_for(store));
+    let app = tokio::select! {
+        app = App::start_patiently(config, waiting) => Arc::new(app?),
+        () = stop.cancelled() => return Ok(()),
+    };
+    api.open(http::router(Arc::clone(&app)));
+    admin.open(http::admin_router(Arc::clone(&app)));
+    tracing::info!(api = %config.api.listen, admin = %config.api.admin, "answering");
+    tokio::join!(app.watch_packs(stop.clone()), app.watch_standing(stop.clone()));
     Ok(())
 }
 
@@ -138,6 +178,7 @@ async fn until_told_to_stop(stop: CancellationToken) -> std::io::Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = stop.cancelled() => return Ok(()),
     }
     tracing::info!("told to stop: finishing what is under way");
     stop.cancel();

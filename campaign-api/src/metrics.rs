@@ -2,8 +2,8 @@
 //! two together. Served at `/metrics` of the admin listener.
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector, process_collector::ProcessCollector,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder, core::Collector, process_collector::ProcessCollector,
 };
 
 /// Answers of the API, from a cached read to an import of a large list.
@@ -31,6 +31,10 @@ pub struct Metrics {
     pub opt_outs: IntCounter,
     /// `ringfence_api_postgres_up`.
     pub postgres_up: IntGauge,
+    /// `ringfence_api_clock_apart_seconds`.
+    pub clock_apart: Gauge,
+    /// `ringfence_api_retired`.
+    pub retired: IntGauge,
     /// `ringfence_files_refused{kind}`.
     pub files_refused: IntGaugeVec,
 }
@@ -75,6 +79,14 @@ impl Metrics {
                 "ringfence_api_postgres_up",
                 "1 when Postgres answered within a second, asked at each scrape.",
             )?,
+            clock_apart: Gauge::new(
+                "ringfence_api_clock_apart_seconds",
+                "How far this process's clock is from Postgres's, at least; beyond 0.5 nothing is recorded or judged.",
+            )?,
+            retired: IntGauge::new(
+                "ringfence_api_retired",
+                "1 when a migration has retired this release: nothing is recorded or judged.",
+            )?,
             files_refused: IntGaugeVec::new(
                 Opts::new(
                     "ringfence_files_refused",
@@ -103,6 +115,8 @@ impl Metrics {
             Box::new(self.redis_failures.clone()),
             Box::new(self.opt_outs.clone()),
             Box::new(self.postgres_up.clone()),
+            Box::new(self.clock_apart.clone()),
+            Box::new(self.retired.clone()),
             Box::new(self.files_refused.clone()),
             Box::new(ProcessCollector::for_self()),
         ]

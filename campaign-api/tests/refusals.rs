@@ -46,6 +46,14 @@ async fn stores_that_cannot_be_used_are_refused_with_what_to_do() {
         let said = said(&postgres.app_url(&database), &redis.url());
         assert!(said.contains(unfit.remedy), "{}: {said}", unfit.what);
     }
+    let url = postgres.app_url(&good);
+    for (wrong, why) in [
+        (url.replace("//app:", "//app:wr0ng"), "password authentication failed"),
+        (postgres.app_url("nowhere"), "does not exist"),
+    ] {
+        let told = said(&wrong, &redis.url());
+        assert!(told.contains(why) && !told.contains("wr0ng"), "{told}");
+    }
     postgres.become_standby().unwrap();
     let told = said(&postgres.app_url(&good), &redis.url());
     assert!(told.contains("is a standby, which takes no writes: name the primary"), "{told}");

@@ -49,7 +49,9 @@ async fn text(
 }
 
 async fn ready(State((gate, _)): State<(Gate, Metrics)>) -> (StatusCode, String) {
-    if gate.is_open() {
+    if let Some(store) = gate.waiting() {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {store} is away\n"))
+    } else if gate.is_open() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("closed: {}\n", gate.missing().join(", ")))

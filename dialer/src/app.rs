@@ -8,10 +8,11 @@ use dialer_audit::Signer;
 use dialer_engine::{Engine, Input, Timers};
 use dialer_facts::{lists::Folder, rules::Packs};
 use dialer_judge::{CLOCK_BOUND, PERMIT_LIFE};
+use dialer_policy::Ruleset;
+use dialer_stores::{Store, patiently};
 use dialer_types::{Mint, NodeId, UnixMillis};
 use schema::config::Config;
 use tokio::{
-    net::TcpListener,
     sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
@@ -32,8 +33,8 @@ use crate::{
     rtp,
     scheduler::{Loads, Scheduler},
     store::{
-        PATIENCE, Stores, audit, commits, facts, heads, lease, ledgers, node, partitions, postgres,
-        reap, redis::Redis, reserve, shares, subscribe, trunk_state,
+        PATIENCE, StoreError, Stores, audit, commits, facts, heads, lease, ledgers, node,
+        partitions, postgres, reap, redis::Redis, reserve, shares, subscribe, trunk_state,
     },
     supply,
     trunks::Shares,
@@ -57,7 +58,6 @@ struct Ground {
     rules_since: UnixMillis,
     sip: UdpSocket,
     rtp: BTreeMap<u16, UdpSocket>,
-    admin: TcpListener,
     metrics: Metrics,
     gate: Gate,
     signer: Signer,
@@ -94,26 +94,16 @@ fn seed() -> Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// Checks everything that can be wrong before a call: stores, clock, packs, addresses.
-async fn prepare(config: Config) -> Result<Ground> {
+/// Checks everything that can be wrong before a call: packs, addresses, stores, clock. Waits for
+/// stores that are away, and says at `/readyz` for which.
+async fn prepare(config: Config, tokens: &Tokens) -> Result<Ground> {
     let (packs, house) = (config.dialer.packs.as_deref(), config.dialer.house.as_deref());
     let packs = Packs::open(packs, house)?;
     let rules = packs.held();
-    let pool = postgres::connect(&config.postgres).await?;
-    postgres::check(&pool, &config.postgres.url).await?;
-    let standby = postgres::check_durable(&pool, &config.postgres.url).await?;
-    let clock = Clock::of_deployment(&pool).await?;
-    let redis = Redis::reach(&config.redis).context("[redis]")?;
-    redis.check().await.with_context(|| format!("cannot use Redis at {}", config.redis))?;
     let metrics = Metrics::new()?;
-    metrics.synchronous_standby.set(i64::from(standby));
     metrics.describe_rules(&rules);
     let gate = Gate::new(metrics.clone());
-    let mut mint = Mint::new(seed()?);
-    let node = NodeId(mint.ulid(clock.now().wall));
-    let keys = config.keys.numbers.clone();
-    let stores =
-        Arc::new(Stores::new(pool, redis, clock, gate.clone(), metrics.clone(), node, keys, mint));
+    let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)?;
     let (sip, granted) = driver::bind(config.dialer.sip)
         .with_context(|| format!("dialer.sip: cannot bind UDP {}", config.dialer.sip))?;
     metrics.receive_buffer.set(gauge_value(granted));
@@ -124,23 +114,59 @@ async fn prepare(config: Config) -> Result<Ground> {
     let admin = admin::bind(config.dialer.admin)
         .await
         .with_context(|| format!("dialer.admin: cannot bind TCP {}", config.dialer.admin))?;
-    let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)?;
+    let serving = admin::serve(admin, gate.clone(), metrics.clone(), tokens.stop.clone());
+    tokens.service.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "health and metrics are not served any more");
+        }
+    });
+    let (stores, rules_since) =
+        patiently(away, |store| gate.wait_for(store), async || reach(&config, &gate, &rules).await)
+            .await?;
+    tracing::info!(
+        node = %stores.node,
+        sip = %config.dialer.sip,
+        admin = %config.dialer.admin,
+        media_ports = rtp.len(),
+        receive_buffer = granted,
+        clock_offset_ms = stores.clock.offset_ms(),
+        rules = %rules.version(),
+        "the dialer is ready"
+    );
+    Ok(Ground { config, stores, packs, rules_since, sip, rtp, metrics, gate, signer })
+}
+
+/// Reaches both stores, finishes what an earlier run of this dialer left, and registers this one.
+/// Also since when the rules are in force.
+async fn reach(config: &Config, gate: &Gate, rules: &Ruleset) -> Result<(Arc<Stores>, UnixMillis)> {
+    let pool = postgres::connect_as(&config.postgres, &config.dialer.name).await?;
+    postgres::check(&pool, &config.postgres.url).await?;
+    let standby = postgres::check_durable(&pool, &config.postgres.url).await?;
+    let clock = Clock::of_deployment(&pool).await?;
+    let redis = Redis::reach(&config.redis).context("[redis]")?;
+    redis.check().await.with_context(|| format!("cannot use Redis at {}", config.redis))?;
+    let metrics = gate.metrics().clone();
+    metrics.synchronous_standby.set(i64::from(standby));
+    let mut mint = Mint::new(seed()?);
+    let node = NodeId(mint.ulid(clock.now().wall));
+    let keys = config.keys.numbers.clone();
+    let stores = Arc::new(Stores::new(pool, redis, clock, gate.clone(), metrics, node, keys, mint));
     for older in stores.older_incarnations(&config.dialer.name).await? {
         stores.reap(older).await.context("finishing what an earlier run left")?;
     }
     stores.register(&config.dialer.name).await?;
     let rules_since = stores.rules_in_force(rules.version()).await?;
-    tracing::info!(
-        node = %node,
-        sip = %config.dialer.sip,
-        admin = %config.dialer.admin,
-        media_ports = rtp.len(),
-        receive_buffer = granted,
-        clock_offset_ms = clock.offset_ms(),
-        rules = %rules.version(),
-        "the dialer is ready"
-    );
-    Ok(Ground { config, stores, packs, rules_since, sip, rtp, admin, metrics, gate, signer })
+    Ok((stores, rules_since))
+}
+
+/// Which store is away, if that is all that is wrong.
+fn away(error: &anyhow::Error) -> Option<Store> {
+    let late = |it: &(dyn std::error::Error + 'static)| {
+        matches!(it.downcast_ref(), Some(StoreError::Late))
+            || matches!(it.downcast_ref(), Some(node::NodeError::Store(StoreError::Late)))
+    };
+    let late = || error.chain().any(late);
+    Store::away(error.as_ref()).or_else(|| late().then_some(Store::Postgres))
 }
 
 impl Ground {
@@ -217,16 +243,16 @@ fn outbox(
     (outbox, queues)
 }
 
-/// Starts everything.
+/// Starts everything. Waits for stores that are away; whoever is told to stop meanwhile drops it.
 ///
 /// # Errors
 /// What is missing or wrong, and where. Nothing runs then.
 pub async fn start(config: Config) -> Result<App> {
-    let ground = prepare(config).await?;
+    let app_tokens = Tokens::default();
+    let ground = prepare(config, &app_tokens).await?;
     let (inbox, inputs) = inbox();
     let (loads, shares) = (Loads::default(), Shares::default());
     let campaigns = Arc::<ArcSwap<Campaigns>>::default();
-    let app_tokens = Tokens::default();
     let engine = ground.engine()?;
     let mut ground = ground;
     let sockets = std::mem::take(&mut ground.rtp);
@@ -338,12 +364,6 @@ fn service(
     tasks.spawn(audit::serve(stores(), ground.signer, origin, stop()));
     let watching = packs::watch(ground.packs, ground.rules_since, stores(), inbox.clone(), stop());
     tasks.spawn(watching);
-    let serving = admin::serve(ground.admin, ground.gate, ground.metrics, stop());
-    tasks.spawn(async move {
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "health and metrics are not served any more");
-        }
-    });
 }
 
 async fn forget(stores: Arc<Stores>, mut queue: mpsc::Receiver<Vec<dialer_types::SubjectId>>) {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use dialer_stores::clock::{NODE_BOUND, apart};
 use dialer_types::{Now, UnixMillis};
 use sqlx::{PgPool, Row};
 
@@ -56,22 +57,6 @@ impl Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         Now { wall: UnixMillis(wall.saturating_add(self.offset_ms)), mono: Instant::now() }
-    }
-}
-
-/// How far this node's clock and Postgres's may be apart, as far as can be known: half of what any
-/// two nodes may be ([`dialer_judge::CLOCK_BOUND`]).
-pub const NODE_BOUND: Duration = Duration::from_millis(500);
-
-/// How far a clock that was read between two looks at ours is from ours, at least.
-#[must_use]
-pub fn apart(theirs: UnixMillis, before: UnixMillis, after: UnixMillis) -> Duration {
-    if theirs < before {
-        before.since(theirs)
-    } else if theirs > after {
-        theirs.since(after)
-    } else {
-        Duration::ZERO
     }
 }
 

@@ -3,10 +3,12 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
+
+use dialer_stores::Store;
 
 use crate::metrics::{Metrics, gauge_value};
 
@@ -59,6 +61,8 @@ struct Inner {
     ledger: AtomicUsize,
     /// The process stops: nothing new is taken.
     draining: AtomicBool,
+    /// The store that the start waits for.
+    waiting: Mutex<Option<Store>>,
     metrics: Metrics,
 }
 
@@ -80,10 +84,28 @@ impl Gate {
             met: AtomicU8::new(0),
             ledger: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            waiting: Mutex::new(None),
             metrics,
         }));
         gate.show();
         gate
+    }
+
+    /// The metrics that it keeps.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Says which store the start waits for, if any.
+    pub fn wait_for(&self, store: Option<Store>) {
+        *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+
+    /// Which store the start waits for.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Store> {
+        *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closed for good: the process stops.

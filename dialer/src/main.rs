@@ -77,7 +77,12 @@ async fn run(config: &Path, name: Option<String>, advertise: Option<IpAddr>) -> 
     let config = for_this_process(Config::load(config)?, name, advertise)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let app = app::start(config).await?;
+    let app = tokio::select! {
+        app = app::start(config) => app?,
+        // Nothing has begun that would have to end in order.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let told = tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => true,

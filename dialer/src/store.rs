@@ -22,7 +22,7 @@ pub mod take;
 pub mod trunk_state;
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -168,6 +168,8 @@ pub struct Stores {
     pub(crate) flights: flights::Flights,
     /// Grounds of permits that this process has made durable.
     pub(crate) grounds: dialer_stores::Grounds,
+    /// Batches of the ledger that were numbered.
+    pub(crate) batches: AtomicI64,
     mint: Mutex<Mint>,
 }
 
@@ -186,8 +188,9 @@ impl Stores {
     ) -> Self {
         let flights = flights::Flights::new();
         let grounds = dialer_stores::Grounds::new();
+        let batches = AtomicI64::new(0);
         let mint = Mutex::new(seed);
-        Self { pool, redis, clock, gate, metrics, node, keys, flights, grounds, mint }
+        Self { pool, redis, clock, gate, metrics, node, keys, flights, grounds, batches, mint }
     }
 
     /// A token nobody has used.

@@ -545,19 +545,68 @@ async fn without_a_store_the_gate_closes_and_opens_again_by_itself() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_missing_at_the_start_is_named_with_its_place_and_without_its_password() {
+async fn a_store_that_is_away_at_the_start_is_waited_for_and_named_without_its_password() {
     let mut rig = Rig::new().await;
+    let (redis, postgres) = (rig.redis.port(), rig.postgres.port());
     rig.redis.stop();
-    let config = rig.config();
-    let (ran, said) = dialer(&["run", "--config", text(&config)]);
-    let place = format!("Redis at redis://:***@127.0.0.1:{}", rig.redis.port());
-    assert!(!ran && said.contains(&place), "{said}");
+    let mut running = rig.run();
+    running.wait_for("/readyz", "not ready: Redis is away");
+    assert!(running.get("/healthz").contains("200 OK"), "the process lives");
+    let (said, place) = (running.log(), format!("Redis at redis://:***@127.0.0.1:{redis}"));
+    assert!(said.contains("waiting for a store that is away") && said.contains(&place), "{said}");
+    rig.redis.start_again().unwrap();
+    running.wait_for("/readyz", "200 OK");
+    assert!(running.signal("-TERM"), "{}", running.log());
     rig.postgres.stop(false);
-    let (ran, said) = dialer(&["run", "--config", text(&config)]);
-    let place = format!("127.0.0.1:{}", rig.postgres.port());
-    assert!(!ran && said.contains("cannot use PostgreSQL") && said.contains(&place), "{said}");
+    let mut running = rig.run();
+    running.wait_for("/readyz", "not ready: PostgreSQL is away");
+    let (said, place) = (running.log(), format!("127.0.0.1:{postgres}"));
+    assert!(said.contains("cannot use PostgreSQL") && said.contains(&place), "{said}");
+    // Told to stop, it waits for nobody.
+    let clock = || std::time::UNIX_EPOCH.elapsed().unwrap();
+    let told = clock();
+    assert!(running.signal("-TERM"), "{}", running.log());
+    let took = clock().saturating_sub(told);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let mut running = rig.run();
+    running.wait_for("/readyz", "not ready: PostgreSQL is away");
+    rig.postgres.start_again().unwrap();
+    running.wait_for("/readyz", "200 OK");
+    assert!(running.signal("-TERM"), "{}", running.log());
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_yet_is_waited_for_and_a_configuration_that_is_missing_is_not() {
+    let rig = Rig::new().await;
+    let text_of = fs::read_to_string(rig.config()).unwrap();
+    let nowhere = text_of.replace(&rig.redis.url(), "redis://redis.ringfence.invalid:6379");
+    assert_ne!(nowhere, text_of);
+    fs::write(rig.config(), nowhere).unwrap();
+    let mut running = rig.run();
+    running.wait_for("/readyz", "not ready: Redis is away");
+    assert!(running.signal("-TERM"), "{}", running.log());
     let (ran, said) = dialer(&["run", "--config", "/nowhere/ringfence.toml"]);
     assert!(!ran && said.contains("/nowhere/ringfence.toml"), "{said}");
+}
+
+#[tokio::test]
+async fn a_release_that_a_migration_retires_places_nothing_more() {
+    let mut rig = Rig::new().await;
+    let carrier = Carrier::start(false);
+    rig.campaign(carrier.sip, 6).await;
+    rig.sql("UPDATE campaign SET status = 'paused'").await;
+    let mut running = rig.run();
+    running.wait_for("/readyz", "200 OK");
+    rig.sql("UPDATE schema_version SET version = 1002, oldest = 1001").await;
+    running.wait_for("/readyz", "closed: postgres");
+    rig.sql("UPDATE campaign SET status = 'running'").await;
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!running.get("/readyz").contains("200 OK"), "{}", running.log());
+    }
+    assert_eq!(carrier.invites.load(Ordering::Acquire), 0);
+    assert!(running.log().contains("a migration has retired this release"), "{}", running.log());
+    assert!(running.signal("-TERM"), "{}", running.log());
 }
 
 #[tokio::test]

@@ -46,6 +46,15 @@ async fn stores_that_cannot_be_used_are_refused_with_what_to_do() {
         let said = said(&postgres.app_url(&database), &redis.url());
         assert!(said.contains(unfit.remedy), "{}: {said}", unfit.what);
     }
+    let url = postgres.app_url(&good);
+    for (wrong, why) in [
+        (url.replace("//app:", "//app:wr0ng"), "password authentication failed"),
+        (postgres.app_url("nowhere"), "does not exist"),
+    ] {
+        let told = said(&wrong, &redis.url());
+        assert!(told.contains("cannot use PostgreSQL") && told.contains(why), "{told}");
+        assert!(!told.contains("wr0ng"), "{told}");
+    }
     let empty = postgres.new_database().unwrap();
     let told = said(&postgres.app_url(&empty), &redis.url());
     assert!(told.contains("run: campaign-api migrate"), "{told}");

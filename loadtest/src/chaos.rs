@@ -12,7 +12,7 @@ mod opt_outs;
 mod outcome;
 mod plan;
 mod postgres;
-mod proxy;
+pub(crate) mod proxy;
 mod redises;
 mod storm;
 mod ways;
@@ -186,10 +186,12 @@ pub fn run(args: &Args, stop: &Stop, teller: &mut Teller) -> anyhow::Result<Outc
     let calm_ms = weather.stack.now_ms();
     weather.calm(READY, teller)?;
     let (done, restarted) = (weather.done.clone(), weather.restarted);
+    let troubled = std::mem::take(&mut weather.troubled);
     drop(weather);
     make_up(&api, &told, &opt_outs, &stack, stop, teller)?;
 
-    let ended = Ended { start_ms, calm_ms, end_ms: stack.now_ms(), looks: work.end()? };
+    let looks = work.end()?;
+    let ended = Ended { start_ms, calm_ms, end_ms: stack.now_ms(), looks, troubled };
     let asked = opt_outs.end()?;
     record(&world, &asked)?;
     stack.drain_dialers()?;
@@ -288,6 +290,8 @@ struct Ended {
     calm_ms: i64,
     end_ms: i64,
     looks: Vec<work::Look>,
+    /// When Postgres or the API were hit, or still recovering.
+    troubled: Vec<storm::Trouble>,
 }
 
 impl Ended {
@@ -332,9 +336,8 @@ impl Ended {
             .collect();
         outcome.dialers_that_placed = peers.len();
         outcome.opt_outs = asked.len();
-        let answers = asked.iter().filter_map(|one| Some(one.answered_at? - one.at));
-        outcome.opt_outs_answered = answers.clone().count();
-        outcome.slowest_opt_out_ms = answers.max().unwrap_or(0);
+        outcome.opt_outs_answered = asked.iter().filter(|one| one.answered_at.is_some()).count();
+        [outcome.opt_outs_well, outcome.opt_outs_hit] = opt_outs::spreads(asked, &self.troubled);
         let open = "SELECT count(*) FROM placement p
              WHERE NOT EXISTS (SELECT FROM outcome o WHERE o.placement_id = p.id)";
         outcome.not_settled = stack.sql(open)?.parse().context(open)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loadtest::{
-    carrier, chaos, checker, demo, gate, lists,
+    carrier, chaos, checker, demo, gate, lists, opt_outs,
     stack::{Interrupted, Stop},
     tryout,
 };
@@ -31,6 +31,8 @@ enum Command {
     Check(checker::Args),
     /// Measure the gate: placements judged, reserved, committed and cleared a second
     Gate(gate::Args),
+    /// Measure opt-outs: how long the API takes to answer, and that nothing leaves after it
+    OptOuts(opt_outs::Args),
     /// Measure a national list: its size, its building, its answers
     Lists(lists::Args),
 }
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
         Command::Gate(args) => Stop::on_signals()
             .and_then(|stop| gate::command(&args, &stop))
             .map(|measured| print_out(&measured)),
+        Command::OptOuts(args) => {
+            Stop::on_signals().and_then(|stop| opt_outs::command(&args, &stop))
+        }
         Command::Lists(args) => lists::run(&args).map(|measured| say(&measured)),
         Command::Check(args) => checker::run(&args).map(|report| check_code(&report)),
     };

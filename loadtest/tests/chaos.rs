@@ -31,4 +31,5 @@ fn a_storm_over_three_dialers_breaks_no_promise() {
     let kinds = outcome.faults.len();
     assert!(kinds >= Kind::ALL.len() - 2, "{kinds} kinds of faults: {:?}", outcome.faults);
     assert!(outcome.invites > 1000, "{} INVITEs", outcome.invites);
+    assert!(outcome.opt_outs_well.count >= 100, "{}", outcome.opt_outs_well);
 }

@@ -79,6 +79,7 @@ async fn the_newest_migration_has_written_its_number_into_the_database() {
             .await
             .unwrap();
     assert_eq!(version, schema::VERSION, "schema_version.version");
+    assert_eq!(oldest, schema::releases::OLDEST, "schema_version.oldest");
     assert!(oldest <= schema::VERSION);
 }
 

@@ -4,12 +4,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use dialer_stores::Store;
 use dialer_types::{Say, say};
 use schema::{heads::HeadsError, rows::RowsError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{import::cards::holds_card, words::told};
+use crate::{import::cards::holds_card, standing::Unfit, words::told};
 
 /// What a request gets instead of an answer.
 #[derive(Debug, Clone)]
@@ -135,6 +136,41 @@ impl Problem {
             "Not possible here",
             "the address exists, and not for this method",
         )
+    }
+
+    /// 503: the stores are not reached yet.
+    pub(super) fn not_ready(store: Option<Store>) -> Self {
+        let title = "The API is not ready";
+        let detail = match store {
+            Some(store) => say!("not ready: {store} is away", store),
+            None => "not ready: it is starting".into(),
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", title, detail)
+    }
+
+    /// 503: this process may neither record nor judge.
+    pub(crate) fn unfit(unfit: Unfit) -> Self {
+        let (code, title, detail): (_, _, Say) = match unfit {
+            Unfit::Clock(apart) => (
+                "clock_off",
+                "The clock of the API is off",
+                say!(
+                    "the clock of campaign-api is {ms} ms from Postgres's: nothing is recorded or judged until they agree; see to NTP on both",
+                    ms = apart.as_millis()
+                ),
+            ),
+            Unfit::Retired(oldest) => (
+                "release_retired",
+                "This release of the API is retired",
+                say!(
+                    "a migration has retired this release of campaign-api, which is for schema {ours} (at least {oldest} may run): nothing is recorded or judged; start a newer release",
+                    ours = schema::VERSION,
+                    oldest
+                ),
+            ),
+            Unfit::Unasked => return Self::not_ready(None),
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail)
     }
 
     /// 409 with a code of its own.

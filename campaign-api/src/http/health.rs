@@ -6,7 +6,7 @@ use axum::{Json, extract::State, http::header};
 use serde::Serialize;
 
 use super::error::Problem;
-use crate::app::App;
+use crate::{app::App, standing::Unfit};
 
 /// The answer of `/healthz`.
 #[derive(Debug, Serialize)]
@@ -14,9 +14,11 @@ pub struct Health {
     status: &'static str,
 }
 
-/// Whether Postgres answers. The only endpoint that asks for no key, and it tells nothing else.
+/// Whether Postgres answers, and this process may record and judge. The only endpoint that asks for
+/// no key, and it tells nothing else.
 pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
     sqlx::query("SELECT 1").execute(&app.pool).await?;
+    app.fit()?;
     Ok(Json(Health { status: "ok" }))
 }
 
@@ -29,5 +31,8 @@ pub(super) async fn metrics(
 ) -> ([(header::HeaderName, &'static str); 1], String) {
     let asked = tokio::time::timeout(PATIENCE, sqlx::query("SELECT 1").execute(&app.pool)).await;
     app.metrics.postgres_up.set(i64::from(matches!(asked, Ok(Ok(_)))));
+    app.metrics.clock_apart.set(app.standing.apart(app.clock).as_secs_f64());
+    let retired = matches!(app.standing.check(app.clock), Err(Unfit::Retired(_)));
+    app.metrics.retired.set(i64::from(retired));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.text())
 }

@@ -328,6 +328,8 @@ async fn store(
     room: usize,
 ) -> Result<Stored, Failure> {
     let mut tries = 0;
+    // An import takes minutes, and each batch records consents of this moment.
+    app.fit().map_err(Failure::Store)?;
     let stored = loop {
         tries += 1;
         match batch.store(connection, target, mint, room, app.now()).await {

@@ -66,8 +66,10 @@ pub(crate) struct Known {
     pub(crate) case: Case,
 }
 
-/// A transaction that sees one moment and cannot change anything.
+/// A transaction that sees one moment and cannot change anything, for a judgement: refused to a process
+/// that may not judge.
 pub(crate) async fn snapshot(app: &App) -> Result<Transaction<'static, Postgres>, Problem> {
+    app.fit()?;
     Ok(app.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
 }
 

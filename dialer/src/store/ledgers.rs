@@ -1,10 +1,13 @@
 //! Writing down what happened, in the order it came, many in one transaction, again and again until
 //! Postgres answers. The transaction is [`dialer_stores::write`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-pub use dialer_stores::{Before, Item};
 use dialer_stores::{By, write};
+pub use dialer_stores::{Item, Number};
 use dialer_types::NodeId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -40,14 +43,18 @@ pub async fn serve(
 impl Stores {
     /// Returns whether it was written.
     async fn write_until_done(&self, batch: &[Item], give_up: &CancellationToken) -> bool {
-        let (mut pause, mut before) = (PAUSE.0, None);
+        let (mut pause, mut number) = (PAUSE.0, None);
         loop {
-            let error = match self.write_after(self.node, batch, &mut before).await {
+            let error = match self.write_numbered(self.node, batch, &mut number).await {
                 Ok(()) => return true,
                 Err(error) => error,
             };
             if !error.is_passing() {
-                return self.write_one_by_one(batch, give_up).await;
+                let [item] = batch else { return self.write_one_by_one(batch, give_up).await };
+                // It is said loudly and left to the reaper.
+                self.metrics.ledger_lost.inc();
+                tracing::error!(%error, item = item.word(), "postgres refuses to write this down");
+                return true;
             }
             tokio::select! {
                 () = give_up.cancelled() => return false,
@@ -56,19 +63,8 @@ impl Stores {
         }
     }
 
-    /// One item of a batch is refused for good: it is said loudly and left to the reaper, and the
-    /// others are written.
+    /// One item of a batch is refused for good: the others are written.
     async fn write_one_by_one(&self, batch: &[Item], give_up: &CancellationToken) -> bool {
-        if let [item] = batch {
-            let refused = self.write(self.node, std::slice::from_ref(item)).await;
-            let Err(error) = refused else { return true };
-            if error.is_passing() {
-                return Box::pin(self.write_until_done(batch, give_up)).await;
-            }
-            self.metrics.ledger_lost.inc();
-            tracing::error!(%error, item = item.word(), "postgres refuses to write this down");
-            return true;
-        }
         for item in batch {
             if !Box::pin(self.write_until_done(std::slice::from_ref(item), give_up)).await {
                 return false;
@@ -83,22 +79,33 @@ impl Stores {
     /// # Errors
     /// If Postgres refuses, is late or not there. Writing the same again is safe.
     pub async fn write(&self, owner: NodeId, batch: &[Item]) -> Result<(), StoreError> {
-        self.write_after(owner, batch, &mut None).await
+        self.write_moves(owner, batch, None).await
     }
 
-    /// Writes a batch that may have been written already by a transaction whose answer never came.
-    /// `before` is kept between the tries of one batch.
+    /// The same for a batch that may be tried again after a commit whose answer never came: it is
+    /// written once. `number` is kept between the tries of one batch.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub async fn write_after(
+    pub async fn write_numbered(
         &self,
         owner: NodeId,
         batch: &[Item],
-        before: &mut Option<Before>,
+        number: &mut Option<Number>,
+    ) -> Result<(), StoreError> {
+        let next = || Number(self.batches.fetch_add(1, Ordering::AcqRel) + 1);
+        let number = *number.get_or_insert_with(next);
+        self.write_moves(owner, batch, Some(number)).await
+    }
+
+    async fn write_moves(
+        &self,
+        owner: NodeId,
+        batch: &[Item],
+        number: Option<Number>,
     ) -> Result<(), StoreError> {
         let by = By { node: self.node, owner };
-        let written = async { Ok(write(&self.pool, by, batch, before, || self.token()).await?) };
+        let written = async { Ok(write(&self.pool, by, batch, number, || self.token()).await?) };
         let (moved, stale) = self.postgres(written).await?;
         // The contacts that were denied on these are judged again: on what Postgres has.
         self.redis(self.redis.forget(&stale)).await.ok();

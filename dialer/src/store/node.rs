@@ -14,6 +14,8 @@ use crate::{gate::Need, metrics::gauge_value, trunks::Shares};
 pub const BEAT: Duration = Duration::from_secs(1);
 /// A heartbeat older than this is a dead node's.
 pub const DEAD_AFTER: Duration = Duration::from_secs(15);
+/// How long the mark of a stopped node's ledger is kept.
+const MARK_KEPT: Duration = Duration::from_secs(3600);
 
 /// Why this process may not run.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +149,13 @@ impl Stores {
             .bind(self.clock.now().wall.0)
             .execute(&self.pool)
             .await?;
+        // Not its own yet: one that others took for dead may be writing its last batch again.
+        sqlx::query(
+            "DELETE FROM ledger_mark m USING node n WHERE n.id = m.node AND n.stopped_at < $1",
+        )
+        .bind(self.clock.now().wall.before(MARK_KEPT).0)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 }

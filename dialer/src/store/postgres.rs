@@ -3,8 +3,8 @@
 use std::{str::FromStr, time::Duration};
 
 use dialer_stores::postgres::counted;
-pub use dialer_stores::postgres::{PostgresError, check, check_durable, probe};
-use schema::config;
+pub use dialer_stores::postgres::{PostgresError, check, check_durable, probe, reach};
+use schema::{config, releases};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -18,10 +18,18 @@ use super::PATIENCE;
 /// # Errors
 /// See [`PostgresError`].
 pub async fn connect(settings: &config::Postgres) -> Result<PgPool, PostgresError> {
+    connect_as(settings, "").await
+}
+
+/// The same for a dialer of this name.
+///
+/// # Errors
+/// See [`PostgresError`].
+pub async fn connect_as(settings: &config::Postgres, name: &str) -> Result<PgPool, PostgresError> {
     let unreachable = |reason| PostgresError::Unreachable { url: settings.url.to_string(), reason };
     let options = PgConnectOptions::from_str(settings.url.expose())
         .map_err(unreachable)?
-        .application_name("ringfence-dialer")
+        .application_name(&releases::application_name(releases::DIALER, name))
         .options([
             ("statement_timeout", "10000"),
             ("lock_timeout", "2000"),
@@ -31,6 +39,7 @@ pub async fn connect(settings: &config::Postgres) -> Result<PgPool, PostgresErro
             ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
         ]);
+    reach(&options).await.map_err(unreachable)?;
     counted(PgPoolOptions::new())
         .max_connections(settings.max_connections.max(6))
         .min_connections(2)

@@ -16,10 +16,11 @@ use crate::{
 pub const LAPSE: Duration = Duration::from_hours(7 * 24);
 
 /// All that a user of Redis needs, as `ACL SETUSER name on >password` takes it. `+cluster|slots` and
-/// `+asking` are for a cluster only. Functions run with the rights of whoever calls them.
+/// `+asking` are for a cluster only, `+select` for a URL with the number of a database other than 0.
+/// Functions run with the rights of whoever calls them.
 pub const RIGHTS: &str = "resetchannels &rf:* resetkeys ~rf* -@all +role +info +scan +function|list \
                           +function|load +fcall +mget +set +del +publish +subscribe +ping +time \
-                          +cluster|slots +asking";
+                          +select +cluster|slots +asking";
 
 /// The first Redis with functions.
 const OLDEST: u32 = 7;

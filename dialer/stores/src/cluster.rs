@@ -16,7 +16,7 @@ use schema::config::Place;
 use crate::{
     RedisError,
     clock::mono,
-    node::{ASKING, Door, Node, holder, text},
+    node::{ASKING, Door, Node, Role, holder, text},
 };
 
 /// Slots of a cluster.
@@ -87,7 +87,7 @@ impl Cluster {
         if let Some(node) = nodes.get(place) {
             return Ok(Arc::clone(node));
         }
-        let node = Arc::new(holder(&self.door, place, false)?);
+        let node = Arc::new(holder(&self.door, place, Role::Any)?);
         nodes.insert(place.clone(), Arc::clone(&node));
         Ok(node)
     }

@@ -30,6 +30,9 @@ pub enum RedisError {
          lists"
     )]
     Forbidden(String),
+    /// There is no database of that number.
+    #[error("it refuses the database that redis.url names ({0}): correct its number")]
+    Database(String),
     /// It follows another server.
     #[error("{place} is a {role}, not the primary: name the primary, or its Sentinels")]
     NotMaster {
@@ -37,6 +40,8 @@ pub enum RedisError {
         place: Place,
         /// What it says it is.
         role: String,
+        /// Whether Sentinels named it: then they are about to name another.
+        named: bool,
     },
     /// Fewer than half of the Sentinels answered.
     #[error(
@@ -92,6 +97,13 @@ impl From<redis::RedisError> for RedisError {
         if error.kind() == ErrorKind::AuthenticationFailed {
             return Self::Login(said());
         }
+        // What was said to SELECT comes without its code.
+        if said().contains("refused to switch database") {
+            return match said().contains("no permissions") {
+                true => Self::Forbidden(said()),
+                false => Self::Database(said()),
+            };
+        }
         match error.code() {
             Some("OOM") => Self::OutOfMemory,
             Some("NOAUTH" | "WRONGPASS") => Self::Login(said()),
@@ -126,6 +138,31 @@ impl RedisError {
         matches!(self, Self::Redis(error) if error.to_string().contains(words))
     }
 
+    /// Whether it may do the same a little later: it is not there, says nothing, is loading, is full,
+    /// or changes over to another server. What only somebody can change is no absence.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Late
+            | Self::OutOfMemory
+            | Self::NoMajority { .. }
+            | Self::Contradiction(_)
+            | Self::Uncovered(_) => true,
+            Self::NotMaster { named, .. } => *named,
+            Self::Redis(error) => {
+                // A certificate that is not trusted stays so.
+                let distrust = error.to_string().contains("certificate");
+                let code = error.code().unwrap_or_default();
+                let passing = ["LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"];
+                let passing = passing.iter().chain(&["READONLY", "NOREPLICAS", "MISCONF"]);
+                (self.is_broken() && !distrust)
+                    || passing.into_iter().any(|passing| *passing == code)
+                    || self.says("max number of clients")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether this is about the server as it is set up, which only somebody can change.
     #[must_use]
     pub const fn is_lasting(&self) -> bool {
@@ -133,6 +170,7 @@ impl RedisError {
             self,
             Self::Login(_)
                 | Self::Forbidden(_)
+                | Self::Database(_)
                 | Self::TooOld(_)
                 | Self::NoFunctions
                 | Self::OtherFunctions

@@ -3,15 +3,16 @@
 //!
 //! Lock order of a transaction: heads in subject order, attempts, contacts; the same as a commit's.
 
-use dialer_audit::{Body, Record, canonical};
+use dialer_audit::{Body, Record};
 use dialer_judge::{Denied, Released, Returned, Settlement};
 use dialer_limiter::Token;
 use dialer_types::{NodeId, PlacementId, SubjectId};
 use schema::{
     heads::{Moved, lock_heads, store_heads},
-    rows::{AuditEntry, RowsError},
+    rows::AuditEntry,
 };
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use crate::{
     WriteError,
@@ -45,8 +46,8 @@ pub struct By {
     pub owner: NodeId,
 }
 
-/// Writes a batch in one transaction. `before` is kept between the tries of one batch, which may
-/// have been written by a transaction whose answer never came; `token` gives one nobody has used.
+/// Writes a batch in one transaction. A numbered one is written once, however often it is tried because
+/// the answer to a commit never came; `token` gives one nobody has used.
 /// Gives the heads that moved, which Redis is to follow, and those it is to forget.
 ///
 /// # Errors
@@ -55,12 +56,14 @@ pub async fn write(
     pool: &PgPool,
     by: By,
     batch: &[Item],
-    before: &mut Option<Before>,
+    number: Option<Number>,
     token: impl Fn() -> Token,
 ) -> Result<(Vec<Moved>, Vec<SubjectId>), WriteError> {
     let mut tx = pool.begin().await?;
     let subjects: Vec<SubjectId> = batch.iter().flat_map(Item::subjects).collect();
-    if is_written(&mut tx, by.node, batch, before).await? {
+    if let Some(number) = number
+        && !mark(&mut tx, by.node, number).await?
+    {
         // Where its copies stand nobody knows: they are read anew.
         return Ok((Vec::new(), subjects));
     }
@@ -126,57 +129,31 @@ pub async fn write(
     Ok((moved, stale))
 }
 
-/// What was in the audit before the first try of a batch: the largest entry id.
+/// The number of a batch among those of its node, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before(i64);
+pub struct Number(pub i64);
 
-/// Whether an earlier try of this batch was committed. A batch is one transaction, so any of its
-/// audit entries shows it. Tries of one node wait for each other, and entries of the batch have
-/// larger ids than all that were there before its first.
-async fn is_written(
+/// Marks the batch as written, in its own transaction; `false`: an earlier try was committed. Waits for
+/// one that is still under way. Numbered batches of a node are written one after the other, so the newest
+/// number tells of all.
+async fn mark(
     connection: &mut PgConnection,
     node: NodeId,
-    batch: &[Item],
-    before: &mut Option<Before>,
+    Number(number): Number,
 ) -> Result<bool, WriteError> {
-    let [.., a, b, c, d, e, f, g, h] = node.0.to_be_bytes();
-    let last: i64 = sqlx::query_scalar(
-        "SELECT COALESCE((SELECT max(id) FROM audit_entry), 0) FROM pg_advisory_xact_lock($1)",
+    let marked = sqlx::query(
+        "INSERT INTO ledger_mark (node, batch) VALUES ($1, $2)
+         ON CONFLICT (node) DO UPDATE SET batch = excluded.batch
+         WHERE ledger_mark.batch < excluded.batch",
     )
-    .bind(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
-    .fetch_one(&mut *connection)
+    .bind(Uuid::from_u128(node.0))
+    .bind(number)
+    .execute(connection)
     .await?;
-    let Some(Before(first)) = *before else {
-        *before = Some(Before(last));
-        return Ok(false);
-    };
-    let leaves: Vec<Vec<u8>> = batch
-        .iter()
-        .flat_map(Item::records)
-        .map(|record| canonical::encode(record).map_err(RowsError::from))
-        .collect::<Result<_, _>>()?;
-    // A statement of its own: it sees what the lock has waited for.
-    let written: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM audit_entry WHERE id > $1 AND leaf = ANY($2))",
-    )
-    .bind(first)
-    .bind(leaves)
-    .fetch_one(connection)
-    .await?;
-    Ok(written)
+    Ok(marked.rows_affected() == 1)
 }
 
 impl Item {
-    /// The audit records that come with it.
-    fn records(&self) -> &[Record] {
-        match self {
-            Self::Settle(settlement) => std::slice::from_ref(&settlement.record),
-            Self::Deny(denied) => &denied.records,
-            Self::Record(record) => std::slice::from_ref(record),
-            Self::Return(_) | Self::Release(_) => &[],
-        }
-    }
-
     fn subjects(&self) -> Vec<SubjectId> {
         match self {
             Self::Settle(settlement) => settlement.subjects.clone(),

@@ -15,8 +15,9 @@
 //! with Postgres.
 #![warn(missing_docs)]
 
+mod away;
 mod check;
-mod clock;
+pub mod clock;
 mod cluster;
 mod commit;
 mod copies;
@@ -33,12 +34,14 @@ mod reserve;
 mod sentinel;
 mod settle;
 
+pub use away::{Store, patiently};
 pub use check::{Figures, LAPSE, RIGHTS};
 pub use commit::{Committed, commit, try_no};
 pub use error::{RedisError, WriteError};
 pub use evidence::Grounds;
-pub use ledger::{Before, By, Item, write};
+pub use ledger::{By, Item, Number, write};
 pub use messages::CAMPAIGN;
+pub use postgres::PostgresError;
 pub use redis::Redis;
 pub use reserve::reserve;
 

@@ -66,14 +66,23 @@ impl Door {
     }
 }
 
+/// Whether a server must say that it is a master before it is told anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// No: a node of a cluster sends whoever asks the wrong one on by itself.
+    Any,
+    /// The configuration names it.
+    Master,
+    /// The Sentinels name it.
+    NamedMaster,
+}
+
 /// One server.
 pub(crate) struct Node {
     pub(crate) place: Place,
     client: Client,
     patience: Duration,
-    /// Whether it must say that it is a master before it is told anything. A node of a cluster sends
-    /// whoever asks the wrong one on by itself.
-    role_asked: bool,
+    role: Role,
     held: Mutex<Held>,
     connecting: tokio::sync::Mutex<()>,
     loading: tokio::sync::Mutex<()>,
@@ -96,12 +105,12 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     /// Nothing is connected yet.
-    pub(crate) fn new(place: Place, client: Client, role_asked: bool, patience: Duration) -> Self {
+    pub(crate) fn new(place: Place, client: Client, role: Role, patience: Duration) -> Self {
         Self {
             place,
             client,
             patience,
-            role_asked,
+            role,
             held: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             loading: tokio::sync::Mutex::default(),
@@ -131,7 +140,7 @@ impl Node {
         // The first answers (AUTH, SELECT) have no bound of their own.
         let mut made =
             tokio::time::timeout(self.patience, made).await.map_err(|_| RedisError::Late)??;
-        if self.role_asked {
+        if self.role != Role::Any {
             self.must_be_master(ask(&mut made, &redis::cmd("ROLE")).await?)?;
         }
         Ok(self.held(|held| {
@@ -200,7 +209,8 @@ impl Node {
     }
 
     fn is_a(&self, role: &str) -> RedisError {
-        RedisError::NotMaster { place: self.place.clone(), role: role.to_owned() }
+        let named = self.role == Role::NamedMaster;
+        RedisError::NotMaster { place: self.place.clone(), role: role.to_owned(), named }
     }
 
     /// How often the functions were loaded here; see [`Node::load_functions`].
@@ -274,6 +284,6 @@ pub(crate) fn text(value: Value) -> Option<String> {
 pub(crate) const ASKING: Duration = Duration::from_millis(500);
 
 /// A node that holds copies.
-pub(crate) fn holder(door: &Door, place: &Place, role_asked: bool) -> Result<Node, RedisError> {
-    Ok(Node::new(place.clone(), door.client(place)?, role_asked, PATIENCE))
+pub(crate) fn holder(door: &Door, place: &Place, role: Role) -> Result<Node, RedisError> {
+    Ok(Node::new(place.clone(), door.client(place)?, role, PATIENCE))
 }

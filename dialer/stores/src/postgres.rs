@@ -3,7 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use schema::config::StoreUrl;
-use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgPool, Row,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::PATIENCE;
 
 /// Connections that this process has opened.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
@@ -88,6 +93,18 @@ pub enum PostgresError {
         /// This one.
         ours: i32,
     },
+}
+
+/// Whether it lets somebody in. A pool tries for a while, and does not say then what was in its way.
+///
+/// # Errors
+/// What was.
+pub async fn reach(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    let connection = tokio::time::timeout(PATIENCE, options.connect()).await.map_err(late)??;
+    // It was let in; how it leaves is of no matter.
+    connection.close().await.ok();
+    Ok(())
 }
 
 /// Refuses a server that takes no writes, or whose tables this release does not know.

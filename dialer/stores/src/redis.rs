@@ -15,7 +15,7 @@ use schema::config::{self, Place, RedisWay, StoreUrl};
 use crate::{
     LAPSE, PATIENCE, RedisError,
     cluster::{Cluster, slot_of},
-    node::{Door, Node},
+    node::{Door, Node, Role},
     sentinel::Sentinel,
 };
 
@@ -76,7 +76,7 @@ impl Redis {
             RedisWay::Single(url) => {
                 let (client, place, number) = door.by_url(url)?;
                 database = number;
-                Way::Single(Arc::new(Node::new(place, client, true, PATIENCE)))
+                Way::Single(Arc::new(Node::new(place, client, Role::Master, PATIENCE)))
             }
             RedisWay::Sentinel { sentinels, service, login } => {
                 Way::Sentinel(Sentinel::new(sentinels, service, login, door)?)

@@ -21,7 +21,7 @@ use schema::config::{Login, Place};
 use crate::{
     RedisError,
     clock::mono,
-    node::{ASKING, Door, Node, holder, text},
+    node::{ASKING, Door, Node, Role, holder, text},
 };
 
 /// How long the word of the Sentinels holds. The dialer's probe asks anew before that, so that no
@@ -55,7 +55,7 @@ impl Sentinel {
         let theirs = Door { login: login.clone(), ..door.clone() };
         let sentinels = sentinels
             .iter()
-            .map(|place| Ok(Node::new(place.clone(), theirs.client(place)?, false, ASKING)))
+            .map(|place| Ok(Node::new(place.clone(), theirs.client(place)?, Role::Any, ASKING)))
             .collect::<Result<_, RedisError>>()?;
         let (known, asking, moves) = (Mutex::default(), tokio::sync::Mutex::default(), 0.into());
         Ok(Self { sentinels, service: service.to_owned(), door, known, asking, moves })
@@ -107,7 +107,7 @@ impl Sentinel {
             Some(master) => master,
             None => {
                 tracing::info!(master = %place, service = %self.service, "the Sentinels name a master");
-                let master = Arc::new(holder(&self.door, &place, true)?);
+                let master = Arc::new(holder(&self.door, &place, Role::NamedMaster)?);
                 self.known(|known| known.master = Some(Arc::clone(&master)));
                 self.moves.fetch_add(1, Ordering::AcqRel);
                 master

@@ -168,8 +168,8 @@ async fn a_batch_whose_commit_was_not_answered_is_written_once() {
     let batch = [Item::Record(Box::new(record)), ended];
     let entries = "SELECT count(*) FROM audit_entry";
     let at_first = world.count(entries).await;
-    let mut before = None;
-    world.stores.write_after(world.stores.node, &batch, &mut before).await.unwrap();
+    let mut number = None;
+    world.stores.write_numbered(world.stores.node, &batch, &mut number).await.unwrap();
     assert_eq!(world.count(entries).await, at_first + 2);
     // The contact is taken again before the batch comes again.
     let again = match world.stores.take(placed.campaign, 9).await.unwrap() {
@@ -177,10 +177,39 @@ async fn a_batch_whose_commit_was_not_answered_is_written_once() {
         Take::Unknown(..) => panic!("not taken"),
     };
     assert_eq!(again.len(), 1);
-    world.stores.write_after(world.stores.node, &batch, &mut before).await.unwrap();
+    world.stores.write_numbered(world.stores.node, &batch, &mut number).await.unwrap();
     assert_eq!(world.count(entries).await, at_first + 2);
     assert_eq!(world.count("SELECT count(*) FROM contact WHERE state = 3").await, 1);
     // What comes for the first time is written, whatever it looks like.
-    world.stores.write_after(world.stores.node, &batch[..1], &mut None).await.unwrap();
+    world.stores.write_numbered(world.stores.node, &batch[..1], &mut None).await.unwrap();
     assert_eq!(world.count(entries).await, at_first + 3);
+}
+
+#[tokio::test]
+async fn a_contact_that_was_given_back_and_taken_again_is_not_given_back_twice() {
+    let mut world = World::new().await;
+    let contact = world.contact(None).await;
+    let attempt = AttemptId { contact: contact.id, try_no: 1 };
+    let back = Returned { attempt, campaign: world.campaign, at: NOW, because: "gate_unavailable" };
+    let (batch, mut number) = ([Item::Return(back.clone())], None);
+    world.stores.write_numbered(world.stores.node, &batch, &mut number).await.unwrap();
+    let Take::Done(taken) = world.stores.take(world.campaign, 9).await.unwrap() else {
+        panic!("the lease is not known");
+    };
+    assert_eq!(taken.iter().map(|it| it.attempt).collect::<Vec<_>>(), [attempt]);
+    // The answer of the first try was lost; by now the same node has the contact at the same try.
+    world.stores.write_numbered(world.stores.node, &batch, &mut number).await.unwrap();
+    let leased = "SELECT count(*) FROM contact WHERE state = 3 AND node IS NOT NULL";
+    assert_eq!(world.count(leased).await, 1, "it was taken from under this node");
+    assert_eq!(world.count("SELECT count(*) FROM due").await, 0);
+    // The next batch is another one.
+    let next = [Item::Return(Returned { because: "halted", ..back })];
+    world.stores.write_numbered(world.stores.node, &next, &mut None).await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM due WHERE because = 'halted'").await, 1);
+    // Marks outlive their node for a while: one that others took for dead may be writing still.
+    world.stores.stopped(world.stores.node).await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM ledger_mark").await, 1);
+    world.sql("UPDATE node SET stopped_at = stopped_at - 86400000").await;
+    world.stores.stopped(world.stores.node).await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM ledger_mark").await, 0);
 }

@@ -1,5 +1,8 @@
 //! People who have had enough in the middle of the storm: told to the API, again and again until it
 //! has answered.
+//!
+//! An answer rests on Postgres and on the API itself. While one of them is away nobody can promise
+//! when it comes; at any other time, whatever else fails, it comes soon. So the two are told apart.
 
 use std::{
     sync::{
@@ -12,8 +15,10 @@ use std::{
 
 use anyhow::bail;
 
+use super::storm::Trouble;
 use crate::{
     demo::told::OptOut,
+    spread::Spread,
     stack::{Api, Refusal, clock},
 };
 
@@ -74,6 +79,18 @@ impl OptOuts {
     }
 }
 
+/// How long answers took that came while Postgres and the API were well, and the others.
+pub(super) fn spreads(asked: &[Asked], troubled: &[Trouble]) -> [Spread; 2] {
+    let (mut well, mut hit) = (Vec::new(), Vec::new());
+    for one in asked {
+        let Some(answered_at) = one.answered_at else { continue };
+        let meets = |trouble: &Trouble| trouble.from <= answered_at && one.at <= trouble.to;
+        let kind = if troubled.iter().any(meets) { &mut hit } else { &mut well };
+        kind.push(answered_at - one.at);
+    }
+    [well, hit].map(Spread::of)
+}
+
 fn tell(
     api: &Api,
     opt_out: &OptOut,
@@ -97,5 +114,27 @@ fn tell(
                 _ => thread::sleep(AGAIN),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::Kind;
+
+    #[test]
+    fn an_answer_that_a_trouble_touches_is_told_apart() {
+        let asked = |at, answered_at| Asked { index: 0, at, answered_at };
+        let all = [
+            asked(0, Some(110)),
+            asked(890, Some(1000)),
+            asked(1500, Some(1800)),
+            asked(2000, Some(2900)),
+            asked(2001, Some(2113)),
+            asked(1600, None),
+        ];
+        let [well, hit] = spreads(&all, &[Trouble { kind: Kind::ApiKill, from: 1000, to: 2000 }]);
+        assert_eq!((well.count, well.max_ms), (2, 112));
+        assert_eq!((hit.count, hit.max_ms), (3, 900));
     }
 }

@@ -5,11 +5,18 @@ use serde::Serialize;
 use crate::{
     checker::report::Report,
     report::{Tally, YIELD},
+    spread::Spread,
     view::{Teller, Tone, grouped},
 };
 
 /// The longest time without an INVITE although work was due, seconds.
 const CLOSED_S: f64 = 10.0;
+
+/// The p99 of opt-out answers while Postgres and the API are well, ms. The promise is 150, which
+/// `loadtest opt-outs` measures: here everything shares two processors with what is killed and started
+/// again. An API that waited for a Redis that is away, or for a dialer that is frozen, would need two
+/// seconds and more for more than one answer of a hundred.
+const OPT_OUT_MS: i64 = 1_000;
 
 /// What `--json` writes.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -42,8 +49,10 @@ pub struct Outcome {
     pub opt_outs: usize,
     /// Those of them that it answered.
     pub opt_outs_answered: usize,
-    /// The longest an answer took, milliseconds.
-    pub slowest_opt_out_ms: i64,
+    /// How long answers took while Postgres and the API were well, whatever else was not.
+    pub opt_outs_well: Spread,
+    /// The same of those that a fault of Postgres or of the API touched: nothing bounds these.
+    pub opt_outs_hit: Spread,
     /// Calls that broke a rule, a cap, a window, an opt-out.
     pub violations: usize,
     /// Calls placed twice.
@@ -100,6 +109,12 @@ impl Outcome {
                 faults.push(format!("{count} {what}"));
             }
         }
+        if self.opt_outs_well.p99_ms > OPT_OUT_MS {
+            faults.push(format!(
+                "the p99 of opt-out answers is {} ms, not {OPT_OUT_MS}, though Postgres and the API were well",
+                self.opt_outs_well.p99_ms
+            ));
+        }
         if !self.audit_verified {
             faults.push("the audit does not verify".to_owned());
         }
@@ -127,13 +142,9 @@ impl Outcome {
         let invites = u64::try_from(self.invites).unwrap_or(0);
         let rate = self.invites_per_second;
         row("INVITEs sent", format!("{} ({rate:.1} a second)", grouped(invites)));
-        row(
-            "opt-outs answered",
-            format!(
-                "{} of {}, the slowest after {} ms",
-                self.opt_outs_answered, self.opt_outs, self.slowest_opt_out_ms
-            ),
-        );
+        row("opt-outs answered", format!("{} of {}", self.opt_outs_answered, self.opt_outs));
+        row("  Postgres, API well", self.opt_outs_well.to_string());
+        row("  one of them not", self.opt_outs_hit.to_string());
         row("violations", self.violations.to_string());
         row("duplicates", self.duplicates.to_string());
         row("unaudited INVITEs", self.unaudited.to_string());
@@ -186,7 +197,7 @@ mod tests {
     #[test]
     fn each_promise_that_is_broken_is_a_fault() {
         assert_eq!(good().faults(), Vec::<String>::new());
-        let broken: [fn(&mut Outcome); 10] = [
+        let broken: [fn(&mut Outcome); 11] = [
             |it| it.violations = 1,
             |it| it.duplicates = 1,
             |it| it.unaudited = 1,
@@ -194,6 +205,7 @@ mod tests {
             |it| it.not_settled = 1,
             |it| it.opt_outs_answered = 4,
             |it| it.dialers_that_placed = 2,
+            |it| it.opt_outs_well.p99_ms = 1_001,
             |it| it.audit_verified = false,
             |it| it.lawful_yield = f64::NAN,
             |it| it.longest_closed_seconds = 10.1,

@@ -136,6 +136,18 @@ impl Kind {
         )
     }
 
+    /// Whether an answer of the API may have to wait for its end.
+    pub(super) const fn holds_answers(self) -> bool {
+        matches!(
+            self,
+            Self::PostgresKill
+                | Self::PostgresBackendKill
+                | Self::PostgresPause
+                | Self::ApiKill
+                | Self::ApiPause
+        )
+    }
+
     /// How long it lasts, milliseconds, both included. Outages of a store end before the gate would
     /// have to be closed for ten seconds by them alone.
     const fn lasts(self) -> (u64, u64) {

@@ -1,9 +1,10 @@
 //! TCP proxies of ours between the programs and the stores: connections are reset, what is said
-//! comes late or not at all, and a program can be led to another server.
+//! comes late or not at all. One before a Sentinel has it name our proxies instead of the servers.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -22,36 +23,33 @@ use tokio::{
 /// What is read at once.
 const PIECE: usize = 16 * 1024;
 
+/// What a Sentinel is made to say: for the port of a server that of a proxy. Both have five digits:
+/// they are handed out by the operating system.
+pub(crate) type Names = Arc<Mutex<BTreeMap<u16, u16>>>;
+
 /// How it is between a program and its store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Weather {
-    /// The server. Connections to another one are reset when it changes.
-    pub(super) target: SocketAddr,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Weather {
     /// Everything comes so much later, either way.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
     /// Nothing arrives, and nobody is told.
-    pub(super) hold: bool,
+    pub(crate) hold: bool,
     /// Connections of an earlier number are reset.
-    pub(super) resets: u64,
+    pub(crate) resets: u64,
 }
 
 impl Weather {
-    /// Fair weather on the way to this server.
-    const fn fair(target: SocketAddr) -> Self {
-        Self { target, delay: Duration::ZERO, hold: false, resets: 0 }
-    }
-
     /// Whether a connection made in the weather `before` is reset by this.
-    fn breaks(&self, before: &Self) -> bool {
-        self.target != before.target || self.resets != before.resets
+    const fn breaks(&self, before: &Self) -> bool {
+        self.resets != before.resets
     }
 }
 
 /// A proxy on loopback. It ends with the process.
 #[derive(Debug, Clone)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
 }
 
@@ -60,16 +58,24 @@ impl Proxy {
     ///
     /// # Errors
     /// If no port is free or no thread can be started.
-    pub(super) fn start(target: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn start(target: SocketAddr) -> anyhow::Result<Self> {
+        Self::naming(target, Names::default())
+    }
+
+    /// The same; what the server says has these names in it instead of its own.
+    ///
+    /// # Errors
+    /// If no port is free or no thread can be started.
+    pub(crate) fn naming(target: SocketAddr, names: Names) -> anyhow::Result<Self> {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free TCP port")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (weather, seen) = watch::channel(Weather::fair(target));
+        let (weather, seen) = watch::channel(Weather::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("proxy".to_owned()).spawn(move || {
             LocalSet::new().block_on(&runtime, async move {
                 if let Ok(listener) = TcpListener::from_std(listener) {
-                    accept(&listener, &seen).await;
+                    accept(&listener, target, &names, &seen).await;
                 }
             });
         })?;
@@ -77,26 +83,17 @@ impl Proxy {
     }
 
     /// Changes the weather.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Weather)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Weather)) {
         self.weather.send_modify(change);
     }
 
     /// Resets every connection.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.change(|weather| weather.resets += 1);
     }
 
-    /// Leads to this server from now on; does nothing where it does so already.
-    pub(super) fn lead_to(&self, target: SocketAddr) {
-        self.weather.send_if_modified(|weather| {
-            let moved = weather.target != target;
-            weather.target = target;
-            moved
-        });
-    }
-
     /// Nothing is late or held any more.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.change(|weather| {
             weather.delay = Duration::ZERO;
             weather.hold = false;
@@ -104,26 +101,36 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: &TcpListener, weather: &watch::Receiver<Weather>) {
+async fn accept(
+    listener: &TcpListener,
+    target: SocketAddr,
+    names: &Names,
+    weather: &watch::Receiver<Weather>,
+) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
             // Out of file descriptors, say: later there may be one.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let weather = weather.clone();
+        let (weather, names) = (weather.clone(), Arc::clone(names));
         tokio::task::spawn_local(async move {
             // Whatever ends a connection ends it for both.
-            serve(client, weather).await.ok();
+            serve(client, target, names, weather).await.ok();
         });
     }
 }
 
-async fn serve(client: TcpStream, mut weather: watch::Receiver<Weather>) -> std::io::Result<()> {
+async fn serve(
+    client: TcpStream,
+    target: SocketAddr,
+    names: Names,
+    mut weather: watch::Receiver<Weather>,
+) -> std::io::Result<()> {
     let at_start = *weather.borrow_and_update();
     client.set_nodelay(true)?;
     let server = tokio::select! {
-        server = TcpStream::connect(at_start.target) => server,
+        server = TcpStream::connect(target) => server,
         () = broken(weather.clone(), at_start) => return abort(&client),
     };
     let Ok(server) = server else { return abort(&client) };
@@ -132,8 +139,8 @@ async fn serve(client: TcpStream, mut weather: watch::Receiver<Weather>) -> std:
     let (from_server, to_server) = server.into_split();
     // An end goes one way, an error both.
     tokio::try_join!(
-        carry(from_client, to_server, weather.clone(), at_start),
-        carry(from_server, to_client, weather, at_start),
+        carry(from_client, to_server, Names::default(), weather.clone(), at_start),
+        carry(from_server, to_client, names, weather, at_start),
     )
     .map(|_| ())
 }
@@ -155,11 +162,12 @@ async fn broken(mut weather: watch::Receiver<Weather>, before: Weather) {
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
+    names: Names,
     weather: watch::Receiver<Weather>,
     at_start: Weather,
 ) -> std::io::Result<()> {
     tokio::select! {
-        ended = pass(&mut from, &mut to, weather.clone()) => return ended,
+        ended = pass(&mut from, &mut to, &names, weather.clone()) => return ended,
         () = broken(weather, at_start) => {}
     }
     // A dropped half would say goodbye in order.
@@ -170,6 +178,7 @@ async fn carry(
 async fn pass(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
+    names: &Names,
     mut weather: watch::Receiver<Weather>,
 ) -> std::io::Result<()> {
     let mut piece = vec![0; PIECE];
@@ -185,7 +194,23 @@ async fn pass(
         if length == 0 {
             return to.shutdown().await;
         }
-        to.write_all(piece.get(..length).unwrap_or_default()).await?;
+        let said = piece.get_mut(..length).unwrap_or_default();
+        rename(said, names);
+        to.write_all(said).await?;
+    }
+}
+
+/// Puts names in the place of others where they stand alone on a line, as in `$5\r\n40001\r\n`. An
+/// answer of a Sentinel comes in one piece; a name that two pieces shared would lead past the proxy.
+fn rename(said: &mut [u8], names: &Names) {
+    let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+    for line in said.split_mut(|byte| *byte == b'\n') {
+        let Some((b'\r', line)) = line.split_last_mut() else { continue };
+        let port = std::str::from_utf8(line).ok().and_then(|port| port.parse().ok());
+        let name = port.and_then(|port: u16| names.get(&port)).map(ToString::to_string);
+        if let Some(name) = name.filter(|name| name.len() == line.len()) {
+            line.copy_from_slice(name.as_bytes());
+        }
     }
 }
 
@@ -251,20 +276,31 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_reset_on_demand_and_when_the_server_is_another() {
-        let (one, other) = (server(1), server(2));
-        let proxy = Proxy::start(one).unwrap();
+    fn connections_are_reset_on_demand() {
+        let proxy = Proxy::start(server(1)).unwrap();
         let mut first = connect(&proxy);
         assert_eq!(ask(&mut first).unwrap(), 1);
-        proxy.lead_to(one);
-        assert_eq!(ask(&mut first).unwrap(), 1, "the same server is no change");
         proxy.reset();
         let error = first.read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         let mut second = connect(&proxy);
         assert_eq!(ask(&mut second).unwrap(), 1);
-        proxy.lead_to(other);
-        assert_eq!(second.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
-        assert_eq!(ask(&mut connect(&proxy)).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_sentinel_names_the_proxy_of_a_server() {
+        let names = Names::default();
+        names.lock().unwrap().extend([(40_001, 50_001), (40_002, 9)]);
+        let renamed = |said: &str| {
+            let mut said = said.as_bytes().to_vec();
+            rename(&mut said, &names);
+            String::from_utf8(said).unwrap()
+        };
+        let answer = |port: &str| format!("*2\r\n$9\r\n127.0.0.1\r\n$5\r\n{port}\r\n");
+        assert_eq!(renamed(&answer("40001")), answer("50001"));
+        for other in ["40003", "40002", "140001"] {
+            assert_eq!(renamed(&answer(other)), answer(other));
+        }
+        assert_eq!(renamed("$40001"), "$40001");
     }
 }

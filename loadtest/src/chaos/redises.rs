@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,7 +19,7 @@ pub(super) const SERVERS: usize = 3;
 /// Sentinels, of which two must agree.
 pub(super) const SENTINELS: usize = 3;
 /// What the Sentinels call the primary.
-const SERVICE: &str = "voice";
+pub(super) const SERVICE: &str = "voice";
 /// A server that is silent for so long is down for a Sentinel, milliseconds.
 const DOWN_AFTER_MS: u32 = 1000;
 /// What a frozen server may take from us.
@@ -192,15 +192,10 @@ impl Redises {
         };
         self.sentinels.iter().any(took)
     }
-
-    /// Where the Sentinels are.
-    pub(super) fn sentinel_addresses(&self) -> Vec<SocketAddr> {
-        self.sentinels.iter().map(|one| one.address).collect()
-    }
 }
 
 /// Where the primary is by the word of most of these Sentinels that answer.
-pub(super) fn primary(sentinels: &[SocketAddr]) -> Option<SocketAddr> {
+fn primary(sentinels: &[SocketAddr]) -> Option<SocketAddr> {
     let question = format!("SENTINEL GET-MASTER-ADDR-BY-NAME {SERVICE}");
     let mut words: Vec<SocketAddr> = sentinels
         .iter()
@@ -241,10 +236,4 @@ fn ask(address: SocketAddr, commands: &[&str]) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-/// Loopback, for an address that is not known yet.
-#[must_use]
-pub(super) const fn nowhere() -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9)
 }

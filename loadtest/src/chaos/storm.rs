@@ -29,6 +29,18 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long replicas stay cut off after their failover began: until one of them is primary.
 const CUT_OFF: Duration = Duration::from_secs(2);
 
+/// How long Postgres or the API may take to be themselves again after a fault has ended: recovery,
+/// start, new connections.
+const RECOVERS_MS: i64 = 3_000;
+
+/// When an answer of the API cannot be promised, ms of the deployment's clock, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) kind: Kind,
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
 /// What is still to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -55,6 +67,8 @@ pub(super) struct Storm<'a> {
     victim: Option<usize>,
     /// Faults done, by kind.
     pub(super) done: BTreeMap<Kind, usize>,
+    /// When Postgres or the API were hit.
+    pub(super) troubled: Vec<Trouble>,
     /// How often a program was started again that had ended by itself.
     pub(super) restarted: usize,
 }
@@ -79,6 +93,7 @@ impl<'a> Storm<'a> {
             restarts: BTreeMap::new(),
             victim: None,
             done: BTreeMap::new(),
+            troubled: Vec::new(),
             restarted: 0,
         }
     }
@@ -147,7 +162,12 @@ impl<'a> Storm<'a> {
     fn take(&mut self, step: Step, teller: &mut Teller) -> anyhow::Result<()> {
         match step {
             Step::Begin(fault) => {
+                let from = self.stack.now_ms();
                 let did = self.begin(fault)?;
+                if fault.kind.holds_answers() {
+                    let to = self.stack.now_ms() + RECOVERS_MS;
+                    self.troubled.push(Trouble { kind: fault.kind, from, to });
+                }
                 let at = format!("{:.1} s", self.started.elapsed().as_secs_f64());
                 if !did {
                     teller.step(&at, &format!("{fault}: left out, it is down already"));
@@ -157,7 +177,15 @@ impl<'a> Storm<'a> {
                 *self.done.entry(fault.kind).or_default() += 1;
                 self.later(fault.at + fault.lasts, Step::End(fault));
             }
-            Step::End(fault) => self.end(fault)?,
+            Step::End(fault) => {
+                self.end(fault)?;
+                let to = self.stack.now_ms() + RECOVERS_MS;
+                // Those of one kind follow each other.
+                let of_kind = |trouble: &&mut Trouble| trouble.kind == fault.kind;
+                if let Some(trouble) = self.troubled.iter_mut().rev().find(of_kind) {
+                    trouble.to = to;
+                }
+            }
             Step::Rejoin => self.rejoin(),
         }
         Ok(())
@@ -208,11 +236,11 @@ impl<'a> Storm<'a> {
         let Some(ways) = self.network.dialers.get(fault.target) else { return false };
         let late = Duration::from_millis(fault.by.unsigned_abs());
         match kind {
-            Kind::RedisReset => ways.redis.reset(),
+            Kind::RedisReset => ways.reset_redis(),
             Kind::PostgresReset => ways.postgres.reset(),
-            Kind::RedisDelay => ways.redis.change(|weather| weather.delay = late),
+            Kind::RedisDelay => ways.change_redis(|weather| weather.delay = late),
             Kind::PostgresDelay => ways.postgres.change(|weather| weather.delay = late),
-            Kind::RedisHold => ways.redis.change(|weather| weather.hold = true),
+            Kind::RedisHold => ways.change_redis(|weather| weather.hold = true),
             Kind::PostgresHold => ways.postgres.change(|weather| weather.hold = true),
             _ => return false,
         }
@@ -234,8 +262,7 @@ impl<'a> Storm<'a> {
             Kind::ClockStep => self.step_clock(0)?,
             Kind::RedisDelay | Kind::PostgresDelay | Kind::RedisHold | Kind::PostgresHold => {
                 if let Some(ways) = self.network.dialers.get(fault.target) {
-                    ways.redis.clear();
-                    ways.postgres.clear();
+                    ways.clear();
                 }
             }
             Kind::SentinelKill | Kind::SentinelPause => {

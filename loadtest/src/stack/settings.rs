@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use toml::{Table, Value};
 
-use super::folder::RunFolder;
+use super::{Stack, folder::RunFolder};
 
 /// The prompt that is there when no other is given.
 pub(super) const PROMPT: &str = "demo.wav";
@@ -42,6 +42,32 @@ impl Stores {
     pub fn by_url(postgres: &str, redis: &str) -> Self {
         let redis = Table::from_iter([("url".to_owned(), Value::String(redis.to_owned()))]);
         Self { postgres: postgres.to_owned(), redis }
+    }
+
+    /// The primary that these Sentinels name; the password of the servers goes into a file of the
+    /// stack's folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn by_sentinels(
+        stack: &Stack,
+        postgres: &str,
+        sentinels: &[SocketAddr],
+        service: &str,
+        password: &str,
+    ) -> anyhow::Result<Self> {
+        let file = stack.folder.write_secret("redis-password", password)?;
+        let places = sentinels.iter().map(|place| Value::String(place.to_string())).collect();
+        let (_, redis) = section(
+            "redis",
+            [
+                ("sentinels", Value::Array(places)),
+                ("service", Value::String(service.to_owned())),
+                ("password_file", Value::String(file.display().to_string())),
+            ],
+        );
+        let Value::Table(redis) = redis else { bail!("a section is a table") };
+        Ok(Self { postgres: postgres.to_owned(), redis })
     }
 }
 

@@ -35,10 +35,10 @@ async fn the_rights_that_the_manual_lists_are_enough_and_none_of_them_is_needles
     };
     become_user(RIGHTS);
     all(&url).await.unwrap();
-    let of_a_cluster = ["+cluster|slots", "+asking"];
+    let needed_elsewhere = ["+cluster|slots", "+asking", "+select"];
     let words: Vec<_> = RIGHTS.split_whitespace().collect();
     let given = words.iter().filter(|word| word.starts_with(['+', '~', '&']));
-    for word in given.filter(|word| !of_a_cluster.contains(word)) {
+    for word in given.filter(|word| !needed_elsewhere.contains(word)) {
         let fewer: Vec<_> = words.iter().filter(|other| *other != word).copied().collect();
         become_user(&fewer.join(" "));
         assert!(all(&url).await.is_err(), "{word} is needless");
@@ -56,6 +56,24 @@ async fn the_rights_that_the_manual_lists_are_enough_and_none_of_them_is_needles
         let asked = redis::cmd(command).arg(argument).query_async::<redis::Value>(&mut user).await;
         assert_eq!(asked.unwrap_err().code(), Some("NOPERM"), "{command}");
     }
+}
+
+#[tokio::test]
+async fn a_database_with_a_number_needs_the_right_to_select_it() {
+    let server = PrivateRedis::start().unwrap();
+    let url = format!("redis://ringfence:secret@127.0.0.1:{}/3", server.port());
+    let user = |rights: &str| format!("ACL SETUSER ringfence reset on >secret {rights}");
+    let fewer = RIGHTS.replace(" +select", "");
+    assert_ne!(fewer, RIGHTS);
+    server.ask(&[&user(&fewer)]).unwrap();
+    let error = all(&url).await.unwrap_err();
+    assert!(error.is_lasting() && error.to_string().contains("docs/operations.md"), "{error}");
+    server.ask(&[&user(RIGHTS)]).unwrap();
+    all(&url).await.unwrap();
+    let redis = Redis::new(&url).unwrap();
+    redis.load(&[(SubjectId(7), head(77, 2), true)]).await.unwrap();
+    let keys = server.ask(&["INFO keyspace"]).unwrap();
+    assert!(keys.contains("db3:keys=") && !keys.contains("db0:"), "{keys}");
 }
 
 #[test]
