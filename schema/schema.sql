@@ -46,7 +46,7 @@ CREATE TABLE public.app_user (
     name text NOT NULL,
     role text NOT NULL,
     created_at bigint NOT NULL,
-    CONSTRAINT app_user_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'campaign_manager'::text, 'compliance'::text, 'operator'::text])))
+    CONSTRAINT app_user_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'campaign_manager'::text, 'compliance'::text, 'operator'::text, 'dialer'::text])))
 );
 
 CREATE TABLE public.attempt (
@@ -117,6 +117,8 @@ CREATE TABLE public.campaign (
     ring_timeout_ms integer NOT NULL,
     retry jsonb NOT NULL,
     created_at bigint NOT NULL,
+    dialed_by text DEFAULT 'dialer'::text NOT NULL,
+    CONSTRAINT campaign_dialed_by_check CHECK ((dialed_by = ANY (ARRAY['dialer'::text, 'permits'::text]))),
     CONSTRAINT campaign_max_concurrent_check CHECK ((max_concurrent > 0)),
     CONSTRAINT campaign_max_tries_check CHECK (((max_tries >= 1) AND (max_tries <= 100))),
     CONSTRAINT campaign_milli_cps_check CHECK ((milli_cps > 0)),
@@ -352,7 +354,9 @@ CREATE TABLE public.node (
     ruleset bytea,
     ruleset_since bigint,
     dead_at bigint,
+    kind text DEFAULT 'dialer'::text NOT NULL,
     CONSTRAINT node_check CHECK (((ruleset_since IS NULL) = (ruleset IS NULL))),
+    CONSTRAINT node_kind_check CHECK ((kind = ANY (ARRAY['dialer'::text, 'api'::text]))),
     CONSTRAINT node_ruleset_check CHECK ((octet_length(ruleset) = 32))
 );
 
@@ -430,6 +434,20 @@ CREATE TABLE public.parked (
     cause text NOT NULL,
     rules text[] NOT NULL,
     since bigint NOT NULL
+);
+
+CREATE TABLE public.permit (
+    id uuid NOT NULL,
+    node uuid NOT NULL,
+    user_id uuid NOT NULL,
+    key text NOT NULL,
+    asked bytea NOT NULL,
+    contact_id uuid NOT NULL,
+    duties text DEFAULT '[]'::text NOT NULL,
+    sent_at bigint,
+    said text,
+    close_at bigint,
+    CONSTRAINT permit_asked_check CHECK ((octet_length(asked) = 32))
 );
 
 CREATE TABLE public.person (
@@ -693,6 +711,12 @@ ALTER TABLE ONLY public.outcome
 ALTER TABLE ONLY public.parked
     ADD CONSTRAINT parked_pkey PRIMARY KEY (contact_id);
 
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_user_id_key_key UNIQUE (user_id, key);
+
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_id_key UNIQUE (id);
 
@@ -791,6 +815,8 @@ CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_
 
 CREATE INDEX number_check_event_number_subject_idx ON public.number_check_event USING btree (number_subject);
 
+CREATE INDEX opt_out_at_idx ON public.opt_out USING btree (at);
+
 CREATE INDEX opt_out_xact_idx ON public.opt_out USING btree (xact);
 
 CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
@@ -798,6 +824,10 @@ CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign
 CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
 
 CREATE INDEX parked_since_idx ON public.parked USING btree (since);
+
+CREATE INDEX permit_close_at_idx ON public.permit USING btree (close_at) WHERE (close_at IS NOT NULL);
+
+CREATE INDEX permit_contact_id_idx ON public.permit USING btree (contact_id) WHERE (close_at IS NOT NULL);
 
 CREATE INDEX placement_campaign_id_idx ON public.placement USING btree (campaign_id);
 
@@ -947,6 +977,12 @@ ALTER TABLE ONLY public.outcome
 ALTER TABLE ONLY public.parked
     ADD CONSTRAINT parked_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
 
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.app_user(id);
+
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
@@ -955,9 +991,6 @@ ALTER TABLE ONLY public.person
 
 ALTER TABLE ONLY public.placement
     ADD CONSTRAINT placement_contact_id_try_no_fkey FOREIGN KEY (contact_id, try_no) REFERENCES public.attempt(contact_id, try_no);
-
-ALTER TABLE ONLY public.placement
-    ADD CONSTRAINT placement_trunk_id_fkey FOREIGN KEY (trunk_id) REFERENCES public.trunk(id);
 
 ALTER TABLE ONLY public.prompt_state
     ADD CONSTRAINT prompt_state_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaign(id);
@@ -1042,6 +1075,8 @@ GRANT SELECT,INSERT ON TABLE public.outcome TO ringfence_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked TO ringfence_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.permit TO ringfence_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.person TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.placement TO ringfence_app;
@@ -1067,4 +1102,4 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.wish_event TO ringfence_app;
 
 INSERT INTO public.deployment DEFAULT VALUES;
-INSERT INTO public.schema_version (version, oldest) VALUES (10, 10);
+INSERT INTO public.schema_version (version, oldest) VALUES (11, 10);

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dialer_audit::Signer;
 use dialer_stores::{Redis, postgres};
-use dialer_types::{Mint, UnixMillis};
+use dialer_types::{Mint, NodeId, UnixMillis};
 use schema::config::Config;
 use sqlx::{
     PgPool,
@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     judging::{Judging, LOOK_EVERY},
     metrics::{Metrics, PACK},
+    permits::{self, Permits},
 };
 
 /// How long a request waits for a Postgres connection before it is told to come back.
@@ -40,6 +41,7 @@ pub struct App {
     pub metrics: Metrics,
     /// The gate's judgement.
     pub(crate) judging: Judging,
+    pub(crate) permits: Permits,
     mint: Mutex<Mint>,
 }
 
@@ -68,15 +70,23 @@ impl App {
         redis.check().await.map_err(unfit)?;
         let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)
             .map_err(|error| StartError::Keys(format!("the audit signing key: {error}")))?;
+        let clock = Clock::new(offset);
+        let mut mint = new_mint()?;
+        let [node, closer] = [mint.ulid(clock.now()), mint.ulid(clock.now())].map(NodeId);
+        permits::enter(&pool, node).await.map_err(|reason| StartError::Postgres {
+            place: config.postgres.url.to_string(),
+            reason,
+        })?;
         Ok(Self {
             pool,
             redis,
             keys: config.keys.numbers.clone(),
             verifier: signer.verifier().to_string(),
-            clock: Clock::new(offset),
+            clock,
             metrics: Metrics::new().map_err(|error| StartError::Keys(error.to_string()))?,
             judging: Judging::load(&config.dialer)?,
-            mint: Mutex::new(new_mint()?),
+            permits: Permits::new(node, closer),
+            mint: Mutex::new(mint),
         })
     }
 
@@ -99,6 +109,12 @@ impl App {
                 () = tokio::time::sleep(LOOK_EVERY) => self.look_at_packs().await,
             }
         }
+    }
+
+    /// Keeps permits in order until the end: the heartbeat, what could not be written, what nobody told
+    /// of in time.
+    pub async fn keep_permits(&self, stop: CancellationToken) {
+        permits::serve(self, stop).await;
     }
 
     /// Now.

@@ -48,7 +48,7 @@ enum KeyTask {
         /// Whose key it is.
         #[arg(long)]
         name: String,
-        /// admin, campaign_manager, compliance or operator.
+        /// admin, campaign_manager, compliance, operator or dialer.
         #[arg(long)]
         role: Role,
     },
@@ -110,11 +110,19 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let signals = until_told_to_stop(stop.clone());
     let watching = app.watch_packs(stop.clone());
+    let over = CancellationToken::new();
+    let permits = app.keep_permits(over.clone());
     let api = axum::serve(api, http::router(Arc::clone(&app)))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let admin = axum::serve(admin, http::admin_router(Arc::clone(&app)))
         .with_graceful_shutdown(stop.cancelled_owned());
-    let (signals, api, admin, ()) = tokio::join!(signals, api, admin, watching);
+    // Permits end last: a request that is being answered may be one for a permit.
+    let serving = async {
+        let served = tokio::join!(signals, api, admin, watching);
+        over.cancel();
+        served
+    };
+    let ((signals, api, admin, ()), ()) = tokio::join!(serving, permits);
     signals?;
     api?;
     admin?;

@@ -25,6 +25,7 @@ mod error;
 mod ledger;
 mod messages;
 mod node;
+mod open;
 pub mod postgres;
 mod redis;
 mod release;
@@ -37,6 +38,7 @@ pub use commit::{Committed, commit, try_no};
 pub use error::{RedisError, WriteError};
 pub use ledger::{Before, By, Item, write};
 pub use messages::CAMPAIGN;
+pub use open::{Open, open_of_nodes, placed};
 pub use redis::Redis;
 pub use reserve::reserve;
 
