@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dialer_audit::Signer;
 use dialer_stores::{Redis, Store, patiently, postgres};
-use dialer_types::{Mint, UnixMillis};
+use dialer_types::{Mint, NodeId, UnixMillis};
 use schema::{config::Config, releases};
 use sqlx::{
     PgPool,
@@ -19,6 +19,7 @@ use crate::{
     http::error::Problem,
     judging::{Judging, LOOK_EVERY},
     metrics::{Metrics, PACK},
+    permits::{self, Permits},
     standing::{ASK_EVERY, Standing, Unfit},
 };
 
@@ -44,6 +45,7 @@ pub struct App {
     pub standing: Standing,
     /// The gate's judgement.
     pub(crate) judging: Judging,
+    pub(crate) permits: Permits,
     mint: Mutex<Mint>,
 }
 
@@ -73,7 +75,13 @@ impl App {
         let signer = Signer::from_seed(&config.keys.audit_name, &config.keys.audit_signing)
             .map_err(|error| StartError::Keys(format!("the audit signing key: {error}")))?;
         let (clock, standing) = (Clock::new(offset), Standing::default());
-        standing.ask(&pool, clock).await.map_err(|reason| StartError::Postgres {
+        let mut mint = new_mint()?;
+        let [node, closer] = [mint.ulid(clock.now()), mint.ulid(clock.now())].map(NodeId);
+        let asked = async {
+            standing.ask(&pool, clock).await?;
+            permits::enter(&pool, node).await
+        };
+        asked.await.map_err(|reason| StartError::Postgres {
             place: config.postgres.url.to_string(),
             reason,
         })?;
@@ -86,7 +94,8 @@ impl App {
             standing,
             metrics: Metrics::new().map_err(|error| StartError::Keys(error.to_string()))?,
             judging: Judging::load(&config.dialer)?,
-            mint: Mutex::new(new_mint()?),
+            permits: Permits::new(node, closer),
+            mint: Mutex::new(mint),
         })
     }
 
@@ -139,6 +148,12 @@ impl App {
                 () = tokio::time::sleep(LOOK_EVERY) => self.look_at_packs().await,
             }
         }
+    }
+
+    /// Keeps permits in order until the end: the heartbeat, what could not be written, what nobody told
+    /// of in time.
+    pub async fn keep_permits(&self, stop: CancellationToken) {
+        permits::serve(self, stop).await;
     }
 
     /// Whether this process may record and judge now.
@@ -196,7 +211,7 @@ pub async fn connect(config: &Config) -> Result<PgPool, StartError> {
     let failed = |reason| StartError::Postgres { place: config.postgres.url.to_string(), reason };
     let options: PgConnectOptions = config.postgres.url.expose().parse().map_err(failed)?;
     postgres::reach(&options).await.map_err(failed)?;
-    PgPoolOptions::new()
+    postgres::counted(PgPoolOptions::new())
         .max_connections(config.postgres.max_connections)
         .acquire_timeout(PATIENCE)
         .connect_with(options.application_name(&releases::application_name(releases::API, "")))

@@ -1,6 +1,6 @@
 //! The only reader of the clocks in this process.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dialer_types::UnixMillis;
 
@@ -17,6 +17,12 @@ impl Clock {
         Self { offset_ms }
     }
 
+    /// The demo's offset, in milliseconds; 0 elsewhere.
+    #[must_use]
+    pub const fn offset_ms(&self) -> i64 {
+        self.offset_ms
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> UnixMillis {
@@ -29,6 +35,18 @@ impl Clock {
     pub fn unmoved(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// How far a clock that was read between two looks at ours is from ours, at least.
+#[must_use]
+pub fn apart(theirs: UnixMillis, before: UnixMillis, after: UnixMillis) -> Duration {
+    if theirs < before {
+        before.since(theirs)
+    } else if theirs > after {
+        theirs.since(after)
+    } else {
+        Duration::ZERO
     }
 }
 

@@ -15,6 +15,7 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod lists;
+pub mod permits;
 pub mod sellers;
 pub mod summary;
 pub mod supplied;
@@ -72,7 +73,10 @@ impl Modify for BearerKey {
 }
 
 fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Document::openapi()).merge(calling()).merge(evidence())
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(calling())
+        .merge(serving())
+        .merge(evidence())
 }
 
 /// What campaign managers and operators set up, and the questions before a call.
@@ -97,6 +101,15 @@ fn calling() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(summary::of_campaign))
         .routes(routes!(summary::forecast::make))
         .routes(routes!(eligibility::ask))
+}
+
+/// The gate for dialers that are not ours.
+fn serving() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(eligibility::check))
+        .routes(routes!(permits::ask))
+        .routes(routes!(permits::show))
+        .routes(routes!(permits::outcome))
 }
 
 /// What people said, what happened, and the proof of it.

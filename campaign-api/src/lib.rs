@@ -8,6 +8,7 @@ pub mod http;
 mod import;
 mod judging;
 pub mod metrics;
+mod permits;
 pub mod standing;
 pub mod users;
 pub mod words;

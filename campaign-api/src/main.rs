@@ -55,7 +55,7 @@ enum KeyTask {
         /// Whose key it is.
         #[arg(long)]
         name: String,
-        /// admin, campaign_manager, compliance or operator.
+        /// admin, campaign_manager, compliance, operator or dialer.
         #[arg(long)]
         role: Role,
     },
@@ -130,17 +130,24 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let (api, admin) = (listen(config.api.listen).await?, listen(config.api.admin).await?);
     let (api_door, admin_door) = (Arc::<Door>::default(), Arc::<Door>::default());
     let stop = CancellationToken::new();
+    let over = CancellationToken::new();
     let api = axum::serve(api, Arc::clone(&api_door).router())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let admin = axum::serve(admin, Arc::clone(&admin_door).router())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let work = async {
-        let done = work(config, &api_door, &admin_door, &stop).await;
+        let done = work(config, &api_door, &admin_door, &stop, &over).await;
         stop.cancel();
         done
     };
     let signals = until_told_to_stop(stop.clone());
-    let (signals, api, admin, work) = tokio::join!(signals, api, admin, work);
+    // Permits end last: a request that is being answered may be one for a permit.
+    let serving = async {
+        let served = tokio::join!(signals, api, admin);
+        over.cancel();
+        served
+    };
+    let ((signals, api, admin), work) = tokio::join!(serving, work);
     work?;
     signals?;
     api?;
@@ -155,6 +162,7 @@ async fn work(
     api: &Door,
     admin: &Door,
     stop: &CancellationToken,
+    over: &CancellationToken,
 ) -> Result<(), StartError> {
     let waiting = |store| [api, admin].into_iter().for_each(|door| door.wait_for(store));
     let app = tokio::select! {
@@ -164,7 +172,11 @@ async fn work(
     api.open(http::router(Arc::clone(&app)));
     admin.open(http::admin_router(Arc::clone(&app)));
     tracing::info!(api = %config.api.listen, admin = %config.api.admin, "answering");
-    tokio::join!(app.watch_packs(stop.clone()), app.watch_standing(stop.clone()));
+    tokio::join!(
+        app.watch_packs(stop.clone()),
+        app.watch_standing(stop.clone()),
+        app.keep_permits(over.clone())
+    );
     Ok(())
 }
 

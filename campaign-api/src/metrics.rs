@@ -37,6 +37,10 @@ pub struct Metrics {
     pub retired: IntGauge,
     /// `ringfence_files_refused{kind}`.
     pub files_refused: IntGaugeVec,
+    /// `ringfence_api_permits_total{result}`.
+    pub permits: IntCounterVec,
+    /// `ringfence_api_permits_closed_total`.
+    pub permits_closed: IntCounter,
 }
 
 impl Metrics {
@@ -94,6 +98,17 @@ impl Metrics {
                 ),
                 &["kind"],
             )?,
+            permits: IntCounterVec::new(
+                Opts::new(
+                    "ringfence_api_permits_total",
+                    "Requests for a permit: permitted, repeated, denied, refused or unavailable.",
+                ),
+                &["result"],
+            )?,
+            permits_closed: IntCounter::new(
+                "ringfence_api_permits_closed_total",
+                "Permits that nobody told the end of: closed as outcome unknown, they count.",
+            )?,
         };
         for collector in metrics.collectors() {
             metrics.registry.register(collector)?;
@@ -101,6 +116,9 @@ impl Metrics {
         metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for result in ["imported", "rejected", "duplicate"] {
             metrics.import_rows.with_label_values(&[result]);
+        }
+        for result in ["permitted", "repeated", "denied", "refused", "unavailable"] {
+            metrics.permits.with_label_values(&[result]);
         }
         metrics.files_refused.with_label_values(&[PACK]);
         Ok(metrics)
@@ -118,6 +136,8 @@ impl Metrics {
             Box::new(self.clock_apart.clone()),
             Box::new(self.retired.clone()),
             Box::new(self.files_refused.clone()),
+            Box::new(self.permits.clone()),
+            Box::new(self.permits_closed.clone()),
             Box::new(ProcessCollector::for_self()),
         ]
     }

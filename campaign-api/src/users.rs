@@ -22,12 +22,14 @@ pub enum Role {
     Compliance,
     /// Trunks.
     Operator,
+    /// Permits and their outcomes: a dialer that is not ours.
+    Dialer,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] =
-        [Self::Admin, Self::CampaignManager, Self::Compliance, Self::Operator];
+    pub const ALL: [Self; 5] =
+        [Self::Admin, Self::CampaignManager, Self::Compliance, Self::Operator, Self::Dialer];
 
     /// The word in the database and on the command line.
     #[must_use]
@@ -37,6 +39,7 @@ impl Role {
             Self::CampaignManager => "campaign_manager",
             Self::Compliance => "compliance",
             Self::Operator => "operator",
+            Self::Dialer => "dialer",
         }
     }
 }

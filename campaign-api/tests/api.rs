@@ -38,6 +38,8 @@ mod outages;
 mod packs;
 #[path = "api/people.rs"]
 mod people;
+#[path = "api/permits.rs"]
+mod permits;
 #[path = "api/refusals.rs"]
 mod refusals;
 #[path = "api/summary.rs"]

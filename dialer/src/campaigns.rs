@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use dialer_engine::{Campaign, Input, RetryRules};
-use dialer_facts::campaign_terms;
-use dialer_types::{CampaignId, CampaignNo, Disposition, SellerId, TrunkId};
+use dialer_engine::{Campaign, Input};
+use dialer_facts::{campaign_terms, retry_rules};
+use dialer_types::{CampaignId, CampaignNo, SellerId, TrunkId};
 use sqlx::{Row, postgres::PgRow};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -37,23 +37,6 @@ pub struct Running {
 /// The running campaigns by id.
 pub type Campaigns = BTreeMap<CampaignId, Running>;
 
-/// The retry rules of `campaign.retry`: disposition to delay in seconds.
-///
-/// # Errors
-/// What is not understood.
-pub fn retry_rules(json: &str) -> Result<RetryRules, String> {
-    let delays: BTreeMap<String, u64> =
-        serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let delays = delays
-        .into_iter()
-        .map(|(word, seconds)| {
-            let disposition: Disposition = word.parse().map_err(|error| format!("{error}"))?;
-            Ok((disposition, Duration::from_secs(seconds)))
-        })
-        .collect::<Result<Vec<_>, String>>()?;
-    Ok(RetryRules::new(delays))
-}
-
 impl Stores {
     /// The running campaigns. One that is not understood is left out and said loudly: what is not
     /// understood is not called for.
@@ -69,7 +52,8 @@ impl Stores {
                           ORDER BY t.priority, t.trunk_id),
                     coalesce((SELECT max(e.id) FROM licence_event e WHERE e.seller_id = a.seller_id
                               AND e.kind = 'withdraw'), 0)
-             FROM campaign a JOIN seller s ON s.id = a.seller_id WHERE a.status = 'running'",
+             FROM campaign a JOIN seller s ON s.id = a.seller_id
+             WHERE a.status = 'running' AND a.dialed_by = 'dialer'",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -236,14 +220,9 @@ impl Stores {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use dialer_engine::RetryRules;
 
-    #[test]
-    fn retry_rules_are_read_by_disposition_and_an_unknown_word_is_named() {
-        assert!(retry_rules(r#"{"busy": 60, "no_answer": 3600}"#).is_ok());
-        assert!(retry_rules(r#"{"bussy": 60}"#).unwrap_err().contains("bussy"));
-        assert!(retry_rules("[]").is_err());
-    }
+    use super::*;
 
     #[test]
     fn a_campaign_is_halted_when_it_runs_no_more_and_when_a_licence_was_withdrawn() {

@@ -117,8 +117,8 @@ pub struct Ending {
 pub struct Placement {
     /// ULID.
     pub id: String,
-    /// By which trunk: ULID.
-    pub trunk: String,
+    /// By which trunk: ULID; null if by a permit, for a dialer that is not ours.
+    pub trunk: Option<String>,
     /// Masked.
     pub number: String,
     /// When it was committed.
@@ -321,7 +321,9 @@ async fn placements(
         if placements.last().is_none_or(|placement| placement.id != id) {
             placements.push(Placement {
                 id,
-                trunk: TrunkId(row.try_get::<Uuid, _>(1)?.as_u128()).to_string(),
+                trunk: Some(TrunkId(row.try_get::<Uuid, _>(1)?.as_u128()))
+                    .filter(|trunk| *trunk != TrunkId::NONE)
+                    .map(|trunk| trunk.to_string()),
                 number: masked(app, row.try_get(2)?)?,
                 at: Time::at(row.try_get(3)?),
                 not_after: Time::at(row.try_get(4)?),

@@ -84,6 +84,12 @@ rights! {
     Why = [CampaignManager, Compliance];
     /// Trunks.
     Trunks = [Operator];
+    /// Permits and their outcomes, with whole numbers.
+    Permits = [Dialer];
+    /// Asking about one person before a permit is asked for.
+    Peek = [CampaignManager, Compliance, Dialer];
+    /// An opt-out that was heard: by whoever may hear one.
+    OptOuts = [CampaignManager, Compliance, Dialer];
 }
 
 /// The caller, who has the right `R`. Put it first among an endpoint's arguments: what a caller may

@@ -57,7 +57,12 @@ pub struct Settings {
     /// What the prompt says: `identity`, `purpose_statement`, `callback_number` ...
     #[serde(default)]
     pub announces: Vec<String>,
+    /// Who calls: `dialer` (ours, by the trunks) or `permits` (a dialer that is not ours, by
+    /// `POST /v1/permits`: without trunks and prompt).
+    #[serde(default = "ours")]
+    pub dialed_by: String,
     /// Name of a WAV file in the dialer's prompt folder.
+    #[serde(default)]
     pub prompt: String,
     /// Decimal number, from 0.001 on.
     pub calls_per_second: f64,
@@ -70,7 +75,7 @@ pub struct Settings {
     /// Disposition to delay in seconds; one that is absent is not tried again.
     #[serde(default)]
     pub retry: BTreeMap<String, i64>,
-    /// Trunks to use: ULIDs. A campaign without one cannot start.
+    /// Trunks to use: ULIDs. A campaign without one cannot start, unless it is dialed by permits.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub trunks: Vec<TrunkId>,
@@ -105,6 +110,15 @@ pub struct Campaigns {
     pub items: Vec<Campaign>,
 }
 
+/// Our own dialers.
+const DIALER: &str = "dialer";
+/// A dialer that is not ours.
+const PERMITS: &str = "permits";
+
+fn ours() -> String {
+    DIALER.to_owned()
+}
+
 fn check(settings: &Settings) -> Result<i64, Problem> {
     let mut faults = Faults::default();
     faults.text("name", &settings.name, 200);
@@ -118,12 +132,23 @@ fn check(settings: &Settings) -> Result<i64, Problem> {
             );
         }
     }
+    let by_permits = settings.dialed_by == PERMITS;
+    if !by_permits && settings.dialed_by != DIALER {
+        faults.add("dialed_by", say!("must be one of {words}", words = "dialer, permits"));
+    }
+    if by_permits && !settings.trunks.is_empty() {
+        faults
+            .add("trunks", "a campaign dialed by permits has none: its owner's dialer has its own");
+    }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if settings.prompt.is_empty()
-        || settings.prompt.len() > 100
-        || settings.prompt.starts_with('.')
-        || !settings.prompt.bytes().all(plain)
-    {
+    let prompt = &settings.prompt;
+    let is_name = prompt.len() <= 100 && !prompt.starts_with('.') && prompt.bytes().all(plain);
+    if by_permits && !prompt.is_empty() {
+        faults
+            .add("prompt", "a campaign dialed by permits has none: its owner's dialer has its own");
+    } else if !by_permits && prompt.is_empty() {
+        faults.add("prompt", "is missing");
+    } else if !by_permits && !is_name {
         faults.add("prompt", "must be a file name of letters, digits, '.', '_' and '-'");
     }
     let milli_cps = milli(&mut faults, "calls_per_second", settings.calls_per_second);
@@ -185,8 +210,8 @@ async fn insert(
 ) -> Result<(), Problem> {
     let made = sqlx::query(
         "INSERT INTO campaign (id, seller_id, name, purpose, technology, caller_id, announces,
-            prompt, milli_cps, max_concurrent, max_tries, ring_timeout_ms, retry, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::jsonb, $14)",
+            prompt, milli_cps, max_concurrent, max_tries, ring_timeout_ms, retry, created_at, dialed_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::jsonb, $14, $15)",
     )
     .bind(Uuid::from_u128(id.0))
     .bind(Uuid::from_u128(settings.seller.0))
@@ -202,6 +227,7 @@ async fn insert(
     .bind(settings.ring_timeout_seconds * 1000)
     .bind(serde_json::to_string(&settings.retry).map_err(Problem::internal)?)
     .bind(now)
+    .bind(&settings.dialed_by)
     .execute(connection)
     .await;
     match made {
@@ -216,7 +242,8 @@ async fn insert(
 const SELECT: &str = "SELECT c.id, c.seller_id, c.name, c.purpose, c.technology, c.caller_id,
     c.announces, c.prompt, c.milli_cps, c.max_concurrent, c.max_tries, c.ring_timeout_ms,
     c.retry::text, c.status, c.created_at,
-    ARRAY(SELECT trunk_id FROM campaign_trunk t WHERE t.campaign_id = c.id ORDER BY priority, trunk_id)
+    ARRAY(SELECT trunk_id FROM campaign_trunk t WHERE t.campaign_id = c.id ORDER BY priority, trunk_id),
+    c.dialed_by
     FROM campaign c WHERE $1::uuid IS NULL OR c.id = $1 ORDER BY c.id DESC";
 
 fn read(row: &PgRow) -> Result<Campaign, Problem> {
@@ -236,6 +263,7 @@ fn read(row: &PgRow) -> Result<Campaign, Problem> {
             technology: Technology::from_code(code(4)?).ok_or_else(|| broken("technology"))?,
             caller_id: row.try_get(5)?,
             announces: row.try_get(6)?,
+            dialed_by: row.try_get(16)?,
             prompt: row.try_get(7)?,
             calls_per_second: per_second(row.try_get(8)?),
             max_concurrent: row.try_get(9)?,
@@ -365,7 +393,7 @@ async fn change(
     let mut transaction = app.pool.begin().await?;
     let row = sqlx::query(
         "SELECT status, seller_id,
-                EXISTS (SELECT FROM campaign_trunk WHERE campaign_id = $1)
+                dialed_by = 'permits' OR EXISTS (SELECT FROM campaign_trunk WHERE campaign_id = $1)
          FROM campaign WHERE id = $1 FOR UPDATE",
     )
     .bind(Uuid::from_u128(id.0))

@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    auth::{May, Why},
+    auth::{May, Peek, Why},
     error::Problem,
-    extract::{Asked, Faults},
+    extract::{Asked, Body, Faults},
     suppressions::person::meant,
     time::Time,
     trunk_health::{Stalled, stalled},
@@ -27,6 +27,7 @@ use crate::{
     judging::{self, Campaign, Case, Known, Opinion, Which},
     words::{language, told},
 };
+pub(crate) use answer::duty_of;
 pub use answer::{Duty, Excepted, Lifted, LocalTime, NumberAnswer, Reason, Standing};
 use answer::{Gap, View};
 
@@ -34,7 +35,7 @@ use answer::{Gap, View};
 const MOST: i64 = 20;
 
 /// About whom: `campaign`, and one of the others.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Question {
@@ -98,14 +99,30 @@ pub(super) async fn ask(
     State(app): State<Arc<App>>,
     Asked(question): Asked<Question>,
 ) -> Result<Json<Eligibility>, Problem> {
+    answered(&app, question).await
+}
+
+/// The same question in a body: no number or id of a person stands in an address that is logged on
+/// the way. A peek before `POST /v1/permits`; it reserves nothing.
+#[utoipa::path(post, path = "/v1/eligibility:check", tag = "eligibility", request_body = Question,
+    responses((status = 200, body = Eligibility), (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn check(
+    _: May<Peek>,
+    State(app): State<Arc<App>>,
+    Body(question): Body<Question>,
+) -> Result<Json<Eligibility>, Problem> {
+    answered(&app, question).await
+}
+
+async fn answered(app: &App, question: Question) -> Result<Json<Eligibility>, Problem> {
     let (id, whom) = question.read()?;
     let lists = app.judging.lists().await?;
     let ruleset = app.judging.ruleset();
-    let mut snapshot = judging::snapshot(&app).await?;
+    let mut snapshot = judging::snapshot(app).await?;
     let now = app.now();
     let campaign = judging::campaign(&mut snapshot, id).await?;
     let stalled = stalled(&mut snapshot, id, &campaign.status, now).await?;
-    let found = whom.find(&app, &mut snapshot, &campaign).await?;
+    let found = whom.find(app, &mut snapshot, &campaign).await?;
     let which = Which { contacts: Some(found), ..Which::default() };
     let known = judging::contacts(&mut snapshot, &app.keys, &lists, &campaign, &which).await?;
     let asked = Asker { campaign: &campaign, ruleset: &ruleset, whom: &whom, now };
@@ -124,7 +141,7 @@ pub(super) async fn ask(
 }
 
 /// Whom a question is about.
-enum Whom {
+pub(super) enum Whom {
     Number(E164),
     Person(String),
     Contact(ContactId),
@@ -151,7 +168,7 @@ impl Question {
 }
 
 impl Whom {
-    async fn find(
+    pub(super) async fn find(
         &self,
         app: &App,
         connection: &mut PgConnection,
@@ -191,7 +208,7 @@ impl Whom {
         rows.iter().map(id).collect()
     }
 
-    fn nobody(&self) -> Say {
+    pub(super) fn nobody(&self) -> Say {
         match self {
             Self::Contact(id) => say!("no contact {id} in this campaign", id),
             Self::Person(_) | Self::Number(_) => {
@@ -199,6 +216,12 @@ impl Whom {
             }
         }
     }
+}
+
+/// Each number of a case that was judged just now, as the question why not tells of it.
+pub(super) fn of_numbers(case: &Case, opinion: &Opinion) -> Vec<NumberAnswer> {
+    let view = |_, _: Option<&Verdict>| View { asked: true, finished: false, gap: None };
+    answer::numbers(case, opinion, view, language())
 }
 
 /// What every answer needs.

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dialer_stores::Store;
+use dialer_stores::{RedisError, Store, WriteError};
 use dialer_types::{Say, say};
 use schema::{heads::HeadsError, rows::RowsError};
 use serde::Serialize;
@@ -20,6 +20,7 @@ pub struct Problem {
     title: &'static str,
     detail: Say,
     faults: Vec<Fault>,
+    retry_after: Option<u32>,
 }
 
 /// One thing that is wrong with a request.
@@ -69,7 +70,8 @@ impl Problem {
         title: &'static str,
         detail: impl Into<Say>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), faults: Vec::new() }
+        let faults = Vec::new();
+        Self { status, code, title, detail: detail.into(), faults, retry_after: None }
     }
 
     /// 422: understood, and not possible as it stands.
@@ -189,6 +191,22 @@ impl Problem {
         )
     }
 
+    /// 503 with a code of its own: nothing was permitted.
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<Say>) -> Self {
+        let title = "Not possible at the moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail).retry_after(1)
+    }
+
+    /// When the same request may be sent again, in seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(u32::try_from(seconds).unwrap_or(u32::MAX)), ..self }
+    }
+
+    /// Whether a store, or this process, cannot serve it now.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// Whether the same request may succeed at once.
     pub(crate) fn is_try_again(&self) -> bool {
         self.code == "try_again"
@@ -247,6 +265,23 @@ pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Sql(error) => error.into(),
+            WriteError::Heads(error) => error.into(),
+            WriteError::Rows(error) => error.into(),
+        }
+    }
+}
+
+impl From<RedisError> for Problem {
+    fn from(error: RedisError) -> Self {
+        tracing::warn!(%error, "Redis is not available");
+        Self::unavailable("redis_unavailable", "Redis is not available: nothing was permitted")
+    }
+}
+
 impl From<RowsError> for Problem {
     fn from(error: RowsError) -> Self {
         match error {
@@ -282,6 +317,9 @@ impl IntoResponse for Problem {
         let text = serde_json::to_string(&body).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (self.status, [(header::CONTENT_TYPE, kind)], text).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    auth::{May, Suppressions},
+    auth::{May, OptOuts},
     error::Problem,
     extract::{Body, Faults, free_text::holds_number},
     sellers::number_of,
@@ -105,7 +105,7 @@ struct Named {
     responses((status = 200, body = Recorded),
         (status = "default", body = super::error::ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn record(
-    _: May<Suppressions>,
+    _: May<OptOuts>,
     State(app): State<Arc<App>>,
     Body(new): Body<NewSuppression>,
 ) -> Result<Json<Recorded>, Problem> {

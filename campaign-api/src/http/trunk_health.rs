@@ -89,7 +89,8 @@ pub(super) async fn stalled(
     }
     let row = sqlx::query(
         "WITH live AS (
-             SELECT id FROM node WHERE stopped_at IS NULL AND heartbeat_at > $2
+             SELECT id FROM node
+             WHERE kind = 'dialer' AND stopped_at IS NULL AND heartbeat_at > $2
          ), seen AS (
              SELECT coalesce(s.open, false) AS open, s.since
              FROM campaign_trunk t CROSS JOIN live
@@ -97,14 +98,19 @@ pub(super) async fn stalled(
              WHERE t.campaign_id = $1
          )
          SELECT EXISTS (SELECT FROM live), EXISTS (SELECT FROM seen WHERE NOT open),
-                (SELECT max(since) FROM seen), (SELECT max(heartbeat_at) FROM node),
+                (SELECT max(since) FROM seen), (SELECT max(heartbeat_at) FROM node WHERE kind = 'dialer'),
                 NOT EXISTS (SELECT FROM live LEFT JOIN prompt_state p
-                            ON p.node = live.id AND p.campaign_id = $1 WHERE p.node IS NULL)",
+                            ON p.node = live.id AND p.campaign_id = $1 WHERE p.node IS NULL),
+                (SELECT a.dialed_by = 'permits' FROM campaign a WHERE a.id = $1)",
     )
     .bind(Uuid::from_u128(campaign.0))
     .bind(now.0.saturating_sub(DEAD_AFTER_MS))
     .fetch_one(&mut *connection)
     .await?;
+    if row.try_get(5)? {
+        // Its owner's dialer has trunks that we know nothing of.
+        return Ok(None);
+    }
     let (live, usable): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     let (since, beat): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
     let silent: bool = row.try_get(4)?;
@@ -191,7 +197,8 @@ pub(super) async fn trunk_health(
 ) -> Result<(BTreeMap<TrunkId, TrunkHealth>, i64), Problem> {
     let fresh = now.0.saturating_sub(DEAD_AFTER_MS);
     let dialers: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM node WHERE stopped_at IS NULL AND heartbeat_at > $1",
+        "SELECT count(*) FROM node
+         WHERE kind = 'dialer' AND stopped_at IS NULL AND heartbeat_at > $1",
     )
     .bind(fresh)
     .fetch_one(&mut *connection)

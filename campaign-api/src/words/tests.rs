@@ -119,7 +119,7 @@ fn after(tokens: &[Token], at: usize, before: &[&str]) -> bool {
 }
 
 /// The functions whose argument becomes a sentence, and which argument.
-const TELLERS: [(&[&str], usize); 11] = [
+const TELLERS: [(&[&str], usize); 13] = [
     (&[".", "add"], 1),
     (&[".", "fault"], 1),
     (&["Fault", ":", ":", "of"], 1),
@@ -128,7 +128,9 @@ const TELLERS: [(&[&str], usize); 11] = [
     (&["Problem", ":", ":", "role"], 0),
     (&["Problem", ":", ":", "not_found"], 0),
     (&["Problem", ":", ":", "conflict"], 1),
+    (&["Problem", ":", ":", "unavailable"], 1),
     (&["Self", ":", ":", "conflict"], 1),
+    (&["Self", ":", ":", "unavailable"], 1),
     (&["Self", ":", ":", "new"], 2),
     (&["Self", ":", ":", "new"], 3),
 ];

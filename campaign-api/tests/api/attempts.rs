@@ -189,7 +189,7 @@ async fn a_campaign_manager_exports_one_campaign_at_a_time() {
 }
 
 /// What the dialer's sequencer does; returns how many leaves there are.
-async fn signed(world: &World) -> usize {
+pub(crate) async fn signed(world: &World) -> usize {
     let mut owner = PgConnection::connect(&world.owner_url).await.unwrap();
     let entries = sqlx::query("SELECT id, leaf FROM audit_entry ORDER BY id")
         .fetch_all(&mut owner)

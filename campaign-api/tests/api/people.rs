@@ -76,6 +76,13 @@ impl People {
         Self { world, seller, lists }
     }
 
+    /// In a world of the test's own, at the time that it is.
+    pub(crate) async fn around(world: World, name: &str) -> Self {
+        let lists = std::env::temp_dir().join(format!("rf-{name}-{}", std::process::id()));
+        let seller = world.seller("one").await;
+        Self { world, seller, lists }
+    }
+
     /// A campaign with everybody in its list.
     pub(crate) async fn campaign(
         &self,

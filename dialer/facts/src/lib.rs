@@ -14,7 +14,7 @@ pub mod lists;
 pub mod rules;
 mod supplied;
 
-pub use campaign::campaign_terms;
+pub use campaign::{campaign_terms, retry_rules};
 pub use contacts::contacts;
 pub use entries::{Standing, entries};
 pub use heads::heads;

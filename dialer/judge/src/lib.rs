@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod abilities;
+mod handover;
 mod known;
 mod ledger;
 mod order;
@@ -17,6 +18,7 @@ mod terms;
 mod walk;
 
 pub use abilities::abilities;
+pub use handover::{Handover, HandoverError, stands_until};
 pub use known::{ContactFacts, Entry, NumberFacts};
 pub use ledger::{Commitment, Denied, Released, Returned, Settlement, Spoken};
 pub use order::{Campaign, Order};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dialer_stores::{By, write};
-pub use dialer_stores::{Item, Number};
+pub use dialer_stores::{Item, Mark};
 use dialer_types::NodeId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -43,9 +43,9 @@ pub async fn serve(
 impl Stores {
     /// Returns whether it was written.
     async fn write_until_done(&self, batch: &[Item], give_up: &CancellationToken) -> bool {
-        let (mut pause, mut number) = (PAUSE.0, None);
+        let (mut pause, mut mark) = (PAUSE.0, None);
         loop {
-            let error = match self.write_numbered(self.node, batch, &mut number).await {
+            let error = match self.write_numbered(self.node, batch, &mut mark).await {
                 Ok(()) => return true,
                 Err(error) => error,
             };
@@ -83,7 +83,7 @@ impl Stores {
     }
 
     /// The same for a batch that may be tried again after a commit whose answer never came: it is
-    /// written once. `number` is kept between the tries of one batch.
+    /// written once. `mark` is kept between the tries of one batch.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -91,21 +91,22 @@ impl Stores {
         &self,
         owner: NodeId,
         batch: &[Item],
-        number: &mut Option<Number>,
+        mark: &mut Option<Mark>,
     ) -> Result<(), StoreError> {
-        let next = || Number(self.batches.fetch_add(1, Ordering::AcqRel) + 1);
-        let number = *number.get_or_insert_with(next);
-        self.write_moves(owner, batch, Some(number)).await
+        let next =
+            || Mark { series: self.node, number: self.batches.fetch_add(1, Ordering::AcqRel) + 1 };
+        let mark = *mark.get_or_insert_with(next);
+        self.write_moves(owner, batch, Some(mark)).await
     }
 
     async fn write_moves(
         &self,
         owner: NodeId,
         batch: &[Item],
-        number: Option<Number>,
+        mark: Option<Mark>,
     ) -> Result<(), StoreError> {
         let by = By { node: self.node, owner };
-        let written = async { Ok(write(&self.pool, by, batch, number, || self.token()).await?) };
+        let written = async { Ok(write(&self.pool, by, batch, mark, || self.token()).await?) };
         let (moved, stale) = self.postgres(written).await?;
         // The contacts that were denied on these are judged again: on what Postgres has.
         self.redis(self.redis.forget(&stale)).await.ok();

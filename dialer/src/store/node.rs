@@ -69,7 +69,7 @@ impl Stores {
     async fn unstopped(&self, name: &str) -> Result<Vec<Known>, NodeError> {
         let rows = sqlx::query(
             "SELECT id, heartbeat_at, heartbeat_at >= deployment_now() - $3 FROM node
-             WHERE name = $1 AND stopped_at IS NULL AND id <> $2",
+             WHERE name = $1 AND kind = 'dialer' AND stopped_at IS NULL AND id <> $2",
         )
         .bind(name)
         .bind(Uuid::from_u128(self.node.0))
@@ -116,7 +116,8 @@ impl Stores {
         }
         let live: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM node
-             WHERE stopped_at IS NULL AND heartbeat_at >= deployment_now() - $1",
+             WHERE kind = 'dialer' AND stopped_at IS NULL
+               AND heartbeat_at >= deployment_now() - $1",
         )
         .bind(dead_after())
         .fetch_one(&self.pool)

@@ -3,12 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use dialer_audit::{Record, record::Ended};
-use dialer_engine::{OtherNumbers, RetryRules, Settlement, Spoken};
-use dialer_types::{
-    AttemptId, CampaignId, ContactId, Disposition, NodeId, Now, PlacementId, SubjectId,
-};
-use sqlx::{Row, postgres::PgRow};
+use dialer_engine::{RetryRules, Spoken};
+use dialer_facts::retry_rules;
+use dialer_stores::open_of_nodes;
+use dialer_types::{CampaignId, Disposition, NodeId, Now};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,7 +15,7 @@ use super::{
     ledgers::Item,
     node::{BEAT, DEAD_AFTER, dead_after},
 };
-use crate::{campaigns, gate::Need};
+use crate::gate::Need;
 
 /// Placements settled in one transaction.
 const AT_ONCE: i64 = 64;
@@ -66,7 +64,8 @@ impl Stores {
     async fn dead(&self) -> Result<Vec<NodeId>, StoreError> {
         let ids: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM node
-             WHERE stopped_at IS NULL AND heartbeat_at < deployment_now() - $1 AND id <> $2",
+             WHERE kind = 'dialer' AND stopped_at IS NULL
+               AND heartbeat_at < deployment_now() - $1 AND id <> $2",
         )
         .bind(dead_after())
         .bind(Uuid::from_u128(self.node.0))
@@ -100,10 +99,11 @@ impl Stores {
     /// be written when it was reaped. Such a contact, which nobody can place under that try any more,
     /// goes on to the next.
     async fn reap_stragglers(&self) -> Result<(), StoreError> {
-        let nodes: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM node WHERE stopped_at >= $1")
-            .bind(self.clock.now().wall.before(STRAGGLERS_WITHIN).0)
-            .fetch_all(&self.pool)
-            .await?;
+        let nodes: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM node WHERE kind = 'dialer' AND stopped_at >= $1")
+                .bind(self.clock.now().wall.before(STRAGGLERS_WITHIN).0)
+                .fetch_all(&self.pool)
+                .await?;
         let nodes: Vec<_> = nodes.into_iter().map(|id| NodeId(id.as_u128())).collect();
         // A stopped node holds nothing: a take whose commit came late, or one that crossed the drain.
         for node in &nodes {
@@ -131,82 +131,18 @@ impl Stores {
     }
 
     async fn open_placements(&self, nodes: &[NodeId], now: Now) -> Result<Vec<Item>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT p.id, p.contact_id, p.try_no, p.campaign_id, p.number_subject, p.person_subject,
-                    p.account_subject, c.made, c.next_position, a.max_tries, a.retry::text,
-                    (SELECT max(n.position) FROM contact_number n WHERE n.contact_id = p.contact_id),
-                    (SELECT n.position FROM contact_number n WHERE n.contact_id = p.contact_id
-                     AND n.number_subject = p.number_subject LIMIT 1)
-             FROM placement p JOIN contact c ON c.id = p.contact_id
-             JOIN campaign a ON a.id = p.campaign_id
-             WHERE p.node = ANY($1)
-               AND NOT EXISTS (SELECT FROM outcome o WHERE o.placement_id = p.id)
-             ORDER BY p.at LIMIT $2",
-        )
-        .bind(nodes.iter().map(|node| Uuid::from_u128(node.0)).collect::<Vec<_>>())
-        .bind(AT_ONCE)
-        .fetch_all(&self.pool)
-        .await?;
-        let mut rules: BTreeMap<u128, RetryRules> = BTreeMap::new();
-        rows.iter().map(|row| self.unknown(row, &mut rules, now)).collect()
-    }
-
-    fn unknown(
-        &self,
-        row: &PgRow,
-        rules: &mut BTreeMap<u128, RetryRules>,
-        now: Now,
-    ) -> Result<Item, StoreError> {
-        let (id, contact, campaign): (Uuid, Uuid, Uuid) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
-        let small = |at: usize| -> Result<u16, StoreError> {
-            let value: i16 = row.try_get(at)?;
-            Ok(u16::try_from(value).unwrap_or(0))
-        };
-        let account: Option<i64> = row.try_get(6)?;
-        let mut subjects = vec![SubjectId(row.try_get(4)?), SubjectId(row.try_get(5)?)];
-        subjects.extend(account.map(SubjectId));
-        subjects.sort_unstable();
-        subjects.dedup();
-        let retry = match rules.entry(campaign.as_u128()) {
-            std::collections::btree_map::Entry::Occupied(held) => held.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => {
-                let text: String = row.try_get(10)?;
-                free.insert(campaigns::retry_rules(&text).unwrap_or_default())
-            }
-        };
-        let (made, max_tries) = (small(7)?.saturating_add(1), small(9)?);
-        let (last, dialed): (Option<i16>, Option<i16>) = (row.try_get(11)?, row.try_get(12)?);
-        let next_position = match (dialed, last) {
-            (Some(dialed), Some(last)) if dialed < last => dialed.saturating_add(1),
-            _ => 0,
-        };
-        let placement = PlacementId(id.as_u128());
-        let attempt = AttemptId { contact: ContactId(contact.as_u128()), try_no: small(2)? };
-        let ended = Ended {
-            attempt,
-            placement,
-            disposition: Disposition::Unknown,
-            sip_code: None,
-            q850: None,
-            ring_ms: None,
-            answered_at: None,
-            ended_at: Some(now.wall),
-            correction: false,
-        };
-        Ok(Item::Settle(Box::new(Settlement {
-            placement,
-            attempt,
-            campaign: CampaignId(campaign.as_u128()),
-            subjects,
-            disposition: Disposition::Unknown,
-            spoken: Spoken::default(),
-            next: retry.next(Disposition::Unknown, made, max_tries, OtherNumbers(false), now.wall),
-            made,
-            next_position: u8::try_from(next_position).unwrap_or(0),
-            record: Record::new(Some(self.node), ended.into(), now.wall),
-            at: now.wall,
-        })))
+        let mut connection = self.pool.acquire().await?;
+        let open = open_of_nodes(&mut connection, nodes, AT_ONCE).await?;
+        let mut rules: BTreeMap<CampaignId, RetryRules> = BTreeMap::new();
+        let items = open.iter().map(|open| {
+            let rules = rules
+                .entry(open.campaign)
+                .or_insert_with(|| retry_rules(&open.retry).unwrap_or_default());
+            let (unknown, spoken) = (Disposition::Unknown, Spoken::default());
+            let ended = open.ended(unknown, spoken, "", rules, self.node, now.wall);
+            Item::Settle(Box::new(ended))
+        });
+        Ok(items.collect())
     }
 
     /// Contacts that a dead node had taken and placed no call for: the same try is due again.

@@ -46,7 +46,7 @@ pub struct By {
     pub owner: NodeId,
 }
 
-/// Writes a batch in one transaction. A numbered one is written once, however often it is tried because
+/// Writes a batch in one transaction. A marked one is written once, however often it is tried because
 /// the answer to a commit never came; `token` gives one nobody has used.
 /// Gives the heads that moved, which Redis is to follow, and those it is to forget.
 ///
@@ -56,13 +56,13 @@ pub async fn write(
     pool: &PgPool,
     by: By,
     batch: &[Item],
-    number: Option<Number>,
+    marked: Option<Mark>,
     token: impl Fn() -> Token,
 ) -> Result<(Vec<Moved>, Vec<SubjectId>), WriteError> {
     let mut tx = pool.begin().await?;
     let subjects: Vec<SubjectId> = batch.iter().flat_map(Item::subjects).collect();
-    if let Some(number) = number
-        && !mark(&mut tx, by.node, number).await?
+    if let Some(marked) = marked
+        && !mark(&mut tx, marked).await?
     {
         // Where its copies stand nobody knows: they are read anew.
         return Ok((Vec::new(), subjects));
@@ -129,25 +129,27 @@ pub async fn write(
     Ok((moved, stale))
 }
 
-/// The number of a batch among those of its node, from 1.
+/// By what a batch is known that may be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Number(pub i64);
+pub struct Mark {
+    /// Batches that are written one after the other, each until it is written: those of a dialer. Or one
+    /// batch alone, under an id of its own.
+    pub series: NodeId,
+    /// Its number among them, from 1.
+    pub number: i64,
+}
 
 /// Marks the batch as written, in its own transaction; `false`: an earlier try was committed. Waits for
-/// one that is still under way. Numbered batches of a node are written one after the other, so the newest
-/// number tells of all.
-async fn mark(
-    connection: &mut PgConnection,
-    node: NodeId,
-    Number(number): Number,
-) -> Result<bool, WriteError> {
+/// one that is still under way. Those of a series are written one after the other, so the newest number
+/// tells of all.
+async fn mark(connection: &mut PgConnection, mark: Mark) -> Result<bool, WriteError> {
     let marked = sqlx::query(
         "INSERT INTO ledger_mark (node, batch) VALUES ($1, $2)
          ON CONFLICT (node) DO UPDATE SET batch = excluded.batch
          WHERE ledger_mark.batch < excluded.batch",
     )
-    .bind(Uuid::from_u128(node.0))
-    .bind(number)
+    .bind(Uuid::from_u128(mark.series.0))
+    .bind(mark.number)
     .execute(connection)
     .await?;
     Ok(marked.rows_affected() == 1)

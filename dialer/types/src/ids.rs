@@ -85,6 +85,11 @@ ulid_id! {
     EventId;
 }
 
+impl TrunkId {
+    /// No trunk of ours: the call leaves by a dialer that is not ours, which was given a permit.
+    pub const NONE: Self = Self(0);
+}
+
 /// The business try: the `try_no`-th attempt (from 1) on a contact. Taking it twice is the same
 /// attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -179,7 +179,8 @@ fn the_pods_of_the_chart_run_on_real_stores_get_ready_and_end_in_their_time() {
     let admin = ports(dialer_pod)["admin"].0;
     wait_for("the dialer is not ready", &log, || healthy(admin, "/readyz"));
     assert!(healthy(admin, "/healthz") && healthy(admin, "/metrics"));
-    let names = postgres.run("psql", &[&owner, "-At", "-c", "SELECT name FROM node"]);
+    let names =
+        postgres.run("psql", &[&owner, "-At", "-c", "SELECT name FROM node WHERE kind = 'dialer'"]);
     assert_eq!(names.unwrap().trim(), "trial-ringfence-dialer-0", "a node of the pod's name");
 
     let grace = |pod: &Json| pod["terminationGracePeriodSeconds"].as_u64().unwrap();

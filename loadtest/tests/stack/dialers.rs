@@ -38,7 +38,7 @@ fn a_dialer_is_paused_killed_and_drained_while_the_others_run() {
     stack.start_dialers().unwrap();
     let names: Vec<String> = (0..3).map(|number| stack.dialer_name(number).unwrap()).collect();
     assert_eq!(names, ["dialer-1", "dialer-2", "dialer-3"]);
-    let nodes = stack.sql("SELECT count(DISTINCT name) FROM node").unwrap();
+    let nodes = stack.sql("SELECT count(DISTINCT name) FROM node WHERE kind = 'dialer'").unwrap();
     assert_eq!(nodes, "3");
 
     let ready = |stack: &Stack| -> Vec<bool> {

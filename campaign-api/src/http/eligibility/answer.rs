@@ -8,7 +8,7 @@ use dialer_policy::{
     obligation_sentence, times_in,
 };
 use dialer_types::{EventId, Filling, Language, Say, SubjectId, UnixMillis, say};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -115,7 +115,7 @@ pub struct LocalTime {
 }
 
 /// A duty that goes with a permitted call.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Duty {
     /// The rule that imposes it.
     pub rule: String,
@@ -470,7 +470,8 @@ fn reason(denial: &Denial, language: Language) -> Reason {
     }
 }
 
-fn duty_of(duty: &Obligation, language: Language) -> Duty {
+/// A duty, told.
+pub(crate) fn duty_of(duty: &Obligation, language: Language) -> Duty {
     Duty {
         rule: duty.rule.to_string(),
         title: duty.title_in(language).to_owned(),
