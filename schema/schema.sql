@@ -119,7 +119,7 @@ CREATE TABLE public.app_user (
     name text NOT NULL,
     role text NOT NULL,
     created_at bigint NOT NULL,
-    CONSTRAINT app_user_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'campaign_manager'::text, 'compliance'::text, 'operator'::text])))
+    CONSTRAINT app_user_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'campaign_manager'::text, 'compliance'::text, 'operator'::text, 'dialer'::text])))
 );
 
 CREATE TABLE public.attempt (
@@ -213,6 +213,8 @@ CREATE TABLE public.campaign (
     ring_timeout_ms integer NOT NULL,
     retry jsonb NOT NULL,
     created_at bigint NOT NULL,
+    dialed_by text DEFAULT 'dialer'::text NOT NULL,
+    CONSTRAINT campaign_dialed_by_check CHECK ((dialed_by = ANY (ARRAY['dialer'::text, 'permits'::text]))),
     CONSTRAINT campaign_max_concurrent_check CHECK ((max_concurrent > 0)),
     CONSTRAINT campaign_max_tries_check CHECK (((max_tries >= 1) AND (max_tries <= 100))),
     CONSTRAINT campaign_milli_cps_check CHECK ((milli_cps > 0)),
@@ -469,7 +471,9 @@ CREATE TABLE public.node (
     ruleset bytea,
     ruleset_since bigint,
     dead_at bigint,
+    kind text DEFAULT 'dialer'::text NOT NULL,
     CONSTRAINT node_check CHECK (((ruleset_since IS NULL) = (ruleset IS NULL))),
+    CONSTRAINT node_kind_check CHECK ((kind = ANY (ARRAY['dialer'::text, 'api'::text]))),
     CONSTRAINT node_ruleset_check CHECK ((octet_length(ruleset) = 32))
 );
 
@@ -561,6 +565,20 @@ CREATE TABLE public.parked (
     cause text NOT NULL,
     rules text[] NOT NULL,
     since bigint NOT NULL
+);
+
+CREATE TABLE public.permit (
+    id uuid NOT NULL,
+    node uuid NOT NULL,
+    user_id uuid NOT NULL,
+    key text NOT NULL,
+    asked bytea NOT NULL,
+    contact_id uuid NOT NULL,
+    duties text DEFAULT '[]'::text NOT NULL,
+    sent_at bigint,
+    said text,
+    close_at bigint,
+    CONSTRAINT permit_asked_check CHECK ((octet_length(asked) = 32))
 );
 
 CREATE TABLE public.person (
@@ -865,6 +883,12 @@ ALTER TABLE ONLY public.outcome_rest
 ALTER TABLE ONLY public.parked
     ADD CONSTRAINT parked_pkey PRIMARY KEY (contact_id);
 
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_user_id_key_key UNIQUE (user_id, key);
+
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_id_key UNIQUE (id);
 
@@ -923,6 +947,8 @@ CREATE INDEX audit_entry_at_idx ON ONLY public.audit_entry USING btree (at) WHER
 
 CREATE INDEX audit_entry_contact_id_try_no_idx ON ONLY public.audit_entry USING btree (contact_id, try_no) WHERE (contact_id IS NOT NULL);
 
+CREATE INDEX audit_entry_grounds ON ONLY public.audit_entry USING btree (sha256(('\x00'::bytea || leaf))) WHERE (kind = 14);
+
 CREATE INDEX audit_entry_placement_idx ON ONLY public.audit_entry USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
 
 CREATE INDEX audit_entry_rest_at_idx ON public.audit_entry_rest USING btree (at) WHERE (kind = 12);
@@ -930,6 +956,8 @@ CREATE INDEX audit_entry_rest_at_idx ON public.audit_entry_rest USING btree (at)
 CREATE INDEX audit_entry_rest_contact_id_try_no_idx ON public.audit_entry_rest USING btree (contact_id, try_no) WHERE (contact_id IS NOT NULL);
 
 CREATE INDEX audit_entry_rest_placement_idx ON public.audit_entry_rest USING btree (placement) WHERE ((contact_id IS NULL) AND (placement IS NOT NULL));
+
+CREATE INDEX audit_entry_rest_sha256_idx ON public.audit_entry_rest USING btree (sha256(('\x00'::bytea || leaf))) WHERE (kind = 14);
 
 CREATE INDEX consent_event_lifts_idx ON public.consent_event USING gin (lifts) WHERE (lifts <> '{}'::uuid[]);
 
@@ -971,6 +999,8 @@ CREATE INDEX list_fault_list_id_line_idx ON public.list_fault USING btree (list_
 
 CREATE INDEX number_check_event_number_subject_idx ON public.number_check_event USING btree (number_subject);
 
+CREATE INDEX opt_out_at_idx ON public.opt_out USING btree (at);
+
 CREATE INDEX opt_out_xact_idx ON public.opt_out USING btree (xact);
 
 CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign_id, cause);
@@ -978,6 +1008,10 @@ CREATE INDEX parked_campaign_id_cause_idx ON public.parked USING btree (campaign
 CREATE INDEX parked_cause_idx ON public.parked USING btree (cause);
 
 CREATE INDEX parked_since_idx ON public.parked USING btree (since);
+
+CREATE INDEX permit_close_at_idx ON public.permit USING btree (close_at) WHERE (close_at IS NOT NULL);
+
+CREATE INDEX permit_contact_id_idx ON public.permit USING btree (contact_id) WHERE (close_at IS NOT NULL);
 
 CREATE INDEX placement_campaign_id_idx ON ONLY public.placement USING btree (campaign_id);
 
@@ -1008,6 +1042,8 @@ ALTER INDEX public.audit_entry_contact_id_try_no_idx ATTACH PARTITION public.aud
 ALTER INDEX public.audit_entry_pkey ATTACH PARTITION public.audit_entry_rest_pkey;
 
 ALTER INDEX public.audit_entry_placement_idx ATTACH PARTITION public.audit_entry_rest_placement_idx;
+
+ALTER INDEX public.audit_entry_grounds ATTACH PARTITION public.audit_entry_rest_sha256_idx;
 
 ALTER INDEX public.decision_campaign_id_verdict_idx ATTACH PARTITION public.decision_rest_campaign_id_verdict_idx;
 
@@ -1156,6 +1192,12 @@ ALTER TABLE ONLY public.number
 ALTER TABLE ONLY public.parked
     ADD CONSTRAINT parked_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
 
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contact(id);
+
+ALTER TABLE ONLY public.permit
+    ADD CONSTRAINT permit_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.app_user(id);
+
 ALTER TABLE ONLY public.person
     ADD CONSTRAINT person_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.seller(id);
 
@@ -1255,6 +1297,8 @@ GRANT SELECT,INSERT ON TABLE public.outcome TO ringfence_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked TO ringfence_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.permit TO ringfence_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.person TO ringfence_app;
 
 GRANT SELECT,INSERT ON TABLE public.placement TO ringfence_app;
@@ -1280,4 +1324,4 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.trunk_state TO ringfence_app;
 GRANT SELECT,INSERT ON TABLE public.wish_event TO ringfence_app;
 
 INSERT INTO public.deployment DEFAULT VALUES;
-INSERT INTO public.schema_version (version, oldest) VALUES (11, 10);
+INSERT INTO public.schema_version (version, oldest) VALUES (14, 10);

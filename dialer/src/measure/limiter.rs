@@ -11,7 +11,7 @@ use dialer_types::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use redis::{Cmd, aio::MultiplexedConnection};
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{cpu, fill, percentile};
 use crate::store::Stores;
@@ -47,7 +47,7 @@ pub struct Limiter {
     pub ratio: f64,
     /// Reservations a second of the steady part.
     pub steady: u64,
-    /// Microseconds from when one was due to its answer: the median.
+    /// Microseconds from sent to answered: the median.
     pub p50_us: u64,
     /// The same, of a hundred the slowest.
     pub p99_us: u64,
@@ -201,36 +201,30 @@ fn call(function: &str, demand: &Demand, head: &Head, back: bool) -> Cmd {
     command
 }
 
-/// How long each took, from when it was due: being late shows.
+/// How long each took, at [`STEADY`] a second: those of a millisecond are sent together.
 async fn steady(stores: &Stores, demands: &[Demand]) -> Result<Vec<Duration>> {
     let mut took = Vec::with_capacity(demands.len());
     let mut under_way = FuturesUnordered::new();
-    let begun = Instant::now();
-    let mut next = 0_u32;
-    let between = Duration::from_secs(1) / u32::try_from(STEADY)?;
-    let mut demands = demands.iter();
+    let mut due = interval(Duration::from_millis(1));
+    due.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let each = usize::try_from(STEADY / 1_000)?;
+    let mut parts = demands.chunks(each);
     loop {
-        while begun + between * next <= Instant::now()
-            && let Some(demand) = demands.next()
-        {
-            let due = begun + between * next;
-            next += 1;
-            under_way.push(async move {
-                let granted = stores.redis.reserve(demand).await;
-                (granted, due.elapsed())
-            });
-        }
-        if under_way.is_empty() && demands.len() == 0 {
-            return Ok(took);
-        }
-        // Not a timer: those are a millisecond coarse.
         tokio::select! {
-            biased;
             Some((granted, after)) = under_way.next() => {
                 ensure!(granted?, "a reservation was refused");
                 took.push(after);
             }
-            () = tokio::task::yield_now() => {}
+            _ = due.tick(), if parts.len() > 0 => {
+                for demand in parts.next().unwrap_or_default() {
+                    let sent = Instant::now();
+                    under_way.push(async move {
+                        let granted = stores.redis.reserve(demand).await;
+                        (granted, sent.elapsed())
+                    });
+                }
+            }
+            else => return Ok(took),
         }
     }
 }
