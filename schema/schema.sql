@@ -45,7 +45,7 @@ BEGIN
     RETURN 1;
 END $_$;
 
-CREATE FUNCTION public.make_partitions() RETURNS integer
+CREATE FUNCTION public.make_partitions(at_once boolean) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
     SET lock_timeout TO '2s'
@@ -59,7 +59,7 @@ DECLARE
     next bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('ringfence make_partitions'));
-    FOR ahead IN 0..2 LOOP
+    FOR ahead IN (CASE WHEN at_once THEN 0 ELSE 1 END)..2 LOOP
         low := date_trunc('month', to_timestamp(public.deployment_now() / 1000.0), 'UTC');
         low := (low AT TIME ZONE 'UTC' + make_interval(months => ahead)) AT TIME ZONE 'UTC';
         SELECT array_agg(public.first_ulid((extract(epoch FROM m AT TIME ZONE 'UTC') * 1000)::bigint)::text)
@@ -72,7 +72,7 @@ BEGIN
     END LOOP;
     FOREACH t IN ARRAY ARRAY['audit_entry', 'decision'] LOOP
         next := coalesce(pg_sequence_last_value(('public.' || t || '_id_seq')::regclass), 0) / size;
-        FOR part IN next..next + 1 LOOP
+        FOR part IN next + (CASE WHEN at_once THEN 0 ELSE 1 END)..next + 1 LOOP
             made := made + public.make_partition(t, t || '_' || lpad(part::text, 4, '0'), 'id',
                                                  (part * size)::text, ((part + 1) * size)::text);
         END LOOP;
@@ -1233,8 +1233,8 @@ ALTER TABLE ONLY public.wish_event
 
 REVOKE ALL ON FUNCTION public.make_partition(parent text, name text, key text, low text, high text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.make_partitions() FROM PUBLIC;
-GRANT ALL ON FUNCTION public.make_partitions() TO ringfence_app;
+REVOKE ALL ON FUNCTION public.make_partitions(at_once boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.make_partitions(at_once boolean) TO ringfence_app;
 
 REVOKE ALL ON FUNCTION public.refresh_statistics() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.refresh_statistics() TO ringfence_app;

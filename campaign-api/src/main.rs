@@ -110,7 +110,7 @@ async fn migrate(owner: &StoreUrl, retire: bool) -> Result<(), StartError> {
         .await
         .map_err(|reason| StartError::Migrate { place: place.clone(), reason })?;
     // The dialers go on making them, each hour.
-    sqlx::query("SELECT make_partitions()")
+    sqlx::query("SELECT make_partitions(true)")
         .execute(&mut connection)
         .await
         .map(|_| ())

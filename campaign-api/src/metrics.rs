@@ -113,15 +113,20 @@ impl Metrics {
         for collector in metrics.collectors() {
             metrics.registry.register(collector)?;
         }
-        metrics.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.begin();
+        Ok(metrics)
+    }
+
+    /// What is there from the start.
+    fn begin(&self) {
+        self.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for result in ["imported", "rejected", "duplicate"] {
-            metrics.import_rows.with_label_values(&[result]);
+            self.import_rows.with_label_values(&[result]);
         }
         for result in ["permitted", "repeated", "denied", "refused", "unavailable"] {
-            metrics.permits.with_label_values(&[result]);
+            self.permits.with_label_values(&[result]);
         }
-        metrics.files_refused.with_label_values(&[PACK]);
-        Ok(metrics)
+        self.files_refused.with_label_values(&[PACK]);
     }
 
     fn collectors(&self) -> Vec<Box<dyn Collector>> {

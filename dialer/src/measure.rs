@@ -40,7 +40,7 @@ pub struct Measure {
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Contacts in the gate at once.
-    #[arg(long, default_value_t = 1_024)]
+    #[arg(long, default_value_t = 256)]
     at_once: u16,
     /// Placements a second of the part that tells how long one takes; half of what goes, without it.
     #[arg(long)]
@@ -82,14 +82,7 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
     let refusals = refusals.context("refusals")?;
 
     let warm = (people.count / 10 * 7).min(PRELOADED);
-    for begin in (0..warm).step_by(500) {
-        let these = begin..warm.min(begin + 500);
-        let subjects = these.flat_map(|index| {
-            let person = people.at(index);
-            [person.person, person.number]
-        });
-        stores.read_heads(&subjects.collect::<Vec<_>>()).await.context("copying heads to Redis")?;
-    }
+    preload(&stores, people, warm).await.context("copying heads to Redis")?;
     let size_before = size(&stores).await?;
     // Connections, plans and pages of the first moments are not what is asked about.
     let (back, _) = run(lab, 0..warm / 10, length / 4, None).await?;
@@ -98,26 +91,8 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
     let (back, most) = run(lab, warm / 10..warm / 2, length, None).await?;
     let spent = cpu::spent(&stores.pool, &redis).await?.since(spent);
     let rate = args.rate.unwrap_or(most.per_second() / 2);
-    let (mut lab, half) = run(back, warm / 2..warm, length, Some(rate)).await?;
-
-    let mut connection = redis.get_multiplexed_async_connection().await?;
-    let mut flush = redis::cmd("FLUSHDB");
-    let () = flush.arg("ASYNC").query_async(&mut connection).await.context("FLUSHDB")?;
-    let mut emptied = Emptied { seconds: None, per_second: Vec::new() };
-    let mut next = warm;
-    for second in 1..=AGAIN_WITHIN {
-        let (back, part) = run(lab, next..people.count, Duration::from_secs(1), None).await?;
-        lab = back;
-        next = people.count - lab.left();
-        emptied.per_second.push(part.per_second());
-        if emptied.seconds.is_none() && part.per_second() * 10 >= most.per_second() * 9 {
-            emptied.seconds = Some(second);
-        }
-        if lab.left() == 0 || (emptied.seconds.is_some() && u64::from(second) >= args.seconds / 2) {
-            break;
-        }
-    }
-    drop(lab);
+    let (lab, half) = run(back, warm / 2..warm, length, Some(rate)).await?;
+    let emptied = empty(&redis, lab, warm..people.count, most.per_second(), args.seconds).await?;
     tasks.close();
     tasks.wait().await;
     let (placements, evidence) = evidence(&stores).await?;
@@ -138,6 +113,47 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     Ok(measured)
+}
+
+/// Copies the heads of the first so many people to Redis.
+async fn preload(stores: &Stores, people: fill::People, count: u32) -> Result<()> {
+    for begin in (0..count).step_by(500) {
+        let these = begin..count.min(begin + 500);
+        let subjects = these.flat_map(|index| {
+            let person = people.at(index);
+            [person.person, person.number]
+        });
+        stores.read_heads(&subjects.collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+/// Empties Redis and looks when nine tenths of the rate are back, second by second.
+async fn empty(
+    redis: &redis::Client,
+    mut lab: lab::Lab,
+    people: std::ops::Range<u32>,
+    rate: u64,
+    seconds: u64,
+) -> Result<Emptied> {
+    let mut connection = redis.get_multiplexed_async_connection().await?;
+    let mut flush = redis::cmd("FLUSHDB");
+    let () = flush.arg("ASYNC").query_async(&mut connection).await.context("FLUSHDB")?;
+    let mut emptied = Emptied { seconds: None, per_second: Vec::new() };
+    let mut next = people.start;
+    for second in 1..=AGAIN_WITHIN {
+        let (back, part) = run(lab, next..people.end, Duration::from_secs(1), None).await?;
+        lab = back;
+        next = people.end - lab.left();
+        emptied.per_second.push(part.per_second());
+        if emptied.seconds.is_none() && part.per_second() * 10 >= rate * 9 {
+            emptied.seconds = Some(second);
+        }
+        if lab.left() == 0 || (emptied.seconds.is_some() && u64::from(second) >= seconds / 2) {
+            break;
+        }
+    }
+    Ok(emptied)
 }
 
 /// A part, on a thread that may be kept busy.

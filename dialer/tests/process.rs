@@ -145,18 +145,18 @@ fn free_tcp() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-/// The first of forty UDP ports that nobody has, below the range that systems hand out.
+/// The first of forty-one UDP ports that nobody has, below the range that systems hand out.
 fn free_block() -> u16 {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let first = usize::try_from(std::process::id()).unwrap();
     for _ in 0..250 {
         let place = (first + NEXT.fetch_add(1, Ordering::AcqRel)) % 250;
         let port = 20_000 + u16::try_from(place).unwrap() * 50;
-        if (port..port + 40).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+        if (port..=port + 40).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
             return port;
         }
     }
-    panic!("no forty free UDP ports in a row");
+    panic!("no forty-one free UDP ports in a row");
 }
 
 /// `hello.wav`: two seconds, which are a hundred packets.
@@ -212,7 +212,7 @@ impl Rig {
              [dialer]\nname = \"d1\"\nsip = \"127.0.0.1:{}\"\nadmin = \"{}\"\nprompts = \"prompts\"\n\
              lists = \"lists\"\nrtp_ports = [{port}, {}]\n",
             self.redis.url(),
-            self.admin.port(),
+            port + 40,
             self.admin,
             port + 40,
         );

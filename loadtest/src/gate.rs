@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Contacts in the gate at once.
-    #[arg(long, default_value_t = 1_024)]
+    #[arg(long, default_value_t = 256)]
     at_once: u16,
     /// Placements a second of the part that tells how long one takes; half of what goes, without it.
     #[arg(long)]
@@ -51,7 +51,7 @@ pub struct Args {
 pub fn command(args: &Args, stop: &Stop) -> anyhow::Result<String> {
     let (mut said, mut results) = (String::new(), Vec::new());
     for persons in &args.persons {
-        eprintln!("measuring with {persons} people; making them comes first");
+        tell(&format!("measuring with {persons} people; making them comes first"));
         let (text, result) = one(args, *persons, stop)?;
         said.push_str(&text);
         results.push(result);
@@ -93,6 +93,11 @@ fn one(args: &Args, persons: u32, stop: &Stop) -> anyhow::Result<(String, serde_
     Ok((text, result))
 }
 
+#[expect(clippy::print_stderr, reason = "progress of what takes minutes")]
+fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
 /// Months before the one of the measurement.
 const MONTHS: u64 = 10;
 
@@ -101,7 +106,7 @@ const MONTHS: u64 = 10;
 fn earlier(stack: &Stack, attempts: u64) -> anyhow::Result<()> {
     let each = attempts.div_ceil(MONTHS);
     for month in 2..2 + MONTHS {
-        eprintln!("laying {each} attempts of month {month} of 2026");
+        tell(&format!("laying {each} attempts of month {month} of 2026"));
         let part = format!("2026_{month:02}");
         stack.sql(&format!(
             "SET synchronous_commit = off; SET maintenance_work_mem = '1GB';

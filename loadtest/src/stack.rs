@@ -409,6 +409,8 @@ fn lay_schema(postgres: &PrivatePostgres, offset_ms: i64) -> anyhow::Result<()> 
             &format!("UPDATE deployment SET mode = 'demo', clock_offset_ms = {offset_ms}"),
         )?;
     }
+    // As `campaign-api migrate` does.
+    postgres.sql(DATABASE, "SELECT make_partitions(true)")?;
     Ok(())
 }
 

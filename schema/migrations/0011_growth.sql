@@ -80,10 +80,11 @@ BEGIN
     RETURN 1;
 END $$;
 
--- Partitions for this month and the two after it, and for the ids of the next 67 million rows at least; called
--- by a migration and by the dialers each hour. One that is needed before it is made costs nothing but order: its
--- rows go to the rest.
-CREATE FUNCTION make_partitions() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER
+-- Partitions for the two months after this one, and for the 67 million rows after those that ids are given to
+-- now; the dialers call it each hour. `at_once`: those of this month and of these ids, too, which is for who lays
+-- the tables before anybody writes: a row that is on its way to the rest when a partition takes its range from
+-- the rest is refused. What is needed before it is made costs nothing but order: its rows go to the rest.
+CREATE FUNCTION make_partitions(at_once boolean) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public SET lock_timeout = '2s' AS $$
 DECLARE
     size constant bigint := 67108864; -- 20 GB of entries with their indexes
@@ -94,7 +95,7 @@ DECLARE
     next bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('ringfence make_partitions'));
-    FOR ahead IN 0..2 LOOP
+    FOR ahead IN (CASE WHEN at_once THEN 0 ELSE 1 END)..2 LOOP
         low := date_trunc('month', to_timestamp(public.deployment_now() / 1000.0), 'UTC');
         low := (low AT TIME ZONE 'UTC' + make_interval(months => ahead)) AT TIME ZONE 'UTC';
         SELECT array_agg(public.first_ulid((extract(epoch FROM m AT TIME ZONE 'UTC') * 1000)::bigint)::text)
@@ -107,7 +108,7 @@ BEGIN
     END LOOP;
     FOREACH t IN ARRAY ARRAY['audit_entry', 'decision'] LOOP
         next := coalesce(pg_sequence_last_value(('public.' || t || '_id_seq')::regclass), 0) / size;
-        FOR part IN next..next + 1 LOOP
+        FOR part IN next + (CASE WHEN at_once THEN 0 ELSE 1 END)..next + 1 LOOP
             made := made + public.make_partition(t, t || '_' || lpad(part::text, 4, '0'), 'id',
                                                  (part * size)::text, ((part + 1) * size)::text);
         END LOOP;
@@ -115,8 +116,8 @@ BEGIN
     RETURN made;
 END $$;
 REVOKE ALL ON FUNCTION make_partition(text, text, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION make_partitions() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION make_partitions() TO ringfence_app;
+REVOKE ALL ON FUNCTION make_partitions(boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION make_partitions(boolean) TO ringfence_app;
 
 -- What the tree of a checkpoint is grown from (RFC 6962: the roots of its perfect subtrees, largest first, 32
 -- bytes each), so that a sequencer that begins need not read every leaf since the first.

@@ -87,7 +87,7 @@ pub(super) async fn people(stores: &Stores, mint: &mut Mint, count: u32) -> Resu
     }
     // Its settings go with it.
     sqlx::Connection::close(connection.detach()).await?;
-    sqlx::query("SELECT refresh_statistics(), make_partitions()").execute(&stores.pool).await?;
+    sqlx::query("SELECT refresh_statistics(), make_partitions(true)").execute(&stores.pool).await?;
     Ok(People { made_at: now, count })
 }
 

@@ -11,7 +11,7 @@ use dialer_types::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use redis::{Cmd, aio::MultiplexedConnection};
 use serde::Serialize;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{cpu, fill, percentile};
 use crate::store::Stores;
@@ -76,7 +76,8 @@ pub(super) async fn measure(
     // In turns, so that both see the same machine.
     for _ in 0..4 {
         for (function, cost) in ["rf2_reserve", "rfm_touch"].into_iter().zip(&mut costs) {
-            let (took, made) = rounds(&mut connection, function, again, &head, length / 8).await?;
+            let (took, made) =
+                rounds(stores, &mut connection, function, again, &head, length / 8).await?;
             *cost = [cost[0] + took, cost[1] + made];
         }
     }
@@ -155,6 +156,7 @@ fn demands(mint: &mut Mint, head: &Head, now: UnixMillis) -> Result<Vec<Demand>>
 /// Calls the function for each pair and then for the way back, again and again; returns the
 /// microseconds that Redis took, and how many calls.
 async fn rounds(
+    stores: &Stores,
     connection: &mut MultiplexedConnection,
     function: &str,
     demands: &[Demand],
@@ -173,8 +175,8 @@ async fn rounds(
     };
     let pipes = [pipes(false), pipes(true)];
     let before = cpu::of_redis(connection).await?;
-    let (begun, mut made) = (Instant::now(), 0);
-    while begun.elapsed() < length {
+    let (end, mut made) = (stores.clock.now().mono + length, 0);
+    while stores.clock.now().mono < end {
         for pipe in pipes.iter().flatten() {
             let said: Vec<String> = pipe.query_async(connection).await?;
             ensure!(said.iter().all(|word| word == "OK"), "{function} refuses");
@@ -217,10 +219,10 @@ async fn steady(stores: &Stores, demands: &[Demand]) -> Result<Vec<Duration>> {
             }
             _ = due.tick(), if parts.len() > 0 => {
                 for demand in parts.next().unwrap_or_default() {
-                    let sent = Instant::now();
+                    let sent = stores.clock.now().mono;
                     under_way.push(async move {
                         let granted = stores.redis.reserve(demand).await;
-                        (granted, sent.elapsed())
+                        (granted, stores.clock.now().mono.saturating_duration_since(sent))
                     });
                 }
             }

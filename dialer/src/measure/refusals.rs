@@ -10,7 +10,6 @@ use dialer_judge::{GUARD, Scene, decision, judge};
 use dialer_policy::{Ruleset, Verdict};
 use dialer_types::{AttemptId, Mint, SubjectId};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::{
     cpu,
@@ -62,9 +61,9 @@ pub(super) async fn measure(
         stores.redis.load(&copies.collect::<Vec<_>>()).await?;
     }
     let transactions = transactions(stores).await?;
-    let (before, begun, mut made) = (cpu::spent(&stores.pool, redis).await?, Instant::now(), 0_u64);
-    let mut bytes = 0;
-    while begun.elapsed() < length {
+    let before = cpu::spent(&stores.pool, redis).await?;
+    let (end, mut made, mut bytes) = (stores.clock.now().mono + length, 0_u64, 0);
+    while stores.clock.now().mono < end {
         for part in people.chunks(TOGETHER) {
             let heads = stores.read_heads(&subjects(part)).await?;
             for person in part {

@@ -59,7 +59,9 @@ struct Ear {
 impl Ear {
     /// Asks on one connection until it fails.
     async fn listen(&mut self, stores: &Stores, inbox: &Inbox) -> Result<(), StoreError> {
-        let options = stores.pool.connect_options();
+        // The plan of its question has to know the numbers in it.
+        let options = stores.pool.connect_options().as_ref().clone();
+        let options = options.options([("plan_cache_mode", "auto")]);
         let connect = tokio::time::timeout(PATIENCE, options.connect());
         let mut connection: PgConnection = connect.await.map_err(|_| StoreError::Late)??;
         self.listener.reconnected();

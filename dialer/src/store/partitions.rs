@@ -28,6 +28,6 @@ pub async fn serve(stores: Arc<Stores>, stop: CancellationToken) {
 
 impl Stores {
     async fn make_partitions(&self) -> Result<i32, super::StoreError> {
-        Ok(sqlx::query_scalar("SELECT make_partitions()").fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar("SELECT make_partitions(false)").fetch_one(&self.pool).await?)
     }
 }

@@ -63,6 +63,12 @@ pub(crate) struct News {
     leaves: BTreeMap<Hash, Hash>,
 }
 
+impl Default for Grounds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Grounds {
     /// None yet.
     #[must_use]
