@@ -83,7 +83,7 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
 
     let warm = (people.count / 10 * 7).min(PRELOADED);
     preload(&stores, people, warm).await.context("copying heads to Redis")?;
-    let size_before = size(&stores).await?;
+    let (size_before, (there, _)) = (size(&stores).await?, evidence(&stores).await?);
     // Connections, plans and pages of the first moments are not what is asked about.
     let (back, _) = run(lab, 0..warm / 10, length / 4, None).await?;
     lab = back;
@@ -96,6 +96,7 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
     tasks.close();
     tasks.wait().await;
     let (placements, evidence) = evidence(&stores).await?;
+    let placements = placements - there;
     let grown = size(&stores).await?.saturating_sub(size_before);
     let grown = u64::try_from(grown).unwrap_or(0) / placements.max(1);
     let measured = Measured {
