@@ -1,6 +1,6 @@
 //! The only reader of the clocks in this process.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use dialer_types::UnixMillis;
 
@@ -35,18 +35,6 @@ impl Clock {
     pub fn unmoved(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-/// How far a clock that was read between two looks at ours is from ours, at least.
-#[must_use]
-pub fn apart(theirs: UnixMillis, before: UnixMillis, after: UnixMillis) -> Duration {
-    if theirs < before {
-        before.since(theirs)
-    } else if theirs > after {
-        theirs.since(after)
-    } else {
-        Duration::ZERO
     }
 }
 

@@ -13,10 +13,7 @@ mod lease;
 mod node;
 mod read;
 
-use std::{
-    sync::{Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use dialer_limiter::Token;
 use dialer_stores::{By, Grounds, Item, Mark, PATIENCE, WriteError, write};
@@ -34,9 +31,6 @@ pub(crate) use lease::{Lease, Wanted, take};
 pub(crate) use node::enter;
 pub(crate) use read::{Permit, read};
 
-/// How far this process's clock and Postgres's may be apart: half of what any two processes may be
-/// ([`dialer_judge::CLOCK_BOUND`]).
-pub(crate) const NODE_BOUND: Duration = Duration::from_millis(500);
 /// Things that could not be written yet, at most: with more of them nothing is permitted. Each is a
 /// request that was answered with 503.
 const ROOM: usize = 10_000;

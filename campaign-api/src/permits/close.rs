@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use dialer_judge::{CLOCK_BOUND, Spoken};
-use dialer_stores::{WriteError, placed};
+use dialer_stores::{WriteError, clock::NODE_BOUND, placed};
 use dialer_types::{Disposition, PlacementId, UnixMillis};
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    NODE_BOUND,
     end::{CLOSED, Words, over, settle},
     forget, in_time,
     node::{DEAD_AFTER, beat, bury_dead, say_goodbye},

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dialer_facts::{campaign_terms, retry_rules};
 use dialer_judge::{Campaign, GUARD, Order, Returned};
+use dialer_stores::clock::{NODE_BOUND, apart};
 use dialer_stores::{By, Item};
 use dialer_types::{
     AttemptId, CampaignId, CampaignNo, ContactId, E164, NodeId, PlacementId, SellerId, SubjectId,
@@ -12,10 +13,9 @@ use dialer_types::{
 use sqlx::{Postgres, Row, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{NODE_BOUND, Unfinished, new_mark, no_contact};
+use super::{Unfinished, new_mark, no_contact};
 use crate::{
     app::App,
-    clock::apart,
     http::{error::Problem, time::Time},
     words::codes,
 };

@@ -336,7 +336,7 @@ impl<F: Fences> Engine<F> {
         );
         let record = ending(
             self.config.node,
-            order,
+            order.attempt,
             end.placement,
             end.disposition,
             end.spoken,

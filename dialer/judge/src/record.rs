@@ -9,7 +9,9 @@ use dialer_audit::{
 };
 use dialer_limiter::Demand;
 use dialer_policy::{Evidence, RulesetVersion, Verdict};
-use dialer_types::{Disposition, LineType, NodeId, PlacementId, SubjectId, TrunkId, UnixMillis};
+use dialer_types::{
+    AttemptId, Disposition, LineType, NodeId, PlacementId, SubjectId, TrunkId, UnixMillis,
+};
 
 use crate::{NumberFacts, Order, Spoken, Supplied};
 
@@ -202,7 +204,7 @@ pub fn intent(
 #[must_use]
 pub fn ending(
     node: NodeId,
-    order: &Order,
+    attempt: AttemptId,
     placement: PlacementId,
     disposition: Disposition,
     spoken: Spoken,
@@ -214,7 +216,7 @@ pub fn ending(
         return Record::new(Some(node), not_sent.into(), now);
     }
     let ended = Ended {
-        attempt: order.attempt,
+        attempt,
         placement,
         disposition,
         sip_code: spoken.sip_code,

@@ -1,10 +1,6 @@
 //! Placements that have no outcome yet, with what their end needs to know.
 
-use dialer_audit::{
-    Record,
-    record::{Ended, NotSent},
-};
-use dialer_judge::{OtherNumbers, RetryRules, Settlement, Spoken};
+use dialer_judge::{OtherNumbers, RetryRules, Settlement, Spoken, ending};
 use dialer_types::{
     AttemptId, CampaignId, ContactId, Disposition, NodeId, PlacementId, SubjectId, UnixMillis,
 };
@@ -136,23 +132,7 @@ impl Open {
         let made = self.made.saturating_add(u16::from(counts));
         // Nobody knows what became of an unknown one: the next number is not tried at once.
         let others = OtherNumbers(disposition != Disposition::Unknown && made < self.numbers);
-        let record = if counts {
-            let ended = Ended {
-                attempt: self.attempt,
-                placement: self.placement,
-                disposition,
-                sip_code: spoken.sip_code,
-                q850: spoken.q850,
-                ring_ms: spoken.ring_ms,
-                answered_at: spoken.answered_at,
-                ended_at: Some(now),
-                correction: false,
-            };
-            Record::new(Some(by), ended.into(), now)
-        } else {
-            let not_sent = NotSent { placement: self.placement, reason: because.to_owned() };
-            Record::new(Some(by), not_sent.into(), now)
-        };
+        let record = ending(by, self.attempt, self.placement, disposition, spoken, because, now);
         Settlement {
             placement: self.placement,
             attempt: self.attempt,
