@@ -48,6 +48,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 const CUT_OFF: Duration = Duration::from_millis(400);
 /// Between two troubles.
 const BETWEEN: Duration = Duration::from_millis(500);
+/// Each dialer meets each of the four troubles; people opt out until then, however quickly they are
+/// answered.
+const TROUBLES: usize = 4 * DIALERS;
 /// Retransmissions of what left too early, and the last CANCELs.
 const LAST: Duration = Duration::from_secs(2);
 /// The first numbers of the two campaigns: +1212555, and these four digits on.
@@ -58,7 +61,7 @@ const HOUSE: &str = "[[override]]\nrule = \"house.min_gap\"\nseconds = 1\n";
 /// `loadtest opt-outs`
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// How many people opt out, one after the other
+    /// How many people opt out, one after the other; more while some trouble is still to come
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=1500))]
     pub count: u32,
     /// Calls a second of all dialers together
@@ -221,7 +224,8 @@ fn least(postgres: &str, done: &AtomicBool) -> anyhow::Result<Vec<i64>> {
     Ok(took)
 }
 
-/// Troubles one dialer after the other until everybody has opted out; how often.
+/// Troubles one dialer after the other until everybody has opted out and each met each trouble; how
+/// often.
 fn weather(
     args: &Args,
     stack: &mut Stack,
@@ -231,6 +235,9 @@ fn weather(
 ) -> anyhow::Result<usize> {
     let mut troubles = 0;
     while !asking.is_done() {
+        if args.fair || troubles >= TROUBLES {
+            asking.enough();
+        }
         stop.sleep(BETWEEN)?;
         if !args.fair && !asking.is_done() {
             trouble(stack, ways, troubles, stop)?;
@@ -245,7 +252,7 @@ fn weather(
 fn trouble(stack: &mut Stack, ways: &[[Proxy; 2]], turn: usize, stop: &Stop) -> anyhow::Result<()> {
     let number = turn % DIALERS;
     let [postgres, redis] = ways.get(number).context("no such dialer")?;
-    // Three dialers, four troubles: each meets each in twelve turns.
+    // Each meets each in TROUBLES turns: three and four have no common divisor.
     let kind = turn % 4;
     let mut all_ready = true;
     for number in (0..DIALERS).filter(|_| kind == 3) {

@@ -1,6 +1,10 @@
 //! Opting out, one person after the other.
 
 use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -31,9 +35,14 @@ pub(super) struct Answered {
 
 /// Asks in a thread of its own.
 #[derive(Debug)]
-pub(super) struct Asking(JoinHandle<anyhow::Result<Vec<Answered>>>);
+pub(super) struct Asking {
+    thread: JoinHandle<anyhow::Result<Vec<Answered>>>,
+    /// That nobody needs more than were asked for.
+    enough: Arc<AtomicBool>,
+}
 
 impl Asking {
+    /// Has `count` people opt out, and more until it is [enough](Self::enough).
     pub(super) fn start(
         api: Api,
         seller: String,
@@ -42,10 +51,13 @@ impl Asking {
         offset_ms: i64,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let asking = thread::Builder::new().name("opt-outs".to_owned()).spawn(move || {
+        let count = usize::try_from(count)?;
+        let enough = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&enough);
+        let thread = thread::Builder::new().name("opt-outs".to_owned()).spawn(move || {
             let mut connection = runtime.block_on(PgConnection::connect(&postgres))?;
             let mut done = Vec::new();
-            for _ in 0..count {
+            while done.len() < count || !told.load(Ordering::Acquire) {
                 let called = clock::monotonic();
                 let person = loop {
                     let now = clock::real_unix_millis() + offset_ms;
@@ -62,15 +74,20 @@ impl Asking {
             }
             Ok(done)
         })?;
-        Ok(Self(asking))
+        Ok(Self { thread, enough })
+    }
+
+    /// Nobody need opt out but those who were asked for.
+    pub(super) fn enough(&self) {
+        self.enough.store(true, Ordering::Release);
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.0.is_finished()
+        self.thread.is_finished()
     }
 
     pub(super) fn end(self) -> anyhow::Result<Vec<Answered>> {
-        self.0.join().unwrap_or_else(|_| bail!("asking panicked"))
+        self.thread.join().unwrap_or_else(|_| bail!("asking panicked"))
     }
 }
 

@@ -331,8 +331,9 @@ fn opt_outs_are_answered_soon_while_dialers_are_paused_cut_off_and_killed() {
     let _turn = common::turn();
     let args = opt_outs::Args { count: 40, rate: RATE, fair: false, json: None };
     let measured = opt_outs::run(&args, &Stop::default()).unwrap();
-    assert_eq!((measured.answers.count, measured.invites_after), (40, 0), "{measured}");
-    assert!(measured.stopped > 0 && measured.troubles >= 8, "{measured}");
+    assert_eq!(measured.invites_after, 0, "{measured}");
+    assert!(measured.answers.count >= 40 && measured.stopped > 0, "{measured}");
+    assert!(measured.troubles >= 12, "{measured}");
     // 150 ms are promised on a machine that has nothing else to do, as `loadtest opt-outs` is to be
     // run. What waits for a killed dialer, or for a Redis that is cut off, takes longer than this.
     assert!(measured.answers.p50_ms <= 500 && measured.answers.max_ms <= 2_000, "{measured}");
