@@ -264,20 +264,21 @@ fn first_pass(rule: &Rule, ask: &Ask<'_>, from: i64) -> Option<i64> {
     passes.into_iter().chain(excepted).min()
 }
 
-/// The earliest whole second after now at which all of these rules pass.
+/// The earliest whole second after now at which all of these rules pass: they are asked in turn, each
+/// from where the one before it passes, until all have passed at one and the same.
 fn settle(rules: &[&Rule], ask: &Ask<'_>) -> Option<i64> {
     let mut at = (ask.now.div_euclid(SECOND) + 1) * SECOND;
-    loop {
-        let mut moved = at;
-        for rule in rules {
-            moved = whole_second(first_pass(rule, ask, moved)?);
-            if moved > ask.now + HORIZON {
-                return None;
-            }
+    let mut passed = 0;
+    for rule in rules.iter().cycle() {
+        let passes = whole_second(first_pass(rule, ask, at)?);
+        if passes > ask.now + HORIZON {
+            return None;
         }
-        if moved == at {
-            return Some(at);
+        passed = if passes == at { passed + 1 } else { 0 };
+        at = passes;
+        if passed == rules.len() {
+            break;
         }
-        at = moved;
     }
+    Some(at)
 }

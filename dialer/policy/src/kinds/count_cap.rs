@@ -247,20 +247,17 @@ impl Caps {
         entries.filter(move |at| *at >= since)
     }
 
-    /// When a limit has room in every zone, at or after an instant.
-    fn free_at(&self, limit: Limit, ask: &Ask<'_>, at: i64) -> Option<i64> {
+    /// When a limit has room in every zone, at or after an instant; `made`: when what counts was
+    /// made, ascending.
+    fn free_at(limit: Limit, ask: &Ask<'_>, made: &[i64], at: i64) -> Option<i64> {
+        let zones = Self::zones(limit, ask)?;
         let max = usize::try_from(limit.max).unwrap_or(usize::MAX);
-        let mut free = at;
-        for zone in Self::zones(limit, ask)? {
-            let mut live: SmallVec<[i64; 16]> = self.live(limit, ask, *zone, at).collect();
-            let Some(excess) = live.len().checked_sub(max) else { continue };
-            // Who came first expires first: there is room when all but `max - 1` have.
-            live.sort_unstable();
-            if let Some(last) = live.get(excess) {
-                free = free.max(limit.span.expiry(*zone, *last).saturating_add(ask.guard));
-            }
-        }
-        Some(free)
+        // Who came first expires first: there is room when all but the `max - 1` newest have.
+        let Some(last) = made.len().checked_sub(max).and_then(|place| made.get(place)) else {
+            return Some(at);
+        };
+        let free = |zone: &Tz| limit.span.expiry(*zone, *last).saturating_add(ask.guard);
+        Some(zones.iter().map(free).fold(at, i64::max))
     }
 
     pub(crate) fn judge(&self, ask: &Ask<'_>, rule: &RuleId, notes: &mut Notes) -> Ruling {
@@ -303,7 +300,9 @@ impl Caps {
         if self.unless.holds(ask) {
             return Some(from);
         }
-        let free = |limit: &Limit| self.free_at(*limit, ask, from);
+        let mut made: SmallVec<[i64; 16]> = self.entries(ask).map(|past| past.at.0).collect();
+        made.sort_unstable();
+        let free = |limit: &Limit| Self::free_at(*limit, ask, &made, from);
         if self.any {
             let one = |at: i64, limit: &Limit| free(limit).map(|free| at.min(free));
             return self.limits.iter().try_fold(i64::MAX, one);
