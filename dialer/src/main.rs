@@ -18,6 +18,10 @@ use schema::config::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// A placement makes and drops hundreds of small things, on one thread and on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match dispatch(Args::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
