@@ -21,12 +21,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::{PATIENCE, Stores};
-use crate::{inbox::Inbox, trunks::Shares};
+use crate::{batch, inbox::Inbox, trunks::Shares};
 
-/// Reservations that may wait for a slot of one trunk.
-const ROOM: usize = 256;
-/// Reservations at Redis at once.
-const IN_FLIGHT: usize = 64;
+/// Reservations that may wait for a slot of one trunk: as many as wishes may wait.
+const ROOM: usize = crate::outbox::WISH_ROOM;
+/// Batches of reservations at Redis at once: one is on its way while the other is answered.
+const IN_FLIGHT: usize = 2;
 /// Slots given out at once make up for timers that wake a little late.
 const SLACK: Duration = Duration::from_millis(10);
 
@@ -50,8 +50,9 @@ pub async fn serve(
     inbox: Inbox,
     tasks: TaskTracker,
 ) {
-    let room = Arc::new(Semaphore::new(IN_FLIGHT));
     let mut lines: BTreeMap<TrunkId, mpsc::Sender<Waiting>> = BTreeMap::new();
+    let (slotted, queue) = mpsc::channel(batch::MOST);
+    tasks.spawn(ask(Arc::clone(&stores), queue, inbox.clone(), tasks.clone()));
     while let Some(wish) = wishes.recv().await {
         let line = lines.entry(wish.trunk).or_insert_with(|| {
             let (sender, queue) = mpsc::channel(ROOM);
@@ -60,8 +61,7 @@ pub async fn serve(
                 trunk: wish.trunk,
                 shares: shares.clone(),
                 inbox: inbox.clone(),
-                tasks: tasks.clone(),
-                room: Arc::clone(&room),
+                slotted: slotted.clone(),
             };
             tasks.spawn(line.serve(queue));
             sender
@@ -75,13 +75,32 @@ pub async fn serve(
     }
 }
 
+/// Asks Redis for those that have their slot, as many as have come at once.
+async fn ask(
+    stores: Arc<Stores>,
+    mut slotted: mpsc::Receiver<Arc<Demand>>,
+    inbox: Inbox,
+    tasks: TaskTracker,
+) {
+    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    while let Some((demands, permit)) = batch::collect_for(&mut slotted, &room).await {
+        let (stores, inbox) = (Arc::clone(&stores), inbox.clone());
+        tasks.spawn(async move {
+            let _room = permit;
+            let answers = stores.reserve(&demands).await;
+            for (demand, answer) in demands.iter().zip(answers) {
+                inbox.send(Input::Reserved(demand.placement(), answer)).await;
+            }
+        });
+    }
+}
+
 struct Line {
     stores: Arc<Stores>,
     trunk: TrunkId,
     shares: Shares,
     inbox: Inbox,
-    tasks: TaskTracker,
-    room: Arc<Semaphore>,
+    slotted: mpsc::Sender<Arc<Demand>>,
 }
 
 impl Line {
@@ -103,13 +122,9 @@ impl Line {
                 continue;
             }
             self.shares.used(self.trunk);
-            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
-            let (stores, inbox) = (Arc::clone(&self.stores), self.inbox.clone());
-            self.tasks.spawn(async move {
-                let _room = permit;
-                let answer = stores.reserve(&demand).await;
-                inbox.send(Input::Reserved(demand.placement(), answer)).await;
-            });
+            if self.slotted.send(demand).await.is_err() {
+                return;
+            }
         }
     }
 }
@@ -162,19 +177,24 @@ fn quota(milli_cps: u64) -> Option<Quota> {
 }
 
 impl Stores {
-    /// Reserves in Redis.
-    pub async fn reserve(&self, demand: &Demand) -> Answer<Result<Reservation, Conflict>> {
+    /// Reserves in Redis, in this order.
+    pub async fn reserve(
+        &self,
+        demands: &[Arc<Demand>],
+    ) -> Vec<Answer<Result<Reservation, Conflict>>> {
         let timer = self.metrics.step("reserve");
-        let answer = self.redis(dialer_stores::reserve(&self.redis, demand)).await;
+        let answers = self.redis(dialer_stores::reserve_each(&self.redis, demands)).await;
         drop(timer);
-        match answer {
-            Ok(Some(reservation)) => Answer::Given(Ok(reservation)),
-            Ok(None) => {
+        let Ok(answers) = answers else {
+            return demands.iter().map(|_| Answer::Unavailable).collect();
+        };
+        let said = |reservation: Option<Reservation>| {
+            Answer::Given(reservation.ok_or_else(|| {
                 self.metrics.reserve_conflicts.inc();
-                Answer::Given(Err(Conflict))
-            }
-            Err(_) => Answer::Unavailable,
-        }
+                Conflict
+            }))
+        };
+        answers.into_iter().map(said).collect()
     }
 }
 

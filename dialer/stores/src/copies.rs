@@ -1,9 +1,12 @@
 //! What is done with copies of heads. Where Redis is a cluster, heads that lie in several slots are
 //! read, loaded and told of slot by slot at the same time, and reserved one slot after the other.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
-use dialer_limiter::{Demand, Head, redis_key};
+use dialer_limiter::{Claim, Demand, Head, redis_key};
 use dialer_types::SubjectId;
 use futures_util::future::{join_all, try_join_all};
 use redis::{Cmd, Value};
@@ -100,22 +103,10 @@ impl Redis {
     pub async fn reserve(&self, demand: &Demand) -> Result<bool, RedisError> {
         let mut set = Vec::new();
         for (slot, claims) in self.parts(demand.claims(), |claim| claim.subject) {
-            let subjects: Vec<_> = claims.iter().map(|claim| claim.subject).collect();
-            let mut command = function("rf2_reserve", subjects.clone());
-            claims.iter().for_each(|claim| {
-                command.arg(claim.base.0.to_be_bytes().as_slice());
-            });
-            claims.iter().for_each(|claim| {
-                command.arg(claim.next.encode_short());
-            });
-            let granted = self.run(slot, &command, Again::Never).await.map(|said| match said {
-                Value::BulkString(word) => word == b"OK",
-                Value::SimpleString(word) => word == "OK",
-                Value::Okay => true,
-                _ => false,
-            });
-            match granted {
-                Ok(true) => set.extend(subjects),
+            let command = reservation(&claims);
+            let granted = self.run(slot, &command, Again::Never).await;
+            match granted.map(|said| is_granted(&said)) {
+                Ok(true) => set.extend(claims.iter().map(|claim| claim.subject)),
                 refused => {
                     if let Err(error) = self.forget(&set).await {
                         tracing::debug!(%error, "half a reservation is left to lapse");
@@ -125,6 +116,35 @@ impl Redis {
             }
         }
         Ok(true)
+    }
+
+    /// Grants each of these as [`Redis::reserve`] does. Where all keys lie together, they are asked for
+    /// at once and granted in this order.
+    ///
+    /// # Errors
+    /// If Redis is not there or late, or refuses to look at one: then nobody knows which were granted.
+    pub async fn reserve_each(&self, demands: &[Arc<Demand>]) -> Result<Vec<bool>, RedisError> {
+        if self.is_cluster() {
+            // Each to its end: a later slot's refusal drops what was set in an earlier one.
+            let answers = join_all(demands.iter().map(|demand| self.reserve(demand))).await;
+            return answers.into_iter().collect();
+        }
+        if demands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut commands = redis::Pipeline::with_capacity(demands.len());
+        for demand in demands {
+            commands.add_command(reservation(&demand.claims().iter().collect::<Vec<_>>()));
+        }
+        let mut granted = Vec::with_capacity(demands.len());
+        for (demand, answer) in demands.iter().zip(self.run_all(&commands).await?) {
+            granted.push(match answer {
+                // Loads them.
+                Err(error) if error.is_missing_function() => self.reserve(demand).await?,
+                answer => is_granted(&answer?),
+            });
+        }
+        Ok(granted)
     }
 
     /// Heads moved in Postgres: copies that stood where they moved from follow, others go.
@@ -169,6 +189,26 @@ impl Redis {
 /// Every one was tried, whatever became of the others.
 fn all(answers: Vec<Result<Value, RedisError>>) -> Result<(), RedisError> {
     answers.into_iter().try_for_each(|answer| answer.map(|_| ()))
+}
+
+fn reservation(claims: &[&Claim]) -> Cmd {
+    let mut command = function("rf2_reserve", claims.iter().map(|claim| claim.subject).collect());
+    claims.iter().for_each(|claim| {
+        command.arg(claim.base.0.to_be_bytes().as_slice());
+    });
+    claims.iter().for_each(|claim| {
+        command.arg(claim.next.encode_short());
+    });
+    command
+}
+
+fn is_granted(said: &Value) -> bool {
+    match said {
+        Value::BulkString(word) => word == b"OK",
+        Value::SimpleString(word) => word == "OK",
+        Value::Okay => true,
+        _ => false,
+    }
 }
 
 fn function(name: &str, subjects: Vec<SubjectId>) -> Cmd {

@@ -45,7 +45,7 @@ pub use messages::CAMPAIGN;
 pub use open::{Open, open_of_nodes, placed};
 pub use postgres::PostgresError;
 pub use redis::Redis;
-pub use reserve::reserve;
+pub use reserve::{reserve, reserve_each};
 
 use std::time::Duration;
 

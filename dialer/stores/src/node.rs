@@ -7,8 +7,8 @@ use std::{
 
 use dialer_limiter::{FUNCTIONS, LIBRARY};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
-    TlsCertificates, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, TlsCertificates, Value,
     aio::{MultiplexedConnection, PubSub},
 };
 use schema::config::{Login, Place, StoreUrl};
@@ -158,6 +158,18 @@ impl Node {
         answer
     }
 
+    /// Sends commands one after the other without waiting; each answer is a value or an error.
+    pub(crate) async fn send_all(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
+        let (mut connection, number) = self.connection().await?;
+        let answers = connection.send_packed_commands(commands, 0, commands.len()).await;
+        let answers = answers.map_err(RedisError::from);
+        self.keep_or_drop(&answers, number);
+        Ok(answers?.into_iter().map(|answer| Ok(answer.extract_error()?)).collect())
+    }
+
     /// Sends one command about a slot that is on its way to this node.
     pub(crate) async fn send_asking(&self, command: &Cmd) -> Result<Value, RedisError> {
         let (mut connection, number) = self.connection().await?;
@@ -172,7 +184,7 @@ impl Node {
         answer
     }
 
-    fn keep_or_drop(&self, answer: &Result<Value, RedisError>, number: u64) {
+    fn keep_or_drop<T>(&self, answer: &Result<T, RedisError>, number: u64) {
         if answer.as_ref().is_err_and(RedisError::is_broken) {
             self.held(|held| {
                 if held.number == number {

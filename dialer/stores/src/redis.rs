@@ -9,7 +9,7 @@ use std::{
 };
 
 use dialer_types::UnixMillis;
-use redis::{Cmd, Value, aio::PubSub};
+use redis::{Cmd, Pipeline, Value, aio::PubSub};
 use schema::config::{self, Place, RedisWay, StoreUrl};
 
 use crate::{
@@ -174,6 +174,19 @@ impl Redis {
             }
         }
         self.node(slot).await?.send(command).await
+    }
+
+    /// Sends commands whose keys lie together, one after the other without waiting, once.
+    pub(crate) async fn run_all(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
+        let answers = self.node(None).await?.send_all(commands).await;
+        answers.inspect_err(|error| {
+            if error.is_broken() {
+                self.doubt();
+            }
+        })
     }
 
     /// Where a node of a cluster sends one on to, and whether only for this once.

@@ -1,5 +1,7 @@
 //! A cluster of three masters.
 
+use std::sync::Arc;
+
 use dialer_stores::{RIGHTS, Redis, RedisError};
 use dialer_types::SubjectId;
 use schema::{config::RedisWay, testing::PrivateCluster};
@@ -83,6 +85,12 @@ async fn a_reserve_over_several_slots_that_fails_at_a_later_one_leaves_no_copy_a
     let half = demand(400, &[(first, 11), (second, 22)]);
     assert!(!redis.reserve(&half).await.unwrap());
     assert_eq!(tokens(&redis, &SPREAD).await, [0, 0, 100]);
+    // The same of several at once.
+    load(&redis, &[(first, 11)]).await;
+    let [whole, half] = [&[(third, 100)][..], &[(first, 11), (second, 22)]];
+    let both = [demand(500, whole), demand(501, half)].map(Arc::new);
+    assert_eq!(redis.reserve_each(&both).await.unwrap(), [true, false]);
+    assert_eq!(tokens(&redis, &SPREAD).await, [0, 0, 500]);
 }
 
 #[tokio::test]

@@ -29,6 +29,28 @@ async fn heads_are_loaded_reserved_followed_and_forgotten() {
 }
 
 #[tokio::test]
+async fn demands_are_granted_in_their_order_by_one_question() {
+    let server = PrivateRedis::start().unwrap();
+    let redis = Redis::new(&server.url()).unwrap();
+    redis.check().await.unwrap();
+    load(&redis, &[(1, 11), (2, 22), (3, 33)]).await;
+    let demands = || {
+        let all: [(u128, &[(i64, u128)]); 4] =
+            [(100, &[(1, 11)]), (101, &[(1, 11), (2, 22)]), (102, &[(2, 22)]), (103, &[(3, 30)])];
+        all.map(|(placement, heads)| Arc::new(demand(placement, heads)))
+    };
+    assert_eq!(redis.reserve_each(&demands()).await.unwrap(), [true, false, true, false]);
+    assert_eq!(tokens(&redis, &[1, 2, 3]).await, [100, 102, 33], "a refusal changes nothing");
+    assert_eq!(redis.reserve_each(&demands()).await.unwrap(), [false; 4]);
+    assert!(redis.reserve_each(&[]).await.unwrap().is_empty());
+    // Who misses the functions loads them; the copies are gone, so nothing is granted.
+    server.empty().unwrap();
+    let loads = calls(&server, "function|load");
+    assert_eq!(redis.reserve_each(&demands()).await.unwrap(), [false; 4]);
+    assert_eq!(calls(&server, "function|load") - loads, 1);
+}
+
+#[tokio::test]
 async fn two_thousand_heads_are_loaded_in_four_calls() {
     let server = PrivateRedis::start().unwrap();
     let redis = Redis::new(&server.url()).unwrap();
