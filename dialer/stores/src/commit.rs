@@ -2,23 +2,23 @@
 //!
 //! Many placements in one transaction, heads locked in subject order. Each is committed only if
 //! every head's token is the one it was judged on; two that touch one head are never in one batch.
+//! What compares is `commit_placements` (`schema/migrations`): one question for a batch.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use dialer_audit::{Body, Receipt, Record, record::Verdict};
+use dialer_audit::Receipt;
 use dialer_judge::{CLOCK_BOUND, Commitment};
-use dialer_types::{AttemptId, CampaignId, NodeId, PlacementId};
-use schema::{
-    heads::{Moved, lock_heads, store_heads},
-    rows::{AuditEntry, RowsError, append_audit},
-};
-use sqlx::{PgConnection, PgPool, Row};
+use dialer_limiter::Claim;
+use dialer_types::{AttemptId, NodeId, PlacementId};
+use schema::rows::{AuditEntry, RowsError};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{Grounds, PATIENCE, WriteError, postgres::connections};
+use crate::{
+    Grounds, PATIENCE, WriteError,
+    decisions::{denial, rules, verdict},
+    postgres::connections,
+};
 
 /// The placements of a batch that are durable now.
 #[derive(Debug, Default)]
@@ -36,6 +36,10 @@ impl Committed {
     }
 }
 
+/// How long before its judgement a commitment's facts may have been read, with what clocks may
+/// disagree by: a licence that was withdrawn since then may have been counted as held.
+const FACTS_READ: Duration = PATIENCE.saturating_add(CLOCK_BOUND);
+
 /// One transaction, for a node that is alive; commitments that share a subject must not come in one
 /// batch. Gives the placements that are durable now; the others' heads were not those judged.
 /// `grounds`: those of this process, whose pools are all [`crate::postgres::counted`].
@@ -48,182 +52,120 @@ pub async fn commit(
     batch: &[Commitment],
     grounds: &Grounds,
 ) -> Result<Committed, WriteError> {
-    let mut tx = pool.begin().await?;
-    let subjects: Vec<_> =
-        batch.iter().flat_map(|c| c.demand.claims()).map(|claim| claim.subject).collect();
-    let tokens: BTreeMap<_, _> = lock_heads(&mut tx, &subjects)
-        .await?
-        .into_iter()
-        .map(|(subject, head)| (subject, head.token()))
-        .collect();
-    let mut standing: Vec<&Commitment> = batch
-        .iter()
-        .filter(|commitment| {
-            let mut claims = commitment.demand.claims().iter();
-            claims.all(|claim| tokens.get(&claim.subject) == Some(&claim.base))
-        })
-        .collect();
-    let made = insert_attempts(&mut tx, &standing, node.0).await?;
-    standing.retain(|commitment| made.contains(&commitment.attempt));
-    if standing.is_empty() {
-        tx.rollback().await?;
-        return Ok(Committed::default());
-    }
-    let moved: Vec<_> = standing
-        .iter()
-        .flat_map(|commitment| commitment.demand.claims())
-        .map(|claim| Moved { subject: claim.subject, from: claim.base, head: claim.next.clone() })
-        .collect();
-    store_heads(&mut tx, &moved).await?;
-    insert_placements(&mut tx, &standing, node.0).await?;
-    let (entries, news) = grounds.entries(&standing, connections()).map_err(RowsError::from)?;
-    append_decided(&mut tx, &entries).await?;
-    tx.commit().await?;
-    grounds.learn(news);
-    Ok(Committed(standing.iter().map(|commitment| commitment.demand.placement()).collect()))
-}
-
-/// How long before its judgement a commitment's facts may have been read, with what clocks may
-/// disagree by: a licence that was withdrawn since then may have been counted as held.
-const FACTS_READ: Duration = PATIENCE.saturating_add(CLOCK_BOUND);
-
-/// Nothing is committed by a node that others took for dead: the row is held until this commit is over,
-/// so whoever buries the node waits for it. Nothing is committed for a seller of whom a licence was withdrawn since the facts were read: it
-/// is judged again. Licences have no head that would have moved.
-async fn insert_attempts(
-    connection: &mut PgConnection,
-    batch: &[&Commitment],
-    node: u128,
-) -> Result<BTreeSet<AttemptId>, WriteError> {
-    let rows = sqlx::query(
-        "WITH alive AS MATERIALIZED (
-             SELECT id FROM node WHERE id = $7 AND dead_at IS NULL AND stopped_at IS NULL FOR SHARE)
-         INSERT INTO attempt (contact_id, try_no, campaign_id, seller_id, at)
-         SELECT n.* FROM alive, unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::uuid[], $5::bigint[])
-                  AS n(contact_id, try_no, campaign_id, seller_id, at)
-         WHERE NOT EXISTS (SELECT FROM licence_event e WHERE e.seller_id = n.seller_id
-                           AND e.kind = 'withdraw' AND e.recorded_at > n.at - $6)
-         ON CONFLICT DO NOTHING RETURNING contact_id, try_no",
+    let mut connection = pool.acquire().await?;
+    // Counted now: that of this transaction is among them.
+    let (entries, news) = grounds.entries(batch, connections()).map_err(RowsError::from)?;
+    let entries = Entries::of(&entries)?;
+    let heads = Heads::of(batch);
+    let each = |of: fn(&Commitment) -> u128| -> Vec<Uuid> {
+        batch.iter().map(|commitment| Uuid::from_u128(of(commitment))).collect()
+    };
+    let number = |of: fn(&Commitment) -> i64| -> Vec<i64> { batch.iter().map(of).collect() };
+    let stand: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT commit_placements($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+            $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
     )
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.attempt.contact.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| try_no(c.attempt)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.campaign.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.seller.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.at.0).collect::<Vec<_>>())
+    .bind(Uuid::from_u128(node.0))
     .bind(i64::try_from(FACTS_READ.as_millis()).unwrap_or(i64::MAX / 4))
-    .bind(Uuid::from_u128(node))
-    .fetch_all(connection)
+    .bind(each(|it| it.demand.placement().0))
+    .bind(each(|it| it.attempt.contact.0))
+    .bind(batch.iter().map(|it| try_no(it.attempt)).collect::<Vec<_>>())
+    .bind(each(|it| it.campaign.0))
+    .bind(each(|it| it.seller.0))
+    .bind(number(|it| it.number.0))
+    .bind(number(|it| it.person.0))
+    .bind(batch.iter().map(|it| it.account.map(|account| account.0)).collect::<Vec<_>>())
+    .bind(each(|it| it.trunk.0))
+    .bind(number(|it| it.at.0))
+    .bind(number(|it| it.not_after.0))
+    .bind(batch.iter().map(|it| it.sip_call_id.as_str()).collect::<Vec<_>>())
+    .bind(heads.subjects)
+    .bind(heads.bases)
+    .bind(heads.movers)
+    .bind(heads.heads)
+    .bind(entries.moments)
+    .bind(entries.kinds)
+    .bind(entries.campaigns)
+    .bind(entries.contacts)
+    .bind(entries.tries)
+    .bind(entries.placements)
+    .bind(entries.leaves)
+    .bind(entries.denials)
+    .bind(entries.verdicts)
+    .bind(entries.untils)
+    .bind(entries.rules)
+    .fetch_one(&mut *connection)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let (contact, try_no): (Uuid, i16) = (row.try_get(0)?, row.try_get(1)?);
-            let contact = dialer_types::ContactId(contact.as_u128());
-            Ok(AttemptId { contact, try_no: u16::try_from(try_no).unwrap_or(0) })
-        })
-        .collect()
-}
-
-async fn insert_placements(
-    connection: &mut PgConnection,
-    batch: &[&Commitment],
-    node: u128,
-) -> Result<(), WriteError> {
-    sqlx::query(
-        "INSERT INTO placement (id, contact_id, try_no, campaign_id, number_subject, person_subject,
-                                account_subject, trunk_id, at, not_after, sip_call_id, node)
-         SELECT n.*, $12 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::uuid[], $5::bigint[],
-             $6::bigint[], $7::bigint[], $8::uuid[], $9::bigint[], $10::bigint[], $11::text[]) AS n",
-    )
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.demand.placement().0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.attempt.contact.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| try_no(c.attempt)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.campaign.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.number.0).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.person.0).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.account.map(|account| account.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| Uuid::from_u128(c.trunk.0)).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.at.0).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.not_after.0).collect::<Vec<_>>())
-    .bind(batch.iter().map(|c| c.sip_call_id.clone()).collect::<Vec<_>>())
-    .bind(Uuid::from_u128(node))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Appends entries to the audit, and a row of `decision` for each that denies: of a permit the placement
-/// is the row.
-pub(crate) async fn append_decided(
-    connection: &mut PgConnection,
-    entries: &[AuditEntry],
-) -> Result<(), WriteError> {
-    let ids = append_audit(connection, entries).await?;
-    let mut rows = Decisions::default();
-    for (entry, id) in entries.iter().zip(ids) {
-        rows.add(&entry.record, entry.campaign, id);
+    if !stand.is_empty() {
+        grounds.learn(news);
     }
-    rows.insert(connection).await
+    Ok(Committed(stand.into_iter().map(|id| PlacementId(id.as_u128())).collect()))
 }
 
-/// Rows of `decision`.
-#[derive(Default)]
-struct Decisions {
-    contacts: Vec<Uuid>,
-    tries: Vec<i16>,
+/// The heads that a batch moves, in subject order: everybody locks them so.
+#[derive(Debug, Default)]
+struct Heads {
+    subjects: Vec<i64>,
+    bases: Vec<Uuid>,
+    movers: Vec<Uuid>,
+    heads: Vec<Vec<u8>>,
+}
+
+impl Heads {
+    fn of(batch: &[Commitment]) -> Self {
+        let mut claims: Vec<(&Claim, PlacementId)> = batch
+            .iter()
+            .flat_map(|it| it.demand.claims().iter().map(|claim| (claim, it.demand.placement())))
+            .collect();
+        claims.sort_unstable_by_key(|(claim, _)| claim.subject);
+        let mut heads = Self::default();
+        for (claim, placement) in claims {
+            heads.subjects.push(claim.subject.0);
+            heads.bases.push(Uuid::from_u128(claim.base.0));
+            heads.movers.push(Uuid::from_u128(placement.0));
+            heads.heads.push(claim.next.encode());
+        }
+        heads
+    }
+}
+
+/// Audit entries, with what `decision` tells of the denials among them.
+#[derive(Debug, Default)]
+struct Entries {
+    moments: Vec<i64>,
+    kinds: Vec<i16>,
     campaigns: Vec<Option<Uuid>>,
-    at: Vec<i64>,
+    contacts: Vec<Option<Uuid>>,
+    tries: Vec<Option<i16>>,
+    placements: Vec<Option<Uuid>>,
+    leaves: Vec<Vec<u8>>,
+    /// Places among the entries, from 1.
+    denials: Vec<i32>,
     verdicts: Vec<&'static str>,
-    until: Vec<Option<i64>>,
-    /// Rule ids have no comma in them; Postgres has no ragged arrays.
+    untils: Vec<Option<i64>>,
     rules: Vec<String>,
-    entries: Vec<i64>,
 }
 
-impl Decisions {
-    fn add(&mut self, record: &Record, campaign: Option<CampaignId>, entry: i64) {
-        let Body::Decision(decision) = &record.body else { return };
-        if decision.verdict == Verdict::Permit {
-            return;
+impl Entries {
+    fn of(all: &[AuditEntry]) -> Result<Self, WriteError> {
+        let mut entries = Self::default();
+        for (place, entry) in (1..).zip(all) {
+            let (record, attempt) = (&entry.record, entry.attempt);
+            entries.moments.push(record.at.0);
+            entries.kinds.push(i16::from(record.body.kind().code()));
+            entries.campaigns.push(entry.campaign.map(|id| Uuid::from_u128(id.0)));
+            entries.contacts.push(attempt.map(|attempt| Uuid::from_u128(attempt.contact.0)));
+            entries.tries.push(attempt.map(try_no));
+            entries.placements.push(entry.placement.map(|id| Uuid::from_u128(id.0)));
+            let leaf = dialer_audit::canonical::encode(record).map_err(RowsError::from)?;
+            entries.leaves.push(leaf);
+            let Some(decision) = denial(record) else { continue };
+            entries.denials.push(place);
+            entries.verdicts.push(verdict(decision));
+            entries.untils.push(decision.until.map(|until| until.0));
+            entries.rules.push(rules(decision));
         }
-        let campaign = campaign.unwrap_or(decision.campaign);
-        self.contacts.push(Uuid::from_u128(decision.attempt.contact.0));
-        self.tries.push(try_no(decision.attempt));
-        self.campaigns.push(Some(Uuid::from_u128(campaign.0)));
-        self.at.push(record.at.0);
-        self.verdicts.push(match decision.verdict {
-            Verdict::Permit => "permit",
-            Verdict::Defer => "defer",
-            Verdict::Refuse => "refuse",
-        });
-        self.until.push(decision.until.map(|until| until.0));
-        let rules: Vec<_> = decision.denied_by.iter().map(|denial| denial.rule.as_str()).collect();
-        self.rules.push(rules.join(","));
-        self.entries.push(entry);
-    }
-
-    async fn insert(self, connection: &mut PgConnection) -> Result<(), WriteError> {
-        if self.entries.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "INSERT INTO decision (contact_id, try_no, campaign_id, at, verdict, until, rules, entry_id)
-             SELECT contact_id, try_no, campaign_id, at, verdict, until,
-                    string_to_array(rules, ','), entry_id
-             FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::bigint[], $5::text[],
-                         $6::bigint[], $7::text[], $8::bigint[])
-                  AS n(contact_id, try_no, campaign_id, at, verdict, until, rules, entry_id)",
-        )
-        .bind(self.contacts)
-        .bind(self.tries)
-        .bind(self.campaigns)
-        .bind(self.at)
-        .bind(self.verdicts)
-        .bind(self.until)
-        .bind(self.rules)
-        .bind(self.entries)
-        .execute(connection)
-        .await?;
-        Ok(())
+        Ok(entries)
     }
 }
 

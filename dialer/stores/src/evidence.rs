@@ -112,12 +112,12 @@ impl Grounds {
     /// If a record has no canonical bytes.
     pub(crate) fn entries(
         &self,
-        standing: &[&Commitment],
+        batch: &[Commitment],
         connections: u64,
     ) -> Result<(Vec<AuditEntry>, News), CanonicalError> {
         let mut entries = Vec::new();
         let mut news = News { connections, leaves: BTreeMap::new() };
-        for commitment in standing {
+        for commitment in batch {
             let of = |record: Record| AuditEntry {
                 record,
                 campaign: Some(commitment.campaign),

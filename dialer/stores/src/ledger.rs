@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     WriteError,
-    commit::append_decided,
+    decisions::append_decided,
     deny::{Move, move_contacts},
     release::fence,
     settle::{Ending, Heads, insert_outcomes},

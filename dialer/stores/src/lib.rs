@@ -21,6 +21,7 @@ pub mod clock;
 mod cluster;
 mod commit;
 mod copies;
+mod decisions;
 mod deny;
 mod error;
 mod evidence;

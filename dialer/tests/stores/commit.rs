@@ -86,6 +86,51 @@ async fn a_batch_commits_what_stands_and_refuses_the_rest() {
     }
 }
 
+/// Every third is of a contact whose first number was denied.
+#[tokio::test]
+async fn a_denial_has_a_row_that_names_its_own_entry_if_its_placement_stands() {
+    for fallen in [None, Some(0), Some(4), Some(9)] {
+        let mut world = World::new().await;
+        let mut batch = Vec::new();
+        for place in 0..12 {
+            let contact = world.contact(None).await;
+            let heads = world.heads(contact).await;
+            let mut commitment = world.judged(contact, 1, &heads);
+            if place % 3 == 0 {
+                commitment.records.insert(0, world.denial(&commitment));
+            }
+            batch.push(commitment);
+        }
+        if let Some(fallen) = fallen {
+            let mut connection = world.owner.acquire().await.unwrap();
+            let moved = |_, head: &dialer_limiter::Head| Some(head.touched(Token(5)));
+            let stale = [batch[fallen].person];
+            schema::heads::move_heads(&mut connection, &stale, moved).await.unwrap();
+        }
+        let stand = 12 - i64::from(fallen.is_some());
+        let denials = 4 - i64::from(fallen.is_some_and(|place| place % 3 == 0));
+        world.stores.commit(batch).await;
+        for (sql, rows) in [
+            ("SELECT count(*) FROM placement", stand),
+            ("SELECT count(*) FROM attempt", stand),
+            (
+                "SELECT count(*) FROM decision WHERE rules = '{us.national_dnc,us.fl.no_sales}'",
+                denials,
+            ),
+            (
+                "SELECT count(*) FROM decision d JOIN audit_entry e ON e.id = d.entry_id
+                 WHERE e.kind = 1 AND e.contact_id = d.contact_id AND e.try_no = d.try_no
+                   AND e.at = d.at AND d.verdict = 'refuse' AND d.until IS NULL",
+                denials,
+            ),
+            ("SELECT count(*) FROM audit_entry WHERE kind = 1", denials),
+            ("SELECT count(*) FROM audit_entry WHERE kind = 15", stand),
+        ] {
+            assert_eq!(world.count(sql).await, rows, "{fallen:?}: {sql}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn of_two_commitments_on_one_head_in_the_queue_one_stands() {
     let mut world = World::new().await;

@@ -200,6 +200,24 @@ impl World {
         }
     }
 
+    /// What was said of another number of the contact, before the one that is called.
+    pub(crate) fn denial(&self, of: &Commitment) -> Record {
+        let contact = Contact { id: of.attempt.contact, person: of.person, number: of.number };
+        let denied = |rule: &str| dialer_audit::record::Denial {
+            rule: RuleId::new(rule),
+            citation: "16 CFR 310.4(b)(1)(iii)(B)".to_owned(),
+            until: None,
+            why: "on the list".to_owned(),
+        };
+        let decision = Decision {
+            placement: None,
+            verdict: Verdict::Refuse,
+            denied_by: vec![denied("us.national_dnc"), denied("us.fl.no_sales")],
+            ..self.decision(contact, of.attempt, of.demand.placement())
+        };
+        Record::new(Some(self.stores.node), decision.into(), NOW)
+    }
+
     fn decision(&self, contact: Contact, attempt: AttemptId, placement: PlacementId) -> Decision {
         let mut subjects = vec![contact.number, contact.person];
         subjects.sort_unstable();
