@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use dialer_types::{Mint, NodeId};
 pub use report::Measured;
-use report::{Emptied, Whole};
+use report::{Emptied, Steps, Whole};
 use schema::config::{Config, RedisWay};
 use sqlx::Row;
 use tokio_util::task::TaskTracker;
@@ -40,7 +40,7 @@ pub struct Measure {
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Contacts in the gate at once.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1_000)]
     at_once: u16,
     /// Placements a second of the part that tells how long one takes; half of what goes, without it.
     #[arg(long)]
@@ -91,7 +91,9 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
     let (back, most) = run(lab, warm / 10..warm / 2, length, None).await?;
     let spent = cpu::spent(&stores.pool, &redis).await?.since(spent);
     let rate = args.rate.unwrap_or(most.per_second() / 2);
+    let steps = Steps::so_far(&stores);
     let (lab, half) = run(back, warm / 2..warm, length, Some(rate)).await?;
+    let steps = Steps::so_far(&stores).since(&steps);
     let emptied = empty(&redis, lab, warm..people.count, most.per_second(), args.seconds).await?;
     tasks.close();
     tasks.wait().await;
@@ -104,7 +106,7 @@ pub async fn measure(args: &Measure) -> Result<Measured> {
         at_once: args.at_once,
         limiter,
         refusals,
-        whole: Whole::of(&stores, most, half, rate, spent),
+        whole: Whole::of(most, half, rate, spent, &steps),
         emptied,
         evidence_bytes: u64::try_from(evidence).unwrap_or(0) / placements.max(1),
         postgres_bytes: grown,

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, default_value_t = 8)]
     seconds: u64,
     /// Contacts in the gate at once.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1000)]
     at_once: u16,
     /// Placements a second of the part that tells how long one takes; half of what goes, without it.
     #[arg(long)]

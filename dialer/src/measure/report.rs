@@ -47,8 +47,45 @@ pub struct Whole {
     pub p99_ms: f64,
     /// Contacts that were given back or denied.
     pub not_cleared: u64,
-    /// Milliseconds of each step, on the average: of a batch, but for slot and reserve.
+    /// Milliseconds of each step in it, on the average: of a batch, but for slot.
     pub steps_ms: BTreeMap<&'static str, f64>,
+    /// How many were in each of its batches, on the average.
+    pub batches: BTreeMap<&'static str, f64>,
+}
+
+/// How often each step was gone through so far, and how many seconds it took in all.
+#[derive(Debug, Clone)]
+pub(super) struct Steps(BTreeMap<&'static str, (u64, f64)>);
+
+impl Steps {
+    pub(super) fn so_far(stores: &Stores) -> Self {
+        let step = |step| {
+            let times = stores.metrics.step_seconds.with_label_values(&[step]);
+            (step, (times.get_sample_count(), times.get_sample_sum()))
+        };
+        Self(["heads", "facts", "slot", "reserve", "commit"].map(step).into())
+    }
+
+    pub(super) fn since(mut self, before: &Self) -> Self {
+        for (step, (count, sum)) in &mut self.0 {
+            let (count_before, sum_before) = before.0.get(step).copied().unwrap_or_default();
+            (*count, *sum) = (*count - count_before, *sum - sum_before);
+        }
+        self
+    }
+
+    fn millis(&self) -> BTreeMap<&'static str, f64> {
+        let of = |(step, (count, sum)): (&&'static str, &(u64, f64))| {
+            (*step, sum * 1e3 * each(1, *count))
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// The mean batch of each step but `slot`, which is of one placement.
+    fn batches(&self, cleared: u64) -> BTreeMap<&'static str, f64> {
+        let batched = self.0.iter().filter(|(step, _)| **step != "slot");
+        batched.map(|(step, (count, _))| (*step, each(cleared, *count))).collect()
+    }
 }
 
 /// After Redis lost everything.
@@ -61,7 +98,7 @@ pub struct Emptied {
 }
 
 impl Whole {
-    pub(super) fn of(stores: &Stores, most: Part, half: Part, rate: u64, spent: Spent) -> Self {
+    pub(super) fn of(most: Part, half: Part, rate: u64, spent: Spent, steps: &Steps) -> Self {
         Self {
             clearances_per_second: most.per_second(),
             busy_p50_ms: most.p50.as_secs_f64() * 1e3,
@@ -71,17 +108,10 @@ impl Whole {
             p50_ms: half.p50.as_secs_f64() * 1e3,
             p99_ms: half.p99.as_secs_f64() * 1e3,
             not_cleared: most.not_cleared + half.not_cleared,
-            steps_ms: ["heads", "facts", "slot", "reserve", "commit"]
-                .map(|it| (it, step(stores, it)))
-                .into(),
+            steps_ms: steps.millis(),
+            batches: steps.batches(half.cleared),
         }
     }
-}
-
-fn step(stores: &Stores, step: &str) -> f64 {
-    let times = stores.metrics.step_seconds.with_label_values(&[step]);
-    let count = u32::try_from(times.get_sample_count()).unwrap_or(u32::MAX).max(1);
-    times.get_sample_sum() * 1e3 / f64::from(count)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds and counts far below 2^52")]
@@ -132,8 +162,11 @@ impl fmt::Display for Measured {
             "  at {:<10} a second: {} cleared, p50 {:.2} ms, p99 {:.2} ms",
             whole.steady_rate, whole.steady_cleared, whole.p50_ms, whole.p99_ms
         )?;
-        let steps = whole.steps_ms.iter().map(|(step, ms)| format!("{step} {ms:.2} ms"));
-        writeln!(f, "  steps         {}", steps.collect::<Vec<_>>().join(", "))?;
+        let steps = whole.steps_ms.iter().map(|(step, ms)| match whole.batches.get(step) {
+            Some(size) => format!("{step} {ms:.2} ms for {size:.1}"),
+            None => format!("{step} {ms:.2} ms"),
+        });
+        writeln!(f, "                steps: {}", steps.collect::<Vec<_>>().join(", "))?;
         writeln!(f, "  not cleared   {}", whole.not_cleared)?;
         let rates = emptied.per_second.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
         match emptied.seconds {
