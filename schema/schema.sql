@@ -11,22 +11,16 @@ END $$;
 SET check_function_bodies = false;
 
 
-CREATE FUNCTION public.commit_placements(by_node uuid, facts_read_ms bigint, placements uuid[], contacts uuid[], tries smallint[], campaigns uuid[], sellers uuid[], numbers bigint[], persons bigint[], accounts bigint[], trunks uuid[], judged bigint[], ends bigint[], calls text[], subjects bigint[], bases uuid[], movers uuid[], heads bytea[], moments bigint[], kinds smallint[], for_campaigns uuid[], for_contacts uuid[], for_tries smallint[], for_placements uuid[], leaves bytea[], denials integer[], verdicts text[], untils bigint[], denied_by text[]) RETURNS uuid[]
+CREATE FUNCTION public.commit_placements(by_node uuid, facts_read_ms bigint, placements uuid[], contacts uuid[], tries smallint[], campaigns uuid[], sellers uuid[], numbers bigint[], persons bigint[], accounts bigint[], trunks uuid[], judged bigint[], ends bigint[], calls text[], subjects bigint[], bases uuid[], movers uuid[], heads bytea[], moments bigint[], kinds smallint[], for_campaigns uuid[], for_contacts uuid[], for_tries smallint[], for_placements uuid[], leaves bytea[], denials integer[], verdicts text[], untils bigint[], denied_by text[], OUT written boolean, OUT stand uuid[]) RETURNS record
     LANGUAGE plpgsql
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
-    stand uuid[] := placements;
     changed bigint;
 BEGIN
-    -- Nothing is committed by a node that others took for dead: the row is held until this is over, so whoever
-    -- buries the node waits for it.
-    PERFORM FROM node WHERE id = by_node AND dead_at IS NULL AND stopped_at IS NULL FOR SHARE;
-    IF NOT FOUND THEN
-        RETURN '{}';
-    END IF;
+    written := false;
     BEGIN
         UPDATE subject_head h SET token = n.token, head = n.head
         FROM unnest(subjects, bases, movers, heads) AS n(subject_id, base, token, head)
@@ -47,60 +41,54 @@ BEGIN
         IF changed < cardinality(placements) THEN
             RAISE SQLSTATE 'RF001';
         END IF;
-    EXCEPTION WHEN SQLSTATE 'RF001' THEN
-        PERFORM FROM subject_head WHERE subject_id = ANY(subjects) ORDER BY subject_id FOR UPDATE;
-        WITH fallen AS (
-            SELECT n.mover FROM unnest(subjects, bases, movers) AS n(subject_id, base, mover)
-            LEFT JOIN subject_head h ON h.subject_id = n.subject_id AND h.token = n.base
-            WHERE h.subject_id IS NULL),
-        made AS (
-            INSERT INTO attempt (contact_id, try_no, campaign_id, seller_id, at)
-            SELECT n.contact_id, n.try_no, n.campaign_id, n.seller_id, n.at
-            FROM unnest(placements, contacts, tries, campaigns, sellers, judged)
-                AS n(placement, contact_id, try_no, campaign_id, seller_id, at)
-            WHERE n.placement NOT IN (SELECT mover FROM fallen)
+        -- Nothing is committed by a node that others took for dead: the row is held until this is over, so whoever
+        -- buries the node waits for it. After the heads: who waits for one does not hold up the node's heartbeat.
+        PERFORM FROM node WHERE id = by_node AND dead_at IS NULL AND stopped_at IS NULL FOR SHARE;
+        IF NOT FOUND THEN
+            RAISE SQLSTATE 'RF002';
+        END IF;
+    EXCEPTION
+        WHEN SQLSTATE 'RF001' THEN
+            SELECT coalesce(array_agg(n.id), '{}') INTO stand
+            FROM unnest(placements, contacts, tries, sellers, judged) AS n(id, contact_id, try_no, seller_id, at)
+            WHERE NOT EXISTS (SELECT FROM unnest(subjects, bases, movers) AS c(subject_id, base, mover)
+                              WHERE c.mover = n.id
+                                AND NOT EXISTS (SELECT FROM subject_head h
+                                                WHERE h.subject_id = c.subject_id AND h.token = c.base))
+              AND NOT EXISTS (SELECT FROM attempt a WHERE a.contact_id = n.contact_id AND a.try_no = n.try_no)
               AND NOT EXISTS (SELECT FROM licence_event e WHERE e.seller_id = n.seller_id AND e.kind = 'withdraw'
-                              AND e.recorded_at > n.at - facts_read_ms)
-            ON CONFLICT DO NOTHING RETURNING contact_id, try_no)
-        SELECT coalesce(array_agg(n.placement), '{}') INTO stand
-        FROM unnest(placements, contacts, tries) AS n(placement, contact_id, try_no)
-        WHERE (n.contact_id, n.try_no) IN (SELECT m.contact_id, m.try_no FROM made m);
-        UPDATE subject_head h SET token = n.token, head = n.head
-        FROM unnest(subjects, movers, heads) AS n(subject_id, token, head)
-        WHERE h.subject_id = n.subject_id AND n.token = ANY(stand);
+                              AND e.recorded_at > n.at - facts_read_ms);
+            RETURN;
+        WHEN SQLSTATE 'RF002' THEN
+            stand := '{}';
+            RETURN;
     END;
-    IF cardinality(stand) = 0 THEN
-        RETURN stand;
-    END IF;
     INSERT INTO placement (id, contact_id, try_no, campaign_id, number_subject, person_subject, account_subject,
                            trunk_id, at, not_after, sip_call_id, node)
     SELECT n.*, by_node FROM unnest(placements, contacts, tries, campaigns, numbers, persons, accounts, trunks,
-                                    judged, ends, calls) AS n(id)
-    WHERE cardinality(stand) = cardinality(placements) OR n.id = ANY(stand);
+                                    judged, ends, calls) AS n;
     IF cardinality(denials) = 0 THEN
         INSERT INTO audit_entry (at, kind, campaign_id, contact_id, try_no, placement, leaf)
         SELECT n.at, n.kind, n.campaign_id, n.contact_id, n.try_no, n.placement, n.leaf
         FROM unnest(moments, kinds, for_campaigns, for_contacts, for_tries, for_placements, leaves)
             WITH ORDINALITY AS n(at, kind, campaign_id, contact_id, try_no, placement, leaf, place)
-        WHERE cardinality(stand) = cardinality(placements) OR n.placement IS NULL OR n.placement = ANY(stand)
         ORDER BY n.place;
-        RETURN stand;
+    ELSE
+        WITH entered AS (
+            INSERT INTO audit_entry (at, kind, campaign_id, contact_id, try_no, placement, leaf)
+            SELECT n.at, n.kind, n.campaign_id, n.contact_id, n.try_no, n.placement, n.leaf
+            FROM unnest(moments, kinds, for_campaigns, for_contacts, for_tries, for_placements, leaves)
+                WITH ORDINALITY AS n(at, kind, campaign_id, contact_id, try_no, placement, leaf, place)
+            ORDER BY n.place RETURNING id)
+        -- Ids are given in the order of recording.
+        INSERT INTO decision (contact_id, try_no, campaign_id, at, verdict, until, rules, entry_id)
+        SELECT for_contacts[d.place], for_tries[d.place], for_campaigns[d.place], moments[d.place], d.verdict,
+               d.until, string_to_array(d.rules, ','), e.id
+        FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM entered) e
+        JOIN unnest(denials, verdicts, untils, denied_by) AS d(place, verdict, until, rules) USING (place);
     END IF;
-    WITH written AS (
-        SELECT n.*, row_number() OVER (ORDER BY n.place) AS row_no
-        FROM unnest(moments, kinds, for_campaigns, for_contacts, for_tries, for_placements, leaves)
-            WITH ORDINALITY AS n(at, kind, campaign_id, contact_id, try_no, placement, leaf, place)
-        WHERE n.placement IS NULL OR n.placement = ANY(stand)),
-    entered AS (
-        INSERT INTO audit_entry (at, kind, campaign_id, contact_id, try_no, placement, leaf)
-        SELECT at, kind, campaign_id, contact_id, try_no, placement, leaf FROM written ORDER BY place
-        RETURNING id)
-    INSERT INTO decision (contact_id, try_no, campaign_id, at, verdict, until, rules, entry_id)
-    SELECT w.contact_id, w.try_no, w.campaign_id, w.at, d.verdict, d.until, string_to_array(d.rules, ','), e.id
-    FROM (SELECT id, row_number() OVER (ORDER BY id) AS row_no FROM entered) e
-    JOIN written w USING (row_no)
-    JOIN unnest(denials, verdicts, untils, denied_by) AS d(place, verdict, until, rules) USING (place);
-    RETURN stand;
+    written := true;
+    stand := placements;
 END $$;
 
 CREATE FUNCTION public.deployment_now() RETURNS bigint

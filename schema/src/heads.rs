@@ -1,5 +1,7 @@
 //! Moving heads in Postgres, the truth (DESIGN section 4). Every event that changes what may be
-//! called comes through here: heads are locked in subject order, so that no two events deadlock.
+//! called comes through here: heads are locked in subject order, so that no two events deadlock. Or
+//! through `commit_placements`, which compares tokens only: token and head change together, so whoever
+//! would write the same head in another format needs a new token for it.
 
 use dialer_limiter::{Head, HeadError, Token};
 use dialer_types::SubjectId;

@@ -11,7 +11,7 @@ use dialer_judge::{CLOCK_BOUND, Commitment};
 use dialer_limiter::Claim;
 use dialer_types::{AttemptId, NodeId, PlacementId};
 use schema::rows::{AuditEntry, RowsError};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use crate::{
@@ -40,6 +40,10 @@ impl Committed {
 /// disagree by: a licence that was withdrawn since then may have been counted as held.
 const FACTS_READ: Duration = PATIENCE.saturating_add(CLOCK_BOUND);
 
+/// How often a batch is tried of which a part did not stand. Each time it loses that part; what is still not whole
+/// then is judged again.
+const TRIES: u8 = 3;
+
 /// One transaction, for a node that is alive; commitments that share a subject must not come in one
 /// batch. Gives the placements that are durable now; the others' heads were not those judged.
 /// `grounds`: those of this process, whose pools are all [`crate::postgres::counted`].
@@ -53,17 +57,39 @@ pub async fn commit(
     grounds: &Grounds,
 ) -> Result<Committed, WriteError> {
     let mut connection = pool.acquire().await?;
-    // Counted now: that of this transaction is among them.
-    let (entries, news) = grounds.entries(batch, connections()).map_err(RowsError::from)?;
-    let entries = Entries::of(&entries)?;
+    let mut batch: Vec<&Commitment> = batch.iter().collect();
+    for _ in 0..TRIES {
+        // Counted now: that of this transaction is among them.
+        let (entries, news) = grounds.entries(&batch, connections()).map_err(RowsError::from)?;
+        let (written, stand) = ask(&mut connection, node, &batch, Entries::of(&entries)?).await?;
+        if written {
+            grounds.learn(news);
+            return Ok(Committed(stand));
+        }
+        batch.retain(|commitment| stand.contains(&commitment.demand.placement()));
+        if batch.is_empty() {
+            break;
+        }
+    }
+    Ok(Committed::default())
+}
+
+/// Whether the batch was written, and what of it stands.
+async fn ask(
+    connection: &mut PgConnection,
+    node: NodeId,
+    batch: &[&Commitment],
+    entries: Entries,
+) -> Result<(bool, BTreeSet<PlacementId>), WriteError> {
     let heads = Heads::of(batch);
     let each = |of: fn(&Commitment) -> u128| -> Vec<Uuid> {
         batch.iter().map(|commitment| Uuid::from_u128(of(commitment))).collect()
     };
-    let number = |of: fn(&Commitment) -> i64| -> Vec<i64> { batch.iter().map(of).collect() };
-    let stand: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT commit_placements($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-            $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+    let number =
+        |of: fn(&Commitment) -> i64| -> Vec<i64> { batch.iter().map(|it| of(it)).collect() };
+    let row = sqlx::query(
+        "SELECT written, stand FROM commit_placements($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+            $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)",
     )
     .bind(Uuid::from_u128(node.0))
     .bind(i64::try_from(FACTS_READ.as_millis()).unwrap_or(i64::MAX / 4))
@@ -94,12 +120,10 @@ pub async fn commit(
     .bind(entries.verdicts)
     .bind(entries.untils)
     .bind(entries.rules)
-    .fetch_one(&mut *connection)
+    .fetch_one(connection)
     .await?;
-    if !stand.is_empty() {
-        grounds.learn(news);
-    }
-    Ok(Committed(stand.into_iter().map(|id| PlacementId(id.as_u128())).collect()))
+    let stand: Vec<Uuid> = row.try_get(1)?;
+    Ok((row.try_get(0)?, stand.into_iter().map(|id| PlacementId(id.as_u128())).collect()))
 }
 
 /// The heads that a batch moves, in subject order: everybody locks them so.
@@ -112,7 +136,7 @@ struct Heads {
 }
 
 impl Heads {
-    fn of(batch: &[Commitment]) -> Self {
+    fn of(batch: &[&Commitment]) -> Self {
         let mut claims: Vec<(&Claim, PlacementId)> = batch
             .iter()
             .flat_map(|it| it.demand.claims().iter().map(|claim| (claim, it.demand.placement())))

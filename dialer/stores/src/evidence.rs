@@ -112,7 +112,7 @@ impl Grounds {
     /// If a record has no canonical bytes.
     pub(crate) fn entries(
         &self,
-        batch: &[Commitment],
+        batch: &[&Commitment],
         connections: u64,
     ) -> Result<(Vec<AuditEntry>, News), CanonicalError> {
         let mut entries = Vec::new();

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dialer::{clock::Clock, inbox::inbox, store::commits};
+use dialer_audit::Body;
 use dialer_engine::{Answer, Input};
 use dialer_limiter::Token;
 use tokio::sync::mpsc;
@@ -99,6 +100,11 @@ async fn a_denial_has_a_row_that_names_its_own_entry_if_its_placement_stands() {
             if place % 3 == 0 {
                 commitment.records.insert(0, world.denial(&commitment));
             }
+            // One rests on grounds of its own.
+            if place == 4 {
+                let Body::Decision(decision) = &mut commitment.records[0].body else { panic!() };
+                decision.rules_asked = 4;
+            }
             batch.push(commitment);
         }
         if let Some(fallen) = fallen {
@@ -109,6 +115,7 @@ async fn a_denial_has_a_row_that_names_its_own_entry_if_its_placement_stands() {
         }
         let stand = 12 - i64::from(fallen.is_some());
         let denials = 4 - i64::from(fallen.is_some_and(|place| place % 3 == 0));
+        let grounds = 2 - i64::from(fallen == Some(4));
         world.stores.commit(batch).await;
         for (sql, rows) in [
             ("SELECT count(*) FROM placement", stand),
@@ -124,6 +131,7 @@ async fn a_denial_has_a_row_that_names_its_own_entry_if_its_placement_stands() {
                 denials,
             ),
             ("SELECT count(*) FROM audit_entry WHERE kind = 1", denials),
+            ("SELECT count(*) FROM audit_entry WHERE kind = 14", grounds),
             ("SELECT count(*) FROM audit_entry WHERE kind = 15", stand),
         ] {
             assert_eq!(world.count(sql).await, rows, "{fallen:?}: {sql}");
