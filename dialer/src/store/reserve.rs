@@ -78,13 +78,22 @@ pub async fn serve(
 /// Asks Redis for those that have their slot, as many as have come at once.
 async fn ask(
     stores: Arc<Stores>,
-    mut slotted: mpsc::Receiver<Arc<Demand>>,
+    mut slotted: mpsc::Receiver<Waiting>,
     inbox: Inbox,
     tasks: TaskTracker,
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
-    while let Some((demands, permit)) = batch::collect_for(&mut slotted, &room).await {
+    while let Some((waiting, permit)) = batch::collect_for(&mut slotted, &room).await {
         let (stores, inbox) = (Arc::clone(&stores), inbox.clone());
+        // Redis was slow: nobody waits for these any more, and a grant would only be in the way.
+        let now = stores.clock.now().mono;
+        let in_time = |since: Instant| now.saturating_duration_since(since) < PATIENCE;
+        let (waiting, late): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(_, since)| in_time(*since));
+        for (demand, _) in late {
+            inbox.send(Input::Reserved(demand.placement(), Answer::Unavailable)).await;
+        }
+        let demands: Vec<_> = waiting.into_iter().map(|(demand, _)| demand).collect();
         tasks.spawn(async move {
             let _room = permit;
             let answers = stores.reserve(&demands).await;
@@ -100,7 +109,7 @@ struct Line {
     trunk: TrunkId,
     shares: Shares,
     inbox: Inbox,
-    slotted: mpsc::Sender<Arc<Demand>>,
+    slotted: mpsc::Sender<Waiting>,
 }
 
 impl Line {
@@ -122,7 +131,7 @@ impl Line {
                 continue;
             }
             self.shares.used(self.trunk);
-            if self.slotted.send(demand).await.is_err() {
+            if self.slotted.send((demand, since)).await.is_err() {
                 return;
             }
         }

@@ -165,9 +165,15 @@ impl Node {
     ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
         let (mut connection, number) = self.connection().await?;
         let answers = connection.send_packed_commands(commands, 0, commands.len()).await;
-        let answers = answers.map_err(RedisError::from);
-        self.keep_or_drop(&answers, number);
-        Ok(answers?.into_iter().map(|answer| Ok(answer.extract_error()?)).collect())
+        let answers: Result<Vec<_>, RedisError> = answers
+            .map_err(RedisError::from)
+            .map(|all| all.into_iter().map(|answer| Ok(answer.extract_error()?)).collect());
+        // A server that is a replica now says so of each command.
+        match &answers {
+            Ok(all) => all.iter().for_each(|answer| self.keep_or_drop(answer, number)),
+            Err(_) => self.keep_or_drop(&answers, number),
+        }
+        answers
     }
 
     /// Sends one command about a slot that is on its way to this node.

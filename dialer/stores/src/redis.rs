@@ -182,11 +182,14 @@ impl Redis {
         commands: &Pipeline,
     ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
         let answers = self.node(None).await?.send_all(commands).await;
-        answers.inspect_err(|error| {
-            if error.is_broken() {
-                self.doubt();
-            }
-        })
+        let broken = match &answers {
+            Ok(all) => all.iter().any(|answer| answer.as_ref().is_err_and(RedisError::is_broken)),
+            Err(error) => error.is_broken(),
+        };
+        if broken {
+            self.doubt();
+        }
+        answers
     }
 
     /// Where a node of a cluster sends one on to, and whether only for this once.

@@ -48,6 +48,11 @@ async fn demands_are_granted_in_their_order_by_one_question() {
     let loads = calls(&server, "function|load");
     assert_eq!(redis.reserve_each(&demands()).await.unwrap(), [false; 4]);
     assert_eq!(calls(&server, "function|load") - loads, 1);
+    // A master that is a replica now keeps its clients. Who is told so asks again over a new connection.
+    server.ask(&["REPLICAOF 127.0.0.1 1"]).unwrap();
+    assert!(redis.reserve_each(&demands()).await.is_err());
+    let said = redis.reserve_each(&demands()).await;
+    assert!(matches!(said, Err(RedisError::NotMaster { .. })), "{said:?}");
 }
 
 #[tokio::test]
