@@ -11,12 +11,12 @@ use dialer_types::{Purpose, SellerNo, SubjectId, UnixMillis};
 use sqlx::{PgConnection, Row};
 
 /// How long a dialer may send INVITEs from the moment it asked for opt-outs.
-pub const SEND_LEASE: Duration = Duration::from_millis(100);
+pub const SEND_LEASE: Duration = Duration::from_millis(80);
 /// How often a dialer asks: three questions may be lost before it has to hold back.
-pub const ASK_EVERY: Duration = Duration::from_millis(25);
+pub const ASK_EVERY: Duration = Duration::from_millis(20);
 /// How long after its commit an opt-out is answered. What is beyond the lease is for timers that cut
 /// to milliseconds, and for a datagram between the last look at the clock and the wire.
-pub const ANSWER_AFTER: Duration = Duration::from_millis(110);
+pub const ANSWER_AFTER: Duration = Duration::from_millis(90);
 /// Rows are kept so long: a dialer that heard nothing for that time has no call left that rings.
 pub const KEEP: Duration = Duration::from_secs(24 * 3600);
 

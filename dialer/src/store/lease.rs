@@ -18,7 +18,7 @@ use crate::{
     inbox::Inbox,
 };
 
-/// A question without an answer is given up after this, and asked on a new connection: five leases
+/// A question without an answer is given up after this, and asked on a new connection: six leases
 /// are lost by then.
 const SILENT: Duration = Duration::from_millis(500);
 /// Pause before the next connection.
