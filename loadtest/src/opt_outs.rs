@@ -64,8 +64,9 @@ pub struct Args {
     /// How many people opt out, one after the other; more while some trouble is still to come
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=1500))]
     pub count: u32,
-    /// Calls a second of all dialers together
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=200))]
+    /// Calls a second that the trunk allows all dialers together; while one of them is always in trouble some twenty
+    /// of the fifty reach the wire
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(5..=200))]
     pub rate: u32,
     /// Trouble nobody meanwhile
     #[arg(long)]
@@ -117,11 +118,11 @@ impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dialers, calls_per_second, troubles, answers, least, .. } = self;
         let Self { stopped, invites_after, .. } = self;
-        writeln!(
-            f,
-            "{dialers} dialers, {calls_per_second:.1} calls a second, one of them paused,"
-        )?;
-        writeln!(f, "cut off or killed {troubles} times")?;
+        writeln!(f, "{dialers} dialers, {calls_per_second:.1} calls a second")?;
+        match troubles {
+            0 => writeln!(f, "none of them in trouble")?,
+            _ => writeln!(f, "one of them paused, cut off or killed {troubles} times")?,
+        }
         writeln!(f, "  opt-outs answered         {answers}")?;
         writeln!(f, "  a commit and the wait     {least}")?;
         writeln!(f, "  calls still to come       {stopped}, none of which came")?;
@@ -287,7 +288,7 @@ fn begin(args: &Args, api: &Api, carrier: SocketAddr) -> anyhow::Result<String> 
     let trunk = text(&api.post("/v1/trunks", &trunk)?, "id")?.to_owned();
     let seller = text(&api.post("/v1/sellers", &json!({ "name": "Alder" }))?, "id")?.to_owned();
     // Who is called and does not opt out, and who is called meanwhile.
-    let people = (args.count * 3 + 100).min(5000);
+    let people = (args.count * 3 + 100).max(args.rate * 30).min(5000);
     let mut campaigns = Vec::new();
     for first in FIRST_NUMBERS {
         let body = json!({
