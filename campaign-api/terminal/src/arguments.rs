@@ -175,8 +175,11 @@ pub(crate) struct NewCampaign {
     #[arg(long, value_delimiter = ',')]
     pub(crate) announces: Vec<String>,
     /// WAV file in the dialer's prompt folder
-    #[arg(long)]
-    pub(crate) prompt: String,
+    #[arg(long, required_unless_present = "by_permits")]
+    pub(crate) prompt: Option<String>,
+    /// A dialer that is not Ringfence's calls, by permits (docs/permits.md): no prompt, no trunk
+    #[arg(long, conflicts_with_all = ["prompt", "trunk"])]
+    pub(crate) by_permits: bool,
     /// Trunk to use: name or ULID; several times for several
     #[arg(long)]
     pub(crate) trunk: Vec<String>,

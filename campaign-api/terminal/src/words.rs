@@ -157,6 +157,9 @@ mod tests {
             "abandonment_control",
             "retention",
             "reassigned_numbers",
+            // Who calls: our dialers, or somebody else's by permits.
+            "dialer",
+            "permits",
         ]
         .to_vec();
         words.extend(Disposition::ALL.iter().map(|word| word.as_str()));

@@ -1,4 +1,4 @@
-//! The walks through the first hours, `docs/first-hour-*.md`: every command is typed into a shell
+//! The walks through the first hours, `docs/first-hour-*.md`, and through `docs/permits.md`: every command is typed into a shell
 //! exactly as it is printed, and what the page says comes out must come out.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its parts too")]
 
@@ -65,4 +65,9 @@ fn the_operators_first_hour_goes_as_written() {
 #[test]
 fn the_compliance_officers_first_hour_goes_as_written() {
     walk("first-hour-compliance.md");
+}
+
+#[test]
+fn permits_are_asked_for_as_written() {
+    walk("permits.md");
 }

@@ -51,7 +51,9 @@ fn create(desk: &Desk, new: &NewCampaign) -> Result<(), Trouble> {
         new.retry.iter().map(|(word, seconds)| (word.clone(), json!(seconds))).collect();
     let body = json!({
         "seller": seller, "name": new.name, "purpose": new.purpose, "technology": new.technology,
-        "caller_id": new.caller_id, "announces": new.announces, "prompt": new.prompt,
+        "caller_id": new.caller_id, "announces": new.announces,
+        "prompt": new.prompt.as_deref().unwrap_or_default(),
+        "dialed_by": if new.by_permits { "permits" } else { "dialer" },
         "calls_per_second": new.calls_per_second, "max_concurrent": new.max_concurrent,
         "max_tries": new.max_tries, "ring_timeout_seconds": new.ring_timeout, "retry": retry,
         "trunks": trunks,
@@ -156,6 +158,7 @@ fn show(page: &Page, campaign: &Value) -> String {
         (say!("Seller"), said(&campaign["seller"]).into()),
         (say!("Purpose"), word("purpose")),
         (say!("Technology"), word("technology")),
+        (say!("Called by"), word("dialed_by")),
         (say!("Caller ID"), said(&campaign["caller_id"]).into()),
         (say!("Announces"), announces.join(", ").into()),
         (say!("Prompt"), said(&campaign["prompt"]).into()),
