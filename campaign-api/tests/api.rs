@@ -38,6 +38,8 @@ mod outages;
 mod packs;
 #[path = "api/people.rs"]
 mod people;
+#[path = "api/permit_fences.rs"]
+mod permit_fences;
 #[path = "api/permits.rs"]
 mod permits;
 #[path = "api/refusals.rs"]
