@@ -172,7 +172,7 @@ ensure_cargo_deny() {
             return
         fi
     done
-    # Unoptimised: it reads one lock file, and is compiled in a third of the time.
+    # Unoptimised: it reads one lock file, and optimising it would take longer than the reading.
     say "compiling cargo-deny $cargo_deny_version into $tools_root (some minutes, once)"
     env -u CARGO_TARGET_DIR cargo install --quiet --locked --debug --root "$tools_root" \
         --version "$cargo_deny_version" cargo-deny >&2 ||

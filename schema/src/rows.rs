@@ -333,6 +333,46 @@ impl AuditEntry {
     }
 }
 
+/// Audit entries as Postgres takes many of them: column by column, in the order of recording.
+#[derive(Debug, Default)]
+pub struct AuditColumns {
+    /// When, milliseconds since 1970.
+    pub at: Vec<i64>,
+    /// Codes of [`dialer_audit::record::Kind`].
+    pub kinds: Vec<i16>,
+    /// The campaigns.
+    pub campaigns: Vec<Option<Uuid>>,
+    /// The contacts of the attempts.
+    pub contacts: Vec<Option<Uuid>>,
+    /// Their tries.
+    pub tries: Vec<Option<i16>>,
+    /// The placements.
+    pub placements: Vec<Option<Uuid>>,
+    /// Canonical bytes.
+    pub leaves: Vec<Vec<u8>>,
+}
+
+impl AuditColumns {
+    /// The columns of these entries.
+    ///
+    /// # Errors
+    /// If a record has no canonical bytes.
+    pub fn of(entries: &[AuditEntry]) -> Result<Self, RowsError> {
+        let mut columns = Self::default();
+        for AuditEntry { record, campaign, attempt, placement } in entries {
+            columns.at.push(record.at.0);
+            columns.kinds.push(i16::from(record.body.kind().code()));
+            columns.campaigns.push(campaign.map(|id| Uuid::from_u128(id.0)));
+            columns.contacts.push(attempt.map(|attempt| Uuid::from_u128(attempt.contact.0)));
+            let try_no = |attempt: AttemptId| i16::try_from(attempt.try_no).unwrap_or(i16::MAX);
+            columns.tries.push(attempt.map(try_no));
+            columns.placements.push(placement.map(|id| Uuid::from_u128(id.0)));
+            columns.leaves.push(dialer_audit::canonical::encode(record)?);
+        }
+        Ok(columns)
+    }
+}
+
 /// Appends audit entries in this order; returns their ids. The sequencer gives each its leaf index
 /// later.
 ///
@@ -345,14 +385,7 @@ pub async fn append_audit(
     if entries.is_empty() {
         return Ok(Vec::new());
     }
-    let mut leaves = Vec::with_capacity(entries.len());
-    for entry in entries {
-        leaves.push(dialer_audit::canonical::encode(&entry.record)?);
-    }
-    let attempt = |entry: &AuditEntry| entry.attempt.map(|a| Uuid::from_u128(a.contact.0));
-    let try_no = |entry: &AuditEntry| {
-        entry.attempt.map(|attempt| i16::try_from(attempt.try_no).unwrap_or(i16::MAX))
-    };
+    let columns = AuditColumns::of(entries)?;
     let mut ids: Vec<i64> = sqlx::query_scalar(
         "INSERT INTO audit_entry (at, kind, campaign_id, contact_id, try_no, placement, leaf)
          SELECT at, kind, campaign_id, contact_id, try_no, placement, leaf
@@ -361,13 +394,13 @@ pub async fn append_audit(
               WITH ORDINALITY AS n(at, kind, campaign_id, contact_id, try_no, placement, leaf, place)
          ORDER BY place RETURNING id",
     )
-    .bind(entries.iter().map(|entry| entry.record.at.0).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| i16::from(e.record.body.kind().code())).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.campaign.map(|id| Uuid::from_u128(id.0))).collect::<Vec<_>>())
-    .bind(entries.iter().map(attempt).collect::<Vec<_>>())
-    .bind(entries.iter().map(try_no).collect::<Vec<_>>())
-    .bind(entries.iter().map(|e| e.placement.map(|id| Uuid::from_u128(id.0))).collect::<Vec<_>>())
-    .bind(leaves)
+    .bind(columns.at)
+    .bind(columns.kinds)
+    .bind(columns.campaigns)
+    .bind(columns.contacts)
+    .bind(columns.tries)
+    .bind(columns.placements)
+    .bind(columns.leaves)
     .fetch_all(connection)
     .await?;
     ids.sort_unstable();

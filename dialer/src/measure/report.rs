@@ -97,6 +97,23 @@ pub struct Emptied {
     pub per_second: Vec<u64>,
 }
 
+impl fmt::Display for Emptied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.seconds {
+            Some(second) => write!(f, "nine tenths of the rate again in second {second}")?,
+            None => {
+                let seconds = self.per_second.len();
+                write!(f, "not at nine tenths of the rate within {seconds} seconds")?;
+                if seconds < super::AGAIN_WITHIN as usize {
+                    write!(f, ", then all were called")?;
+                }
+            }
+        }
+        let rates = self.per_second.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
+        write!(f, " (each second: {rates})")
+    }
+}
+
 impl Whole {
     pub(super) fn of(most: Part, half: Part, rate: u64, spent: Spent, steps: &Steps) -> Self {
         Self {
@@ -168,14 +185,7 @@ impl fmt::Display for Measured {
         });
         writeln!(f, "                steps: {}", steps.collect::<Vec<_>>().join(", "))?;
         writeln!(f, "  not cleared   {}", whole.not_cleared)?;
-        let rates = emptied.per_second.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
-        match emptied.seconds {
-            Some(second) => writeln!(
-                f,
-                "  Redis emptied nine tenths of the rate again in second {second} (each second: {rates})"
-            )?,
-            None => writeln!(f, "  Redis emptied not at nine tenths again (each second: {rates})")?,
-        }
+        writeln!(f, "  Redis emptied {emptied}")?;
         writeln!(
             f,
             "  a placement   {} bytes of evidence, {} bytes in Postgres",

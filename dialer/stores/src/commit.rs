@@ -10,7 +10,7 @@ use dialer_audit::Receipt;
 use dialer_judge::{CLOCK_BOUND, Commitment};
 use dialer_limiter::Claim;
 use dialer_types::{AttemptId, NodeId, PlacementId};
-use schema::rows::{AuditEntry, RowsError};
+use schema::rows::{AuditColumns, AuditEntry, RowsError};
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ pub async fn commit(
     for _ in 0..TRIES {
         // Counted now: that of this transaction is among them.
         let (entries, news) = grounds.entries(&batch, connections()).map_err(RowsError::from)?;
-        let (written, stand) = ask(&mut connection, node, &batch, Entries::of(&entries)?).await?;
+        let (written, stand) = ask(&mut connection, node, &batch, &entries).await?;
         if written {
             grounds.learn(news);
             return Ok(Committed(stand));
@@ -79,9 +79,10 @@ async fn ask(
     connection: &mut PgConnection,
     node: NodeId,
     batch: &[&Commitment],
-    entries: Entries,
+    entries: &[AuditEntry],
 ) -> Result<(bool, BTreeSet<PlacementId>), WriteError> {
-    let heads = Heads::of(batch);
+    let (heads, denials) = (Heads::of(batch), Denials::among(entries));
+    let entries = AuditColumns::of(entries)?;
     let each = |of: fn(&Commitment) -> u128| -> Vec<Uuid> {
         batch.iter().map(|commitment| Uuid::from_u128(of(commitment))).collect()
     };
@@ -109,17 +110,17 @@ async fn ask(
     .bind(heads.bases)
     .bind(heads.movers)
     .bind(heads.heads)
-    .bind(entries.moments)
+    .bind(entries.at)
     .bind(entries.kinds)
     .bind(entries.campaigns)
     .bind(entries.contacts)
     .bind(entries.tries)
     .bind(entries.placements)
     .bind(entries.leaves)
-    .bind(entries.denials)
-    .bind(entries.verdicts)
-    .bind(entries.untils)
-    .bind(entries.rules)
+    .bind(denials.places)
+    .bind(denials.verdicts)
+    .bind(denials.untils)
+    .bind(denials.rules)
     .fetch_one(connection)
     .await?;
     let stand: Vec<Uuid> = row.try_get(1)?;
@@ -153,43 +154,27 @@ impl Heads {
     }
 }
 
-/// Audit entries, with what `decision` tells of the denials among them.
+/// What `decision` tells of the denials among audit entries.
 #[derive(Debug, Default)]
-struct Entries {
-    moments: Vec<i64>,
-    kinds: Vec<i16>,
-    campaigns: Vec<Option<Uuid>>,
-    contacts: Vec<Option<Uuid>>,
-    tries: Vec<Option<i16>>,
-    placements: Vec<Option<Uuid>>,
-    leaves: Vec<Vec<u8>>,
+struct Denials {
     /// Places among the entries, from 1.
-    denials: Vec<i32>,
+    places: Vec<i32>,
     verdicts: Vec<&'static str>,
     untils: Vec<Option<i64>>,
     rules: Vec<String>,
 }
 
-impl Entries {
-    fn of(all: &[AuditEntry]) -> Result<Self, WriteError> {
-        let mut entries = Self::default();
-        for (place, entry) in (1..).zip(all) {
-            let (record, attempt) = (&entry.record, entry.attempt);
-            entries.moments.push(record.at.0);
-            entries.kinds.push(i16::from(record.body.kind().code()));
-            entries.campaigns.push(entry.campaign.map(|id| Uuid::from_u128(id.0)));
-            entries.contacts.push(attempt.map(|attempt| Uuid::from_u128(attempt.contact.0)));
-            entries.tries.push(attempt.map(try_no));
-            entries.placements.push(entry.placement.map(|id| Uuid::from_u128(id.0)));
-            let leaf = dialer_audit::canonical::encode(record).map_err(RowsError::from)?;
-            entries.leaves.push(leaf);
-            let Some(decision) = denial(record) else { continue };
-            entries.denials.push(place);
-            entries.verdicts.push(verdict(decision));
-            entries.untils.push(decision.until.map(|until| until.0));
-            entries.rules.push(rules(decision));
+impl Denials {
+    fn among(entries: &[AuditEntry]) -> Self {
+        let mut denials = Self::default();
+        for (place, entry) in (1..).zip(entries) {
+            let Some(decision) = denial(&entry.record) else { continue };
+            denials.places.push(place);
+            denials.verdicts.push(verdict(decision));
+            denials.untils.push(decision.until.map(|until| until.0));
+            denials.rules.push(rules(decision));
         }
-        Ok(entries)
+        denials
     }
 }
 

@@ -1,5 +1,6 @@
-//! The walks through the first hours, `docs/first-hour-*.md`, and through `docs/permits.md`: every command is typed into a shell
-//! exactly as it is printed, and what the page says comes out must come out.
+//! The walks through the first hours, `docs/first-hour-*.md`, and through `docs/permits.md`: every
+//! command is typed into a shell exactly as it is printed, and what the page says comes out must
+//! come out.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, in its parts too")]
 
 mod page;
